@@ -1,0 +1,114 @@
+"""The `dcfm` command: what it lists, what it imports, and how it fails."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import types
+
+import pytest
+
+from dcfm_ros import __version__, cli
+from dcfm_ros.errors import DcfmError
+
+
+def run(*args, **kwargs):
+    command = [sys.executable, "-m", "dcfm_ros.cli", *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **kwargs)
+
+
+@pytest.fixture
+def fake_command(monkeypatch):
+    """Put a command `fake` into the table; its behaviour is the function handed in."""
+
+    def install(behaviour):
+        module = types.ModuleType("dcfm_fake_command")
+        module.configure = lambda parser: parser.add_argument("--answer", type=int, default=0)
+        module.run = behaviour
+        monkeypatch.setitem(sys.modules, "dcfm_fake_command", module)
+        monkeypatch.setitem(cli.COMMANDS, "fake", cli.Command("dcfm_fake_command", "do as told"))
+
+    return install
+
+
+def test_version():
+    result = run("--version")
+    assert result.returncode == 0
+    assert result.stdout.strip() == f"dcfm {__version__}"
+
+
+def test_help_lists_every_command():
+    result = run("--help")
+    assert result.returncode == 0
+    for name in cli.COMMANDS:
+        assert name in result.stdout
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_every_command_has_a_module(name):
+    assert importlib.util.find_spec(cli.COMMANDS[name].module) is not None
+
+
+def test_help_imports_no_heavy_package():
+    code = (
+        "import sys\nfrom dcfm_ros import cli\n"
+        "try:\n    cli.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('torch', 'cv2', 'numpy', 'rclpy') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.rstrip().endswith("[]"), result.stdout + result.stderr
+
+
+def test_unknown_and_missing_command_are_usage_errors():
+    for args in ((), ("segment",)):
+        result = run(*args)
+        assert result.returncode == 2
+        assert "usage: dcfm" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_exit_status_and_options_reach_the_command(fake_command):
+    fake_command(lambda args: args.answer)
+    assert cli.main(["fake", "--answer", "42"]) == 42
+
+
+def test_user_error_is_one_line(fake_command, capsys):
+    def fail(args):
+        raise DcfmError("bag x.mcap holds no image topic.")
+
+    fake_command(fail)
+    assert cli.main(["fake"]) == 2
+    assert capsys.readouterr().err == "dcfm: error: bag x.mcap holds no image topic.\n"
+
+
+def test_interrupt_has_no_traceback(fake_command, capsys):
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    fake_command(interrupt)
+    assert cli.main(["fake"]) == 130
+    assert capsys.readouterr().err == "dcfm: interrupted\n"
+
+
+def test_a_missing_package_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(cli.COMMANDS, "fake", cli.Command("package_that_is_not_there.command", "fail"))
+    assert cli.main(["fake"]) == 2
+    error = capsys.readouterr().err
+    assert "'package_that_is_not_there'" in error and "make setup" in error
+
+
+def test_a_closed_pipe_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        code = (
+            "import sys, types\nfrom dcfm_ros import cli\n"
+            "m = types.ModuleType('m'); m.configure = lambda p: None\n"
+            "def run(args):\n    print('x' * 100000, flush=True)\n    return 0\n"
+            "m.run = run; sys.modules['m'] = m; cli.COMMANDS['m'] = cli.Command('m', 'print')\n"
+            "sys.exit(cli.main(['m']))"
+        )
+        result = subprocess.run([sys.executable, "-c", code], stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode == 128 + signal.SIGPIPE
+    assert result.stderr == ""
