@@ -1,0 +1,94 @@
+"""Dilated ResNet-18/50/101 as PSPNet uses them (arXiv 1612.01105): stride 8, deep stem for 50 and 101."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dcfm_ros.model.backbones.base import Backbone, FeatureInfo
+
+DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+WIDTHS = (64, 128, 256, 512)
+STRIDES = (1, 2, 1, 1)
+DILATIONS = (1, 1, 2, 4)
+
+
+class ResNet(Backbone):
+    """Stem and four layers; the independent feature is the output of layer 1 (stride 4)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        block: type[BasicBlock] | type[Bottleneck] = BasicBlock if name == "resnet18" else Bottleneck
+        self.stem = plain_stem() if name == "resnet18" else deep_stem()
+        channels = 64 if name == "resnet18" else 128
+        for i, depth in enumerate(DEPTHS[name]):
+            blocks = []
+            for j in range(depth):
+                stride = STRIDES[i] if j == 0 else 1
+                blocks.append(block(channels, WIDTHS[i], stride, DILATIONS[i]))
+                channels = WIDTHS[i] * block.expansion
+            self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
+        self.independent = FeatureInfo(WIDTHS[0] * block.expansion, 4)
+        self.deep = (FeatureInfo(channels, 8),)
+
+    def encode_shallow(self, x: Tensor) -> Tensor:
+        return self.layer1(self.stem(x))
+
+    def encode_deep(self, independent: Tensor) -> tuple[Tensor, ...]:
+        return (self.layer4(self.layer3(self.layer2(independent))),)
+
+
+class BasicBlock(nn.Module):
+    """As in the published networks, only the second conv is dilated."""
+
+    expansion = 1
+
+    def __init__(self, channels: int, width: int, stride: int, dilation: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = shortcut(channels, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(out)) + self.downsample(x))
+
+
+class Bottleneck(nn.Module):
+    expansion = 4
+
+    def __init__(self, channels: int, width: int, stride: int, dilation: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.downsample = shortcut(channels, 4 * width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn2(self.conv2(out)))
+        return F.relu(self.bn3(self.conv3(out)) + self.downsample(x))
+
+
+def shortcut(channels: int, width: int, stride: int) -> nn.Module:
+    if channels == width and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+
+def plain_stem() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+    )
+
+
+def deep_stem() -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for previous, width, stride in ((3, 64, 2), (64, 64, 1), (64, 128, 1)):
+        layers += [nn.Conv2d(previous, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.MaxPool2d(3, 2, 1))

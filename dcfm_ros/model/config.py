@@ -1,0 +1,135 @@
+"""What a model is (its architecture) and what it means (its card). Both travel inside the weights file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.classes import CAMVID
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+MIT_FEATURES = ("patch_embedding", "first_block", "stage")
+INDEPENDENT_FEATURES: dict[str, tuple[str, ...]] = {
+    **{f"mit_b{i}": MIT_FEATURES for i in range(6)},
+    "resnet18": ("layer1",),
+    "resnet50": ("layer1",),
+    "resnet101": ("layer1",),
+    "mobilenetv2": ("stride4+8", "stride4"),
+}
+DEFAULT_FEATURE = {
+    name: "first_block" if name.startswith("mit") else features[0]
+    for name, features in INDEPENDENT_FEATURES.items()
+}
+DEFAULT_DEEP_CHANNELS = {
+    **{f"mit_b{i}": 256 for i in range(6)},
+    "resnet18": 1024,
+    "resnet50": 4096,
+    "resnet101": 4096,
+    "mobilenetv2": 96,
+}
+CLASSIFIERS = ("linear", "mlp", "conv")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Architecture of a DCFM network. Empty or zero fields take the backbone's default.
+
+    backbone             one of INDEPENDENT_FEATURES' keys
+    independent_feature  which early feature is computed on every frame (paper 3.2)
+    num_classes          classes the classifier tells apart, 1-255
+    independent_channels how many of the independent feature's first channels enter the fusion (0: all of them)
+    deep_channels        channels of the deep head's output
+    common_channels      channels of the common feature after a 1×1 reduction (0: no reduction)
+    classifier           "linear": one 1×1 conv; "mlp": two 1×1 convs; "conv": a 3×3 conv, then a 1×1 conv
+    classifier_channels  hidden channels of the "conv" classifier
+    drop_path            stochastic depth while training MiT backbones
+    """
+
+    backbone: str = "mobilenetv2"
+    independent_feature: str = ""
+    num_classes: int = 11
+    independent_channels: int = 0
+    deep_channels: int = 0
+    common_channels: int = 0
+    classifier: str = "linear"
+    classifier_channels: int = 256
+    drop_path: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.backbone not in INDEPENDENT_FEATURES:
+            raise DcfmError(f"unknown backbone '{self.backbone}'; known: {', '.join(INDEPENDENT_FEATURES)}")
+        if not self.independent_feature:
+            object.__setattr__(self, "independent_feature", DEFAULT_FEATURE[self.backbone])
+        known = INDEPENDENT_FEATURES[self.backbone]
+        if self.independent_feature not in known:
+            raise DcfmError(
+                f"backbone '{self.backbone}' has no independent feature '{self.independent_feature}'; "
+                f"known: {', '.join(known)}"
+            )
+        if not self.deep_channels:
+            object.__setattr__(self, "deep_channels", DEFAULT_DEEP_CHANNELS[self.backbone])
+        if self.classifier not in CLASSIFIERS:
+            raise DcfmError(f"unknown classifier '{self.classifier}'; known: {', '.join(CLASSIFIERS)}")
+        if not 1 <= self.num_classes <= 255:
+            raise DcfmError(f"num_classes is {self.num_classes}; a mask of bytes holds 1 to 255 classes")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Raises DcfmError for a key that is not a field."""
+        return cls(**_known_keys(cls, values))
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model's numbers mean: everything about it that is not its architecture.
+
+    classes and colors have one entry per class (colours RGB 0-255); input_size is (width, height) in pixels; mean and
+    std are those of RGB / 255.
+    """
+
+    name: str = "untrained"
+    classes: tuple[str, ...] = CAMVID.names
+    colors: tuple[tuple[int, int, int], ...] = CAMVID.colors
+    input_size: tuple[int, int] = (480, 360)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    licence: str = "not stated"
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "input_size", "mean", "std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "colors", tuple(tuple(color) for color in self.colors))
+        if len(self.classes) != len(self.colors):
+            raise DcfmError(
+                f"a model card has {len(self.classes)} class names and {len(self.colors)} colours"
+            )
+        for name, length in (("input_size", 2), ("mean", 3), ("std", 3)):
+            if len(getattr(self, name)) != length:
+                raise DcfmError(f"a model card's {name} needs {length} numbers, got {getattr(self, name)}")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> ModelCard:
+        """Raises DcfmError for a key that is not a field."""
+        return cls(**_known_keys(cls, values))
+
+
+def to_json(value: ModelConfig | ModelCard) -> str:
+    """The dataclass as one line of JSON, as weights files carry it."""
+    return json.dumps(asdict(value))
+
+
+T = TypeVar("T")
+
+
+def _known_keys(cls: type[T], values: Mapping[str, Any]) -> dict[str, Any]:
+    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise DcfmError(f"unknown key '{key}' for {cls.__name__}; known: {', '.join(known)}")
+    return dict(values)

@@ -1,0 +1,172 @@
+"""The network: a backbone cut in two, a deep head, a fusion and a classifier (arXiv 2403.02689, section 3)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.backbones import build_backbone
+from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.heads import build_head, resize
+
+DROPOUT = 0.1
+
+
+class DCFM(nn.Module):
+    """Deep Common Feature Mining. Keeps no features: they are arguments and results.
+
+    A frame's mask comes from two features: the independent one of the frame itself and the common one of a key frame.
+
+        independent = model.encode_independent(x)           # every frame
+        common = model.encode_common(x, independent)        # key frames
+        logits = model.logits(common, independent)          # every frame, with the last key frame's `common`
+
+    `forward` is not defined, on purpose: which frame gives the common feature has to be said.
+    """
+
+    def __init__(self, config: ModelConfig, card: ModelCard) -> None:
+        super().__init__()
+        if len(card.classes) != config.num_classes:
+            raise DcfmError(
+                f"the model tells {config.num_classes} classes apart, its card names {len(card.classes)}"
+            )
+        self.config = config
+        self.card = card
+        self.backbone = build_backbone(config)
+        self.head = build_head(config, self.backbone.deep)
+        channels = config.common_channels or config.deep_channels
+        self.reduce = (
+            nn.Conv2d(config.deep_channels, channels, 1, bias=False)
+            if config.common_channels
+            else nn.Identity()
+        )
+        self.independent_channels = config.independent_channels or self.backbone.independent.channels
+        self.fusion = Fusion(channels, self.independent_channels)
+        self.classifier = build_classifier(config, channels)
+
+    def encode_independent(self, x: Tensor) -> Tensor:
+        """The shallow feature of every frame.
+
+        x: float32 N×3×H×W, RGB / 255, normalised with the card's mean and std. Returns float32 N×C×h×w, from which
+        `encode_common` goes on.
+        """
+        return self.backbone.encode_shallow(x)
+
+    def encode_common(self, x: Tensor | None, independent: Tensor | None = None) -> Tensor:
+        """The deep feature of a key frame: float32 N×C×h×w, unit length over channels (paper 3.2).
+
+        Goes on from the frame's `independent` feature where it is given; `x` is only read where it is not.
+        """
+        if independent is None:
+            if x is None:
+                raise DcfmError("encode_common needs the frame or its independent feature")
+            independent = self.encode_independent(x)
+        deep = self.head(self.backbone.encode_deep(independent))
+        return F.normalize(self.reduce(deep), dim=1)
+
+    def fused(self, common: Tensor, independent: Tensor, *, normalise_first: bool = True) -> Tensor:
+        """The fusion of a common and an independent feature: float32 N×C×h×w, unit length over channels.
+
+        The independent feature is normalised over *all* of its channels, brought to the common feature's size and cut
+        to its first `independent_channels`. `normalise_first`: the published inference normalises, then resizes; the
+        published training resizes, then normalises (`False`). They differ only where the strides do (ResNet).
+        """
+        return F.normalize(
+            F.relu(self.fusion(common, self._shallow(common, independent, normalise_first))), dim=1
+        )
+
+    def classify(self, fused: Tensor) -> Tensor:
+        """Fused feature -> logits, float32 N×num_classes×h×w."""
+        return self.classifier(fused)
+
+    def logits(self, common: Tensor, independent: Tensor) -> Tensor:
+        """Logits of a frame at low resolution, float32 N×num_classes×h×w, from any key frame's common feature."""
+        return self.classify(self.fused(common, independent))
+
+    def prepare_common(self, common: Tensor) -> Tensor:
+        """The common half of the fusion with its batch norm folded in: computed once per key frame, inference only."""
+        return self.fusion.common_half(common)
+
+    def logits_prepared(self, prepared: Tensor, independent: Tensor) -> Tensor:
+        """`logits` from what `prepare_common` returned: the same up to float rounding, for a part of the work."""
+        half = self.fusion.independent_half(self._shallow(prepared, independent, True))
+        return self.classify(F.normalize(F.relu(prepared + half), dim=1))
+
+    def _shallow(self, common: Tensor, independent: Tensor, normalise_first: bool) -> Tensor:
+        if normalise_first:
+            independent = resize(F.normalize(independent, dim=1), common)
+        else:
+            independent = F.normalize(resize(independent, common), dim=1)
+        return independent[:, : self.independent_channels]
+
+
+class Fusion(nn.Module):
+    """1×1 conv over common and independent features side by side, then batch norm (paper 3.2).
+
+    Linear, so that it is the sum of a common half, which only key frames change, and an independent half.
+    """
+
+    def __init__(self, common_channels: int, independent_channels: int) -> None:
+        super().__init__()
+        self.common_channels = common_channels
+        self.conv = nn.Conv2d(common_channels + independent_channels, common_channels, 1)
+        self.norm = nn.BatchNorm2d(common_channels)
+
+    def forward(self, common: Tensor, independent: Tensor) -> Tensor:
+        return self.norm(self.conv(torch.cat([common, independent], dim=1)))
+
+    def common_half(self, common: Tensor) -> Tensor:
+        scale = self._scale()
+        weight = self.conv.weight[:, : self.common_channels] * scale[:, None, None, None]
+        assert self.conv.bias is not None and self.norm.running_mean is not None
+        return F.conv2d(common, weight, (self.conv.bias - self.norm.running_mean) * scale + self.norm.bias)
+
+    def independent_half(self, independent: Tensor) -> Tensor:
+        weight = self.conv.weight[:, self.common_channels :] * self._scale()[:, None, None, None]
+        return F.conv2d(independent, weight)
+
+    def _scale(self) -> Tensor:
+        assert self.norm.running_var is not None
+        return self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
+
+
+def build_classifier(config: ModelConfig, channels: int) -> nn.Sequential:
+    """No layer has a bias; "mlp" keeps the number of channels, "conv" changes it to `classifier_channels`."""
+    if config.classifier == "linear":
+        final = nn.Conv2d(channels, config.num_classes, 1, bias=False)
+        # Its input has unit length: unit weights give logits of unit variance from the first step on.
+        nn.init.normal_(final.weight, std=1.0)
+        return nn.Sequential(nn.Dropout2d(DROPOUT), final)
+    hidden = channels if config.classifier == "mlp" else config.classifier_channels
+    kernel = 1 if config.classifier == "mlp" else 3
+    return nn.Sequential(
+        nn.Conv2d(channels, hidden, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(hidden),
+        nn.ReLU(),
+        nn.Dropout2d(DROPOUT),
+        nn.Conv2d(hidden, config.num_classes, 1, bias=False),
+    )
+
+
+def build_model(config: ModelConfig, card: ModelCard | None = None) -> DCFM:
+    """A randomly initialised model in eval mode; without a card, CamVid's or numbered classes are assumed."""
+    return DCFM(config, card or numbered_card(config.num_classes)).eval()
+
+
+def numbered_card(num_classes: int) -> ModelCard:
+    """CamVid's card for 11 classes; else classes named by their number, in colours that are told apart easily."""
+    if num_classes == len(ModelCard().classes):
+        return ModelCard()
+    names = tuple(f"class_{i}" for i in range(num_classes))
+    colors = tuple(_spread_color(i) for i in range(num_classes))
+    return ModelCard(classes=names, colors=colors)
+
+
+def _spread_color(index: int) -> tuple[int, int, int]:
+    # Steps of the golden ratio never fall together, however many classes there are.
+    hue = (index * 0.618033988749895) % 1.0
+    value = (255, 205, 155)[index % 3]
+    red, green, blue = (min(max(abs((hue * 6 + shift) % 6 - 3) - 1, 0), 1) for shift in (0, 4, 2))
+    return int(red * value), int(green * value), int(blue * value)

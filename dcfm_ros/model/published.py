@@ -1,0 +1,122 @@
+"""The published checkpoints' tensor names and configuration, translated into ours.
+
+`encoder_epoch_N.pth` holds the backbone and its deep head, `decoder_epoch_N.pth` the reduction, the fusion and the
+classifier; all names may carry the `module.` prefix of data-parallel training.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.dcfm import DCFM, build_model
+from dcfm_ros.model.strict import load_strictly
+
+BACKBONES = {
+    **{f"segformerb{i}": f"mit_b{i}" for i in range(6)},
+    **{f"pspnet{depth}": f"resnet{depth}" for depth in (18, 50, 101)},
+}
+FEATURES = {"vit0": "patch_embedding", "vit1": "first_block", "vit3": "stage", "layer1": "layer1"}
+CLASSIFIERS = ("linear", "mlp", "conv")
+KEYS = (
+    "backbone",
+    "independent_feature",
+    "num_classes",
+    "head_nums",
+    "head_ch",
+    "high_level_ch",
+    "bot_ch",
+    "stage1_ch",
+)
+UNUSED = re.compile(r"backbone\.decoder\.(conv_seg|linear_pred)\.")
+"""Layers of the published encoders that nothing reads."""
+
+ENCODER_RULES = (
+    (r"backbone\.encoder\.patch_embed(\d)\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.embed."),
+    (
+        r"backbone\.encoder\.block(\d)\.(\d+)\.(.*?)(dwconv\.)?(?=(dwconv|[a-z0-9_]+)\.(weight|bias)$)",
+        lambda m: f"backbone.stages.{int(m[1]) - 1}.blocks.{m[2]}.{m[3]}",
+    ),
+    (r"backbone\.encoder\.norm(\d)\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.norm."),
+    (r"backbone\.decoder\.linear_c(\d)\.proj\.", lambda m: f"head.projections.{int(m[1]) - 1}."),
+    (r"backbone\.decoder\.linear_fuse\.conv\.", lambda m: "head.fuse."),
+    (r"backbone\.decoder\.linear_fuse\.bn\.", lambda m: "head.norm."),
+    (r"backbone\.layer0\.", lambda m: "backbone.stem."),
+    (r"backbone\.(layer[1-4])\.", lambda m: f"backbone.{m[1]}."),
+    (r"backbone\.ppm\.features\.(\d)\.1\.", lambda m: f"head.convs.{m[1]}."),
+    (r"backbone\.ppm\.features\.(\d)\.2\.", lambda m: f"head.norms.{m[1]}."),
+)
+DECODER_RULES = (
+    (r"bot_aspp\.", lambda m: "reduce."),
+    (r"ffm\.convblk\.conv\.", lambda m: "fusion.conv."),
+    (r"ffm\.convblk\.norm\.", lambda m: "fusion.norm."),
+    (r"final\.(\d)\.", lambda m: f"classifier.{m[1]}."),
+)
+
+
+def from_published(
+    encoder: Mapping[str, Any],
+    decoder: Mapping[str, Any],
+    config: Mapping[str, Any],
+    card: ModelCard | None = None,
+) -> DCFM:
+    """The model that the published tensors describe, in eval mode.
+
+    encoder, decoder: tensors (torch or NumPy) by their published names, with or without `module.`; config: the keys
+    KEYS (others, such as `key_interval` and `tensors`, say nothing about the network and are not read). Raises
+    DcfmError for a missing key, an unknown value, and for a missing, surplus or misshapen tensor.
+    """
+    model = build_model(published_config(config), card)
+    tensors = translate(encoder, ENCODER_RULES, "encoder")
+    tensors.update(translate(decoder, DECODER_RULES, "decoder"))
+    load_strictly(model, tensors, "the published checkpoint")
+    return model
+
+
+def published_config(config: Mapping[str, Any]) -> ModelConfig:
+    """Our configuration for a published one."""
+    for key in KEYS:
+        if key not in config:
+            raise DcfmError(f"the published configuration lacks '{key}'; it needs {', '.join(KEYS)}")
+    return ModelConfig(
+        backbone=_known(BACKBONES, config, "backbone"),
+        independent_feature=_known(FEATURES, config, "independent_feature"),
+        num_classes=int(config["num_classes"]),
+        independent_channels=int(config["stage1_ch"]),
+        deep_channels=int(config["high_level_ch"]),
+        common_channels=max(int(config["bot_ch"]), 0),
+        classifier=_known(dict(enumerate(CLASSIFIERS)), config, "head_nums"),
+        classifier_channels=int(config["head_ch"]),
+    )
+
+
+def translate(tensors: Mapping[str, Any], rules: tuple[Any, ...], what: str) -> dict[str, Tensor]:
+    """Published names -> ours; unused layers are left out, an unknown name raises DcfmError."""
+    result = {}
+    for published, value in tensors.items():
+        name = published.removeprefix("module.")
+        if not UNUSED.match(name):
+            result[_rename(name, rules, what)] = torch.as_tensor(value)
+    return result
+
+
+def _rename(name: str, rules: tuple[Any, ...], what: str) -> str:
+    for pattern, target in rules:
+        renamed, count = re.subn("^" + pattern, target, name)
+        if count:
+            return renamed
+    raise DcfmError(f"the published {what} holds a tensor '{name}' that belongs to no known {what}")
+
+
+def _known(table: Mapping[Any, str], config: Mapping[str, Any], key: str) -> str:
+    value = config[key]
+    if value not in table:
+        known = ", ".join(str(name) for name in table)
+        raise DcfmError(f"the published configuration has {key} = {value!r}; known: {known}")
+    return table[value]
