@@ -1,0 +1,303 @@
+"""Measures of label maps against the truth, equal to those of the published DCFM evaluation.
+
+A confusion matrix says how often truth `i` was labelled `j`; all but video consistency follows from it:
+
+    matrix = ConfusionMatrix.empty(11)
+    for prediction, target in frames:
+        matrix = matrix + ConfusionMatrix.of(prediction, target, 11)
+    print(matrix.mean_iou, matrix.per_class_iou)
+
+    print(video_consistency(predictions, targets, window=8))
+
+Pixels whose truth is not a class (255 by convention, any value >= num_classes) are left out of the confusion
+matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dcfm_ros.errors import DcfmError
+
+IGNORE = 255
+CONSISTENCY_WINDOWS = (8, 16)
+
+Labels = NDArray[np.integer[Any]]
+
+
+def confusion_matrix(prediction: ArrayLike, target: ArrayLike, num_classes: int) -> NDArray[np.int64]:
+    """Counts of pixels: int64 num_classes×num_classes, row = truth, column = prediction.
+
+    prediction and target are label maps (integers) of one shape, whatever that shape is. Pixels whose target
+    is not in 0 ... num_classes-1 are left out, and so are those whose prediction is not: a published mask
+    knows no "none" class, and a pixel nothing was said about counts for nobody.
+
+    Raises DcfmError where the shapes differ or a map does not hold integers.
+    """
+    predicted, truth = _label_pair(prediction, target)
+    known = _is_class(truth, num_classes) & _is_class(predicted, num_classes)
+    # One number per pair of classes, counted in one pass.
+    pairs = truth[known].astype(np.int64) * num_classes + predicted[known]
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def per_class_iou(matrix: ArrayLike) -> NDArray[np.float64]:
+    """Intersection over union of each class, float64 (num_classes,); NaN for a class in neither map."""
+    counts = _square(matrix)
+    hits = np.diag(counts)
+    return _ratio(hits, counts.sum(axis=0) + counts.sum(axis=1) - hits)
+
+
+def mean_iou(matrix: ArrayLike, *, absent_as_zero: bool = False) -> float:
+    """Mean of the classes' IoU, 0-1.
+
+    A class in neither truth nor prediction has no IoU and is left out; `absent_as_zero` counts it as 0
+    instead, which is what the published evaluation does and what makes its number depend on classes the video
+    does not show. Where every class occurs, as in the data sets it was made for, the two are equal. NaN where
+    there is nothing to average.
+    """
+    return _mean(per_class_iou(matrix), absent_as_zero)
+
+
+def weighted_iou(matrix: ArrayLike) -> float:
+    """Mean of the IoUs, each weighted with its class's share of the true pixels, 0-1. NaN without pixels."""
+    counts = _square(matrix)
+    if not counts.sum():
+        return float("nan")
+    share = counts.sum(axis=1) / counts.sum()
+    return float(share[share > 0] @ per_class_iou(counts)[share > 0])
+
+
+def per_class_accuracy(matrix: ArrayLike) -> NDArray[np.float64]:
+    """Share of each class's true pixels that were found, float64 (num_classes,); NaN for none to find."""
+    counts = _square(matrix)
+    return _ratio(np.diag(counts), counts.sum(axis=1))
+
+
+def mean_accuracy(matrix: ArrayLike, *, absent_as_zero: bool = False) -> float:
+    """Mean of the classes' accuracy, 0-1; classes that are not in the truth as in `mean_iou`."""
+    return _mean(per_class_accuracy(matrix), absent_as_zero)
+
+
+def pixel_accuracy(matrix: ArrayLike) -> float:
+    """Share of all pixels that are right, 0-1. NaN for an empty matrix."""
+    counts = _square(matrix)
+    return float(np.trace(counts) / counts.sum()) if counts.sum() else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class ConfusionMatrix:
+    """A confusion matrix as a value: add two of them for the matrix of both parts together.
+
+    counts: int64 num_classes×num_classes, row = truth, column = prediction; never changed in place.
+    """
+
+    counts: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        counts = np.array(_square(self.counts), dtype=np.int64)
+        counts.flags.writeable = False
+        object.__setattr__(self, "counts", counts)
+
+    @classmethod
+    def empty(cls, num_classes: int) -> ConfusionMatrix:
+        """The matrix of no pixels: what a sum starts from."""
+        return cls(np.zeros((num_classes, num_classes), np.int64))
+
+    @classmethod
+    def of(cls, prediction: ArrayLike, target: ArrayLike, num_classes: int) -> ConfusionMatrix:
+        """The matrix of a label map (or a stack of them) against its truth; see `confusion_matrix`."""
+        return cls(confusion_matrix(prediction, target, num_classes))
+
+    def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
+        if not isinstance(other, ConfusionMatrix):
+            return NotImplemented
+        if self.num_classes != other.num_classes:
+            raise DcfmError(
+                f"cannot add confusion matrices of {self.num_classes} and {other.num_classes} classes"
+            )
+        return ConfusionMatrix(self.counts + other.counts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ConfusionMatrix) and np.array_equal(self.counts, other.counts)
+
+    def __hash__(self) -> int:
+        return hash((self.num_classes, self.counts.tobytes()))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.counts, dtype=dtype)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.counts)
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels were counted."""
+        return int(self.counts.sum())
+
+    @cached_property
+    def mean_iou(self) -> float:
+        return mean_iou(self.counts)
+
+    @cached_property
+    def weighted_iou(self) -> float:
+        return weighted_iou(self.counts)
+
+    @cached_property
+    def mean_accuracy(self) -> float:
+        return mean_accuracy(self.counts)
+
+    @cached_property
+    def pixel_accuracy(self) -> float:
+        return pixel_accuracy(self.counts)
+
+    @cached_property
+    def per_class_iou(self) -> NDArray[np.float64]:
+        return per_class_iou(self.counts)
+
+
+def video_consistency(
+    predictions: Iterable[ArrayLike],
+    targets: Iterable[ArrayLike],
+    window: int,
+    num_classes: int | None = None,
+) -> float:
+    """VC: of the pixels whose truth stays the same for `window` frames, the share whose prediction does, 0-1.
+
+    predictions and targets are the label maps of one video in order, of one shape; any iterables, read frame
+    by frame. The mean over the windows that begin at frames 0 ... length-window-1: the published evaluation
+    leaves out the very last window, and so do we. With `num_classes`, pixels whose truth is no class do not
+    count (the published evaluation, and `None`, take "none" for a class like any other). A window in which
+    the truth of no pixel stays the same says nothing and is left out. NaN where no window is left, as in a
+    video of `window` frames or fewer.
+
+    Raises DcfmError where shapes differ, or one of the two has more frames than the other.
+    """
+    meter = VideoConsistency((window,), num_classes)
+    for prediction, target in _pairs(predictions, targets):
+        meter.add(prediction, target)
+    return meter.value(window)
+
+
+class VideoConsistency:
+    """Video consistency frame by frame, for several windows at once and over several videos.
+
+    Keeps how many frames each pixel's truth and prediction have been what they are, so a video of any length
+    takes the memory of one frame. Call `next_video` between two videos. As published, all windows of all
+    videos count alike.
+    """
+
+    def __init__(self, windows: Iterable[int] = CONSISTENCY_WINDOWS, num_classes: int | None = None) -> None:
+        self.windows = tuple(windows)
+        if not self.windows or min(self.windows) < 1:
+            raise DcfmError(f"video consistency needs windows of 1 frame or more, got {self.windows}")
+        self.num_classes = num_classes
+        self._shares: dict[int, list[float]] = {window: [] for window in self.windows}
+        self.next_video()
+
+    def next_video(self) -> None:
+        """What follows is another video: no window reaches over the cut."""
+        self._truth: _Unchanged | None = None
+        self._prediction: _Unchanged | None = None
+        # A window counts only when a frame follows it.
+        self._pending: dict[int, float] = {}
+
+    def add(self, prediction: ArrayLike, target: ArrayLike) -> None:
+        """The next frame's label maps, integers H×W."""
+        predicted, truth = _label_pair(prediction, target)
+        for window, share in self._pending.items():
+            self._shares[window].append(share)
+        if self._truth is None or self._prediction is None:
+            self._truth, self._prediction = _Unchanged(truth), _Unchanged(predicted)
+        else:
+            self._truth.add(truth)
+            self._prediction.add(predicted)
+        self._pending = dict(self._windows_that_end(truth))
+
+    def value(self, window: int) -> float:
+        """Mean over all windows so far, 0-1; NaN where there is none."""
+        shares = self._shares[window]
+        return float(np.mean(shares)) if shares else float("nan")
+
+    def _windows_that_end(self, truth: Labels) -> Iterable[tuple[int, float]]:
+        assert self._truth is not None and self._prediction is not None
+        for window in self.windows:
+            same = self._truth.frames >= window
+            if self.num_classes is not None:
+                same &= _is_class(truth, self.num_classes)
+            total = np.count_nonzero(same)
+            if total:
+                yield window, np.count_nonzero(same & (self._prediction.frames >= window)) / total
+
+
+class _Unchanged:
+    """For each pixel, the number of frames up to the newest for which its label has been the same."""
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels.copy()
+        self.frames = np.ones(labels.shape, np.int32)
+
+    def add(self, labels: Labels) -> None:
+        if labels.shape != self.labels.shape:
+            raise DcfmError(
+                f"frames of a video are of one size, not {_shape(self.labels)} and then {_shape(labels)}"
+            )
+        self.frames *= labels == self.labels
+        self.frames += 1
+        self.labels = labels.copy()
+
+
+def _pairs(
+    predictions: Iterable[ArrayLike], targets: Iterable[ArrayLike]
+) -> Iterable[tuple[ArrayLike, ArrayLike]]:
+    try:
+        yield from zip(predictions, targets, strict=True)
+    except ValueError as error:
+        if "zip()" not in str(error):
+            raise
+        raise DcfmError(
+            "video consistency needs one prediction for each target, in the same order"
+        ) from error
+
+
+def _label_pair(prediction: ArrayLike, target: ArrayLike) -> tuple[Labels, Labels]:
+    predicted, truth = np.asarray(prediction), np.asarray(target)
+    for name, labels in (("prediction", predicted), ("target", truth)):
+        if labels.dtype.kind not in "iu":
+            raise DcfmError(f"a {name} holds class ids, which are integers, not {labels.dtype}")
+    if predicted.shape != truth.shape:
+        raise DcfmError(
+            f"the prediction is {_shape(predicted)}, its target {_shape(truth)}; they must be alike"
+        )
+    return predicted, truth
+
+
+def _is_class(labels: Labels, num_classes: int) -> NDArray[np.bool_]:
+    return (labels >= 0) & (labels < num_classes)
+
+
+def _square(matrix: ArrayLike) -> NDArray[Any]:
+    counts = np.asarray(matrix)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise DcfmError(f"a confusion matrix is square, this one is {_shape(counts)}")
+    return counts
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+
+
+def _mean(values: NDArray[np.float64], absent_as_zero: bool) -> float:
+    values = np.nan_to_num(values) if absent_as_zero else values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _shape(array: NDArray[Any]) -> str:
+    return "×".join(map(str, array.shape)) or "a single number"
