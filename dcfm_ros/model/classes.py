@@ -13,6 +13,15 @@ class ClassSet:
     colors: tuple[tuple[int, int, int], ...]
 
 
+def spread_color(index: int) -> tuple[int, int, int]:
+    """An RGB colour for class `index`; neighbouring numbers get colours that are told apart easily."""
+    # Steps of the golden ratio never fall together, however many classes there are.
+    hue = (index * 0.618033988749895) % 1.0
+    value = (255, 205, 155)[index % 3]
+    red, green, blue = (min(max(abs((hue * 6 + shift) % 6 - 3) - 1, 0), 1) for shift in (0, 4, 2))
+    return int(red * value), int(green * value), int(blue * value)
+
+
 def class_set(table: dict[str, tuple[int, int, int]]) -> ClassSet:
     return ClassSet(tuple(table), tuple(table.values()))
 
@@ -56,3 +65,25 @@ CITYSCAPES = class_set(
         "bicycle": (119, 11, 32),
     }
 )
+
+_VSPW_NAMES = """
+    wall, ceiling, door, stair, ladder, escalator, playground slide, handrail or fence, window, rail,
+    goal, pillar, pole, floor, ground, grass, sand, athletic field, road, path, crosswalk, building,
+    house, bridge, tower, windmill, well or well lid, other construction, sky, mountain, stone, wood, ice,
+    snowfield, grandstand, sea, river, lake, waterfall, water, billboard or bulletin board, sculpture,
+    pipeline, flag, parasol or umbrella, cushion or carpet, tent, roadblock, car, bus, truck, bicycle,
+    motorcycle, wheeled machine, ship or boat, raft, airplane, tyre, traffic light, lamp, person, cat,
+    dog, horse, cattle, other animal, tree, flower, other plant, toy, ball net, backboard, skateboard,
+    bat, ball, cupboard or showcase or storage rack, box, traveling case or trolley case, basket, bag or
+    package, trash can, cage, plate, tub or bowl or pot, bottle or cup, barrel, fishbowl, bed, pillow,
+    table or desk, chair or seat, bench, sofa, shelf, bathtub, gun, commode, roaster, other machine,
+    refrigerator, washing machine, microwave oven, fan, curtain, textiles, clothes, painting or poster,
+    mirror, flower pot or vase, clock, book, tool, blackboard, tissue, screen or television, computer,
+    printer, mobile phone, keyboard, other electronic product, fruit, food, instrument, train
+"""
+
+VSPW = class_set(
+    {name: spread_color(i) for i, name in enumerate(" ".join(_VSPW_NAMES.split()).split(", "))}
+)
+
+CLASS_SETS = {"camvid": CAMVID, "cityscapes": CITYSCAPES, "vspw": VSPW}

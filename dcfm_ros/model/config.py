@@ -32,6 +32,7 @@ DEFAULT_DEEP_CHANNELS = {
     "resnet101": 4096,
     "mobilenetv2": 96,
 }
+STEMS = ("deep", "plain")
 CLASSIFIERS = ("linear", "mlp", "conv")
 
 
@@ -48,6 +49,7 @@ class ModelConfig:
     classifier           "linear": one 1×1 conv; "mlp": two 1×1 convs; "conv": a 3×3 conv, then a 1×1 conv
     classifier_channels  hidden channels of the "conv" classifier
     drop_path            stochastic depth while training MiT backbones
+    stem                 ResNet only: "plain" 7×7 conv (default of 18) or "deep" three 3×3 convs (of 50 and 101)
     """
 
     backbone: str = "mobilenetv2"
@@ -59,6 +61,7 @@ class ModelConfig:
     classifier: str = "linear"
     classifier_channels: int = 256
     drop_path: float = 0.0
+    stem: str = ""
 
     def __post_init__(self) -> None:
         if self.backbone not in INDEPENDENT_FEATURES:
@@ -73,6 +76,10 @@ class ModelConfig:
             )
         if not self.deep_channels:
             object.__setattr__(self, "deep_channels", DEFAULT_DEEP_CHANNELS[self.backbone])
+        if not self.stem:
+            object.__setattr__(self, "stem", "deep" if self.backbone in ("resnet50", "resnet101") else "plain")
+        if self.stem not in STEMS:
+            raise DcfmError(f"unknown stem '{self.stem}'; known: {', '.join(STEMS)}")
         if self.classifier not in CLASSIFIERS:
             raise DcfmError(f"unknown classifier '{self.classifier}'; known: {', '.join(CLASSIFIERS)}")
         if not 1 <= self.num_classes <= 255:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones import build_backbone
+from dcfm_ros.model.classes import CLASS_SETS, spread_color
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.heads import build_head, resize
 
@@ -151,22 +152,16 @@ def build_classifier(config: ModelConfig, channels: int) -> nn.Sequential:
 
 
 def build_model(config: ModelConfig, card: ModelCard | None = None) -> DCFM:
-    """A randomly initialised model in eval mode; without a card, CamVid's or numbered classes are assumed."""
+    """A randomly initialised model in eval mode; without a card, `numbered_card`'s."""
     return DCFM(config, card or numbered_card(config.num_classes)).eval()
 
 
 def numbered_card(num_classes: int) -> ModelCard:
-    """CamVid's card for 11 classes; else classes named by their number, in colours that are told apart easily."""
-    if num_classes == len(ModelCard().classes):
-        return ModelCard()
-    names = tuple(f"class_{i}" for i in range(num_classes))
-    colors = tuple(_spread_color(i) for i in range(num_classes))
-    return ModelCard(classes=names, colors=colors)
-
-
-def _spread_color(index: int) -> tuple[int, int, int]:
-    # Steps of the golden ratio never fall together, however many classes there are.
-    hue = (index * 0.618033988749895) % 1.0
-    value = (255, 205, 155)[index % 3]
-    red, green, blue = (min(max(abs((hue * 6 + shift) % 6 - 3) - 1, 0), 1) for shift in (0, 4, 2))
-    return int(red * value), int(green * value), int(blue * value)
+    """The card of the known class set of that size; else classes named by their number, each with its colour."""
+    for known in CLASS_SETS.values():
+        if len(known.names) == num_classes:
+            return ModelCard(classes=known.names, colors=known.colors)
+    numbers = range(num_classes)
+    return ModelCard(
+        classes=tuple(f"class_{i}" for i in numbers), colors=tuple(spread_color(i) for i in numbers)
+    )

@@ -14,5 +14,5 @@ def build_backbone(config: ModelConfig) -> Backbone:
     if config.backbone.startswith("mit"):
         return MixTransformer(config.backbone, config.independent_feature, config.drop_path)
     if config.backbone.startswith("resnet"):
-        return ResNet(config.backbone)
+        return ResNet(config.backbone, config.stem)
     return MobileNetV2(config.independent_feature)

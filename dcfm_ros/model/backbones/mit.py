@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,22 +44,25 @@ class MixTransformer(Backbone):
         self.independent_feature = independent_feature
 
     def encode_shallow(self, x: Tensor) -> Tensor:
-        stage = self.stages[0]
-        x = stage.embed(x)
+        first = self._first_stage()
+        x = first.embed(x)
         if self.independent_feature == "first_block":
-            x = stage.blocks[0](x)
+            x = first.blocks[0](x)
         elif self.independent_feature == "stage":
-            x = stage.finish(x, done=0)
+            x = first.finish(x, done=0)
         return x
 
     def encode_deep(self, independent: Tensor) -> tuple[Tensor, ...]:
         x = independent
         if self.independent_feature != "stage":
-            x = self.stages[0].finish(x, done=1 if self.independent_feature == "first_block" else 0)
+            x = self._first_stage().finish(x, done=int(self.independent_feature == "first_block"))
         features = [x]
         for stage in self.stages[1:]:
             features.append(stage(features[-1]))
         return tuple(features)
+
+    def _first_stage(self) -> Stage:
+        return cast(Stage, self.stages[0])
 
 
 class Stage(nn.Module):

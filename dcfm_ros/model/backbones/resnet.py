@@ -16,18 +16,19 @@ DILATIONS = (1, 1, 2, 4)
 class ResNet(Backbone):
     """Stem and four layers; the independent feature is the output of layer 1 (stride 4)."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, stem: str) -> None:
         super().__init__()
         block: type[BasicBlock] | type[Bottleneck] = BasicBlock if name == "resnet18" else Bottleneck
-        self.stem = plain_stem() if name == "resnet18" else deep_stem()
-        channels = 64 if name == "resnet18" else 128
-        for i, depth in enumerate(DEPTHS[name]):
-            blocks = []
-            for j in range(depth):
-                stride = STRIDES[i] if j == 0 else 1
-                blocks.append(block(channels, WIDTHS[i], stride, DILATIONS[i]))
-                channels = WIDTHS[i] * block.expansion
-            self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
+        self.stem = plain_stem() if stem == "plain" else deep_stem()
+        channels = 64 if stem == "plain" else 128
+        layers = []
+        for depth, width, stride, dilation in zip(DEPTHS[name], WIDTHS, STRIDES, DILATIONS, strict=True):
+            blocks: list[nn.Module] = []
+            for i in range(depth):
+                blocks.append(block(channels, width, stride if i == 0 else 1, dilation))
+                channels = width * block.expansion
+            layers.append(nn.Sequential(*blocks))
+        self.layer1, self.layer2, self.layer3, self.layer4 = layers
         self.independent = FeatureInfo(WIDTHS[0] * block.expansion, 4)
         self.deep = (FeatureInfo(channels, 8),)
 

@@ -1,0 +1,120 @@
+"""`dcfm convert`: a published checkpoint into one file that says everything about itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.checkpoint import read_tensors, save_model
+from dcfm_ros.model.classes import CLASS_SETS
+from dcfm_ros.model.config import ModelCard
+from dcfm_ros.model.dcfm import DCFM, numbered_card
+from dcfm_ros.model.published import FEATURES, from_published
+from dcfm_ros.model.published_shapes import infer_config
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `dcfm convert`."""
+    parser.description = (
+        "Turn a published DCFM checkpoint (encoder_epoch_N.pth and decoder_epoch_N.pth) into one .safetensors that "
+        "carries its whole configuration. Loads tensors only; no code in the files is run."
+    )
+    parser.add_argument("encoder", type=Path, help="encoder_epoch_N.pth")
+    parser.add_argument("decoder", type=Path, help="decoder_epoch_N.pth")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors to write")
+    parser.add_argument(
+        "--independent-feature",
+        choices=sorted(FEATURES),
+        help="which early feature is the independent one; not told by the tensors (default: vit1, layer1)",
+    )
+    parser.add_argument(
+        "--classes",
+        help=f"{', '.join(CLASS_SETS)}, or a JSON file {{name: [r, g, b], ...}} in the order of the class ids "
+        "(default: the known set of that size, else numbered classes)",
+    )
+    parser.add_argument("--input-size", default="", metavar="WxH", help="size the network was trained for")
+    parser.add_argument("--name", default="", help="the model's name (default: from the file name)")
+    parser.add_argument("--licence", default=ModelCard.licence, help="licence of the weights, with that of their data")
+    parser.add_argument("--half", action="store_true", help="store float16")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Converts, checks the result by loading it, and says what was found."""
+    if args.output.suffix != ".safetensors":
+        raise DcfmError(f"--output is '{args.output}'; expected a name that ends in .safetensors")
+    encoder, decoder = read_tensors(args.encoder), read_tensors(args.decoder)
+    config = infer_config(encoder, decoder)
+    if args.independent_feature:
+        config["independent_feature"] = args.independent_feature
+    model = from_published(encoder, decoder, config, _card(args, config["num_classes"]))
+    save_model(model, args.output, half=args.half)
+    print(describe(model, args.output))
+    return 0
+
+
+def describe(model: DCFM, path: Path) -> str:
+    """A few lines that say what a weights file holds."""
+    config, card = model.config, model.card
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return "\n".join(
+        (
+            f"{path} ({path.stat().st_size / 1e6:.1f} MB)",
+            f"  backbone     {config.backbone}, {parameters / 1e6:.1f} M parameters in all",
+            f"  independent  {config.independent_feature}, {model.independent_channels} channels into the fusion",
+            f"  classes      {config.num_classes}: {', '.join(card.classes[:6])}{', ...' * (config.num_classes > 6)}",
+            f"  input size   {card.input_size[0]}x{card.input_size[1]}",
+            f"  licence      {card.licence}",
+        )
+    )
+
+
+def _card(args: argparse.Namespace, num_classes: int) -> ModelCard:
+    classes = _classes(args.classes, num_classes)
+    return ModelCard(
+        name=args.name or args.output.stem,
+        classes=tuple(classes),
+        colors=tuple(classes.values()),
+        input_size=_size(args.input_size),
+        licence=args.licence,
+        notes=f"converted from {args.encoder.name} and {args.decoder.name}",
+    )
+
+
+def _classes(choice: str | None, num_classes: int) -> dict[str, tuple[int, int, int]]:
+    if choice is None:
+        card = numbered_card(num_classes)
+        return dict(zip(card.classes, card.colors, strict=True))
+    if choice in CLASS_SETS:
+        classes = dict(zip(CLASS_SETS[choice].names, CLASS_SETS[choice].colors, strict=True))
+    else:
+        classes = _read_classes(Path(choice))
+    if len(classes) != num_classes:
+        raise DcfmError(f"--classes {choice} names {len(classes)} classes, the checkpoint has {num_classes}")
+    return classes
+
+
+def _read_classes(path: Path) -> dict[str, tuple[int, int, int]]:
+    try:
+        content: Any = json.loads(path.read_text())
+        classes = {str(name): (int(r), int(g), int(b)) for name, (r, g, b) in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DcfmError(
+            f"--classes '{path}' is neither one of {', '.join(CLASS_SETS)} nor a readable JSON file "
+            f"{{name: [r, g, b], ...}} ({error})"
+        ) from error
+    if not all(0 <= value <= 255 for color in classes.values() for value in color):
+        raise DcfmError(f"--classes '{path}' has a colour outside 0-255")
+    return classes
+
+
+def _size(text: str) -> tuple[int, int]:
+    if not text:
+        return ModelCard.input_size
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match or "0" in match.groups():
+        raise DcfmError(f"--input-size is '{text}'; expected WIDTHxHEIGHT in pixels, such as 1024x512")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,122 @@
+"""The network's shapes, its two ways to the same logits, and its refusals."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import ModelCard, ModelConfig, build_model
+from dcfm_ros.model.config import INDEPENDENT_FEATURES
+
+SMALL = [
+    (backbone, feature)
+    for backbone in ("mit_b0", "mit_b2", "resnet18", "resnet50", "mobilenetv2")
+    for feature in INDEPENDENT_FEATURES[backbone]
+]
+
+
+def randomised(config):
+    """A model whose batch-norm statistics are not the trivial ones."""
+    torch.manual_seed(0)
+    model = build_model(config)
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(0, 0.1)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    return model
+
+
+@pytest.mark.parametrize(("backbone", "feature"), SMALL)
+@torch.inference_mode()
+def test_declared_channels_and_strides_are_true(backbone, feature):
+    model = randomised(ModelConfig(backbone=backbone, independent_feature=feature))
+    x = torch.randn(1, 3, 64, 96)
+    independent = model.encode_independent(x)
+    info = model.backbone.independent
+    assert independent.shape == (1, info.channels, 64 // info.stride, 96 // info.stride)
+    for feature_map, declared in zip(model.backbone.encode_deep(independent), model.backbone.deep, strict=True):
+        assert feature_map.shape == (1, declared.channels, 64 // declared.stride, 96 // declared.stride)
+
+
+@pytest.mark.parametrize("classifier", ["linear", "mlp", "conv"])
+@pytest.mark.parametrize("backbone", ["mit_b0", "resnet18", "mobilenetv2"])
+@torch.inference_mode()
+def test_the_cached_half_gives_the_same_logits(backbone, classifier):
+    config = ModelConfig(
+        backbone=backbone, classifier=classifier, common_channels=48, independent_channels=16, num_classes=5
+    )
+    model = randomised(config)
+    x, other = torch.randn(2, 1, 3, 50, 70)
+    common, independent = model.encode_common(x), model.encode_independent(other)
+    logits = model.logits(common, independent)
+    cached = model.logits_prepared(model.prepare_common(common), independent)
+    assert float((logits - cached).abs().max()) < 1e-5 * float(logits.std())
+
+
+@pytest.mark.parametrize("feature", INDEPENDENT_FEATURES["mobilenetv2"])
+@settings(max_examples=15, deadline=None)
+@given(height=st.integers(33, 80), width=st.integers(33, 80))
+def test_the_common_branch_resumes_exactly_at_any_size(feature, height, width):
+    model = build_model(ModelConfig(independent_feature=feature))
+    x = torch.randn(1, 3, height, width)
+    with torch.inference_mode():
+        resumed = model.backbone.encode_deep(model.encode_independent(x))
+        whole = []
+        for i, layer in enumerate(model.backbone.features):
+            x = layer(x)
+            if i + 1 in (4, 7, 14, 18):
+                whole.append(x)
+    for ours, expected in zip(resumed, whole, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_features_have_unit_length():
+    model = randomised(ModelConfig())
+    common = model.encode_common(torch.randn(1, 3, 64, 64))
+    fused = model.fused(common, model.encode_independent(torch.randn(1, 3, 64, 64)))
+    for feature in (common, fused):
+        torch.testing.assert_close(feature.norm(dim=1), torch.ones(1, 16, 16))
+
+
+def test_the_model_keeps_no_features():
+    model = build_model(ModelConfig())
+    before = set(vars(model))
+    with torch.inference_mode():
+        independent = model.encode_independent(torch.randn(1, 3, 64, 64))
+        model.logits(model.encode_common(None, independent), independent)
+    assert set(vars(model)) == before
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"backbone": "vgg"}, "unknown backbone 'vgg'; known: mit_b0"),
+        ({"independent_feature": "layer1"}, "'mobilenetv2' has no independent feature 'layer1'"),
+        ({"classifier": "big"}, "unknown classifier 'big'"),
+        ({"num_classes": 256}, "1 to 255"),
+        ({"stem": "wide"}, "unknown stem 'wide'"),
+    ],
+)
+def test_wrong_configurations_are_named(values, message):
+    with pytest.raises(DcfmError, match=message):
+        ModelConfig(**values)
+
+
+def test_unknown_keys_are_errors():
+    with pytest.raises(DcfmError, match="unknown key 'depth' for ModelConfig; known: backbone"):
+        ModelConfig.from_mapping({"depth": 3})
+
+
+def test_a_card_must_fit_the_model():
+    with pytest.raises(DcfmError, match="tells 4 classes apart, its card names 11"):
+        build_model(ModelConfig(num_classes=4), ModelCard())
+    with pytest.raises(DcfmError, match="2 class names and 1 colours"):
+        ModelCard(classes=("a", "b"), colors=((0, 0, 0),))
+
+
+def test_encode_common_needs_something_to_encode():
+    with pytest.raises(DcfmError, match="needs the frame or its independent feature"):
+        build_model(ModelConfig()).encode_common(None)
