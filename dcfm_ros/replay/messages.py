@@ -1,0 +1,90 @@
+"""ROS messages without ROS: the types this project reads and writes in bags, and functions that fill them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import cv2
+import numpy as np
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from dcfm_ros.errors import DcfmError
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+FRAME_TIMING = "dcfm_ros/msg/FrameTiming"
+
+JPEG_QUALITY = 90
+
+
+@functools.lru_cache(maxsize=2)
+def typestore(*, ros1: bool = False) -> Typestore:
+    """The standard message types, by name, with their serializers."""
+    return get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
+
+
+@functools.lru_cache(maxsize=1)
+def own_typestore() -> Typestore:
+    """The standard ROS 2 message types and this package's own."""
+    from dcfm_ros.share import share_path
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    definition = share_path("msg", "FrameTiming.msg").read_text(encoding="utf-8")
+    store.register(get_types_from_msg(definition, FRAME_TIMING))
+    return store
+
+
+def message(kind: str, **fields: Any) -> Any:
+    """A message of the type `kind` (`package/msg/Name`) with these fields; all must be given."""
+    return own_typestore().types[kind](**fields)
+
+
+def header(stamp_ns: int, frame_id: str) -> Any:
+    """A std_msgs/Header."""
+    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+    stamp = message("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
+    return message("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
+
+
+def mono8(values: np.ndarray, stamp_ns: int, frame_id: str) -> Any:
+    """An Image of uint8 H×W values, rows without padding."""
+    return _image(values, "mono8", stamp_ns, frame_id)
+
+
+def rgb8(pixels: np.ndarray, stamp_ns: int, frame_id: str) -> Any:
+    """An Image of uint8 H×W×3 RGB pixels, rows without padding."""
+    return _image(pixels, "rgb8", stamp_ns, frame_id)
+
+
+def _image(pixels: np.ndarray, encoding: str, stamp_ns: int, frame_id: str) -> Any:
+    height, width = pixels.shape[:2]
+    return message(
+        IMAGE,
+        header=header(stamp_ns, frame_id),
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=width * (1 if pixels.ndim == 2 else pixels.shape[2]),
+        data=np.ascontiguousarray(pixels).reshape(-1),
+    )
+
+
+def jpeg(rgb: np.ndarray, stamp_ns: int, frame_id: str, quality: int = JPEG_QUALITY) -> Any:
+    """A CompressedImage of uint8 H×W×3 RGB pixels: for pictures that people look at, never for masks."""
+    return message(
+        COMPRESSED_IMAGE,
+        header=header(stamp_ns, frame_id),
+        format="rgb8; jpeg compressed bgr8",
+        data=np.frombuffer(encode_jpeg(rgb, quality), np.uint8),
+    )
+
+
+def encode_jpeg(rgb: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
+    """JPEG bytes of uint8 H×W×3 RGB pixels."""
+    ok, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
+    if not ok:
+        raise DcfmError(f"OpenCV cannot encode an image of shape {rgb.shape} as JPEG.")
+    return data.tobytes()

@@ -1,0 +1,126 @@
+"""Streams of frames: `open_source(path)` finds out what the path is and reads it frame by frame.
+
+Every source holds one frame at a time, so a 100 GB recording needs no more memory than a small one.
+"""
+
+from __future__ import annotations
+
+import abc
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from dcfm_ros.errors import DcfmError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+DEFAULT_FOLDER_RATE = 15.0
+
+# ROS takes a stamp of zero for "unset"; recordings without stamps of their own therefore begin at one second.
+FIRST_STAMP_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a stream.
+
+    Attributes:
+        rgb: uint8 H×W×3, RGB. May share memory with the message it came from: copy it before writing to it.
+        stamp_ns: when the image was taken (the message's header stamp), in nanoseconds.
+        time_ns: when it was recorded (a bag's log time); equals `stamp_ns` where there is no such thing.
+        frame_id: the header's frame_id, "" where there is none.
+        name: what people call this frame: a file's name or a running number.
+    """
+
+    rgb: np.ndarray
+    stamp_ns: int
+    time_ns: int
+    frame_id: str
+    name: str
+
+
+class Source(abc.ABC):
+    """A stream of frames. Iterating starts from the beginning each time (a camera: from now).
+
+    Attributes:
+        path: where the frames come from, as given.
+        kind: "video", "images", "rosbag2", "rosbag1" or "camera".
+        topic: the image topic of a bag, else "".
+        length: number of frames expected; None where nobody knows before the end.
+        rate: frames per second as recorded; None where unknown.
+        skipped: frames that could not be read so far in this iteration: reason -> count.
+        problem: why reading ended before the end of the recording, or "".
+    """
+
+    kind: str
+    topic = ""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.length: int | None = None
+        self.rate: float | None = None
+        self.skipped: Counter[str] = Counter()
+        self.problem = ""
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.skipped.clear()
+        self.problem = ""
+        yield from self._frames()
+
+    @abc.abstractmethod
+    def _frames(self) -> Iterator[Frame]:
+        """Yield the frames in recorded order; count those that cannot be read in `skipped`."""
+
+    def close(self) -> None:
+        """Release files and devices; the source cannot be iterated afterwards."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_source(path: str | Path, topic: str | None = None, *, rate: float | None = None) -> Source:
+    """Open a video file, folder of images, rosbag2 (folder, .mcap or .db3), ROS 1 .bag or camera (/dev/videoN).
+
+    Args:
+        topic: the image topic of a bag; None finds it where the bag has exactly one.
+        rate: frames per second, for a folder of images (default 15) or to ask of a camera.
+
+    Raises:
+        DcfmError: nothing there, not readable, no images in it, or a choice of topics (which the message lists).
+    """
+    path = Path(path)
+    source = _open(path, topic, rate)
+    if topic and not source.topic:
+        source.close()
+        raise DcfmError(
+            f"{path} is {_KIND_WORDS[source.kind]} and has no topics; leave the topic {topic!r} out."
+        )
+    return source
+
+
+_KIND_WORDS = {"video": "a video", "images": "a folder of images", "camera": "a camera"}
+
+
+def _open(path: Path, topic: str | None, rate: float | None) -> Source:
+    from dcfm_ros.replay import bags, files
+
+    if re.fullmatch(r"/dev/video\d+", str(path)):
+        return files.CameraSource(path, rate)
+    if not path.exists():
+        raise DcfmError(
+            f"{path} does not exist; give a video, a folder of images, a bag or a camera like /dev/video0."
+        )
+    if bags.is_bag(path):
+        return bags.BagSource(path, topic)
+    if path.is_dir():
+        return files.ImageFolder(path, rate or DEFAULT_FOLDER_RATE)
+    return files.VideoSource(path)

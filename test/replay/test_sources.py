@@ -1,0 +1,385 @@
+"""Every kind of input, written for the test and read back: the pictures, their order, their stamps; and bad input."""
+
+import os
+import shutil
+
+import bags
+import cv2
+import numpy as np
+import pytest
+from bags import CompressionMode, StoragePlugin, picture, stamp_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rosbags.rosbag1 import Writer as Ros1Writer
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.replay.bags import Bag
+from dcfm_ros.replay.files import natural_key
+from dcfm_ros.replay.sources import FIRST_STAMP_NS, open_source
+
+
+def check_frames(source, count, *, first=0, exact=True):
+    """The source yields exactly the pictures of `bags.camera_entries`, in order, with stamp and frame_id."""
+    frames = 0
+    for index, frame in enumerate(source, first):
+        assert frame.stamp_ns == stamp_of(index)
+        assert frame.time_ns == stamp_of(index) + 1_000_000
+        assert frame.frame_id == "camera"
+        difference = np.abs(frame.rgb.astype(int) - picture(index)).max()
+        assert difference == 0 if exact else difference < 12
+        frames += 1
+    assert frames == count
+    assert not source.skipped and not source.problem
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+@pytest.mark.parametrize(
+    "compression", [None, CompressionMode.FILE, CompressionMode.MESSAGE, CompressionMode.STORAGE]
+)
+def test_rosbag2(tmp_path, storage, compression):
+    if storage is StoragePlugin.SQLITE3 and compression is CompressionMode.STORAGE:
+        pytest.skip("sqlite3 has no compression of its own")
+    path = bags.write_ros2(tmp_path / "bag", bags.camera_entries(5), storage=storage, compression=compression)
+    with open_source(path) as source:
+        assert (source.kind, source.topic, source.length) == ("rosbag2", "/camera/image", 5)
+        assert source.rate == pytest.approx(10.0, rel=0.01)
+        check_frames(source, 5)
+        check_frames(source, 5)  # a source starts again from the beginning
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+@pytest.mark.parametrize("compression", [None, CompressionMode.FILE])
+def test_split_bag(tmp_path, storage, compression):
+    path = bags.split_ros2(tmp_path / "bag", [3, 4, 2], storage=storage, compression=compression)
+    with open_source(path) as source:
+        assert source.length == 9
+        check_frames(source, 9)
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_bag_without_metadata_and_single_file(tmp_path, storage):
+    path = bags.split_ros2(tmp_path / "bag", [3, 4], storage=storage)
+    (path / "metadata.yaml").unlink()
+    with open_source(path) as source:
+        check_frames(source, 7)
+    second = sorted(path.iterdir())[1]
+    with open_source(second) as source:
+        check_frames(source, 4, first=3)
+
+
+def test_more_than_nine_split_files_are_read_in_their_order(tmp_path):
+    path = bags.split_ros2(tmp_path / "bag", [1] * 11)
+    (path / "metadata.yaml").unlink()
+    with open_source(path) as source:
+        check_frames(source, 11)
+
+
+@pytest.mark.parametrize(
+    "compression", [None, Ros1Writer.CompressionFormat.BZ2, Ros1Writer.CompressionFormat.LZ4]
+)
+def test_ros1_bag(tmp_path, compression):
+    entries = bags.camera_entries(5, store=bags.STORE1)
+    path = bags.write_ros1(tmp_path / "old.bag", entries, compression=compression)
+    with open_source(path) as source:
+        assert source.kind == "rosbag1"
+        check_frames(source, 5)
+
+
+def test_real_ros1_bag(data_root):
+    with open_source(data_root / "video" / "ros1_gazebo_2_images.bag") as source:
+        assert (source.kind, source.topic, source.length) == ("rosbag1", "/prius/front_camera/image_raw", 2)
+        frames = list(source)
+    assert [frame.stamp_ns for frame in frames] == [693_708_000_000, 693_741_000_000]
+    assert all(frame.rgb.shape == (800, 800, 3) and frame.rgb.std() > 10 for frame in frames)
+    with pytest.raises(DcfmError, match=r"'/tf' of .* is tf2_msgs/msg/TFMessage; expected"):
+        open_source(source.path, "/tf")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_compressed_images(tmp_path, suffix):
+    entries = (
+        (
+            "/camera/image/compressed",
+            bags.COMPRESSED,
+            stamp_of(i) + 1_000_000,
+            bags.compressed(picture(i), stamp_of(i), suffix=suffix),
+        )
+        for i in range(4)
+    )
+    with open_source(bags.write_ros2(tmp_path / "bag", entries)) as source:
+        check_frames(source, 4, exact=suffix == ".png")
+
+
+@pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "bgra8", "rgba8", "8UC3"])
+@pytest.mark.parametrize("padding", [0, 7])
+def test_encodings_and_row_padding(tmp_path, encoding, padding):
+    code = {
+        "bgr8": cv2.COLOR_RGB2BGR,
+        "8UC3": cv2.COLOR_RGB2BGR,
+        "bgra8": cv2.COLOR_RGB2BGRA,
+        "rgba8": cv2.COLOR_RGB2RGBA,
+    }
+    convert = code.get(encoding)
+    pixels = picture(3) if convert is None else cv2.cvtColor(picture(3), convert)
+    message = bags.image(pixels, stamp_of(3), encoding=encoding, padding=padding)
+    path = bags.write_ros2(tmp_path / "bag", [("/image", bags.IMAGE, stamp_of(3) + 1_000_000, message)])
+    with open_source(path) as source:
+        check_frames(source, 1, first=3)
+
+
+def two_cameras_and_a_string():
+    for index in range(4):
+        stamp = stamp_of(index)
+        yield "/left", bags.IMAGE, stamp + 1_000_000, bags.image(picture(index), stamp)
+        yield "/right", bags.COMPRESSED, stamp + 1_000_000, bags.compressed(picture(index), stamp)
+        yield "/chatter", "std_msgs/msg/String", stamp, bags.string("hello")
+
+
+def test_choice_of_topics_lists_type_count_and_rate(tmp_path):
+    path = bags.write_ros2(tmp_path / "bag", two_cameras_and_a_string())
+    with pytest.raises(DcfmError) as caught:
+        open_source(path)
+    lines = str(caught.value).splitlines()
+    assert lines[1].split() == ["/left", "sensor_msgs/msg/Image", "4", "messages", "9.97", "Hz"]
+    assert lines[2].split()[:3] == ["/right", "sensor_msgs/msg/CompressedImage", "4"]
+    assert len(lines) == 3
+    for topic in ("/left", "/right"):
+        with open_source(path, topic) as source:
+            check_frames(source, 4)
+
+
+def test_topic_that_is_not_there_or_no_image(tmp_path):
+    path = bags.write_ros2(tmp_path / "bag", two_cameras_and_a_string())
+    with pytest.raises(DcfmError, match=r"no topic '/front'(.|\n)*/left(.|\n)*/right"):
+        open_source(path, "/front")
+    with pytest.raises(
+        DcfmError, match=r"'/chatter' of .* is std_msgs/msg/String; expected sensor_msgs/msg/Image"
+    ):
+        open_source(path, "/chatter")
+
+
+def test_bag_without_images_says_what_it_has(tmp_path):
+    entries = [("/chatter", "std_msgs/msg/String", stamp_of(0), bags.string("hello"))]
+    with pytest.raises(DcfmError, match=r"no image topic with messages(.|\n)*/chatter +std_msgs/msg/String"):
+        open_source(bags.write_ros2(tmp_path / "bag", entries))
+
+
+def test_empty_bag(tmp_path):
+    with pytest.raises(DcfmError, match="empty: it holds no messages"):
+        open_source(bags.write_ros2(tmp_path / "bag", []))
+    (tmp_path / "nothing.mcap").touch()
+    with pytest.raises(DcfmError, match="empty file"):
+        open_source(tmp_path / "nothing.mcap")
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+@pytest.mark.parametrize("keep", [0.0, 0.01, 0.3, 0.9, 0.999])
+def test_cut_off_bag_is_one_clear_message_or_a_reported_end(tmp_path, storage, keep):
+    path = bags.write_ros2(tmp_path / "bag", bags.camera_entries(300), storage=storage)
+    file = next(file for file in path.iterdir() if file.suffix in (".mcap", ".db3"))
+    os.truncate(file, int(file.stat().st_size * keep))
+    try:
+        with open_source(path) as source:
+            frames = list(source)
+    except DcfmError as error:
+        assert "damaged or cut off" in str(error) or "empty" in str(error)
+        assert str(path) in str(error) and "\n" not in str(error)
+    else:
+        assert 0 < len(frames) < 300
+        assert f"reading stopped after {len(frames)} of 300 images" in source.problem
+
+
+def test_cut_off_ros1_bag(tmp_path):
+    path = bags.write_ros1(tmp_path / "old.bag", bags.camera_entries(50, store=bags.STORE1))
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(DcfmError, match=r"damaged or cut off .*rosbag reindex"):
+        open_source(path)
+
+
+@given(
+    noise=st.binary(min_size=1, max_size=200),
+    suffix=st.sampled_from([".mcap", ".db3", ".bag", ".mp4", ".avi"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_rubbish_is_one_message(tmp_path_factory, noise, suffix):
+    path = tmp_path_factory.mktemp("rubbish") / f"file{suffix}"
+    path.write_bytes(noise)
+    with pytest.raises(DcfmError, match=r"damaged|cannot be read as a video|no readable video frame"):
+        open_source(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "rosbag2_bagfile_information: 3", "rosbag2_bagfile_information: {}"]
+)
+def test_bad_metadata(tmp_path, text):
+    path = bags.write_ros2(tmp_path / "bag", bags.camera_entries(2))
+    (path / "metadata.yaml").write_text(text)
+    with pytest.raises(DcfmError, match=r"metadata\.yaml is not valid rosbag2 metadata .*ros2 bag reindex"):
+        open_source(path)
+
+
+def test_missing_storage_file_is_named(tmp_path):
+    path = bags.split_ros2(tmp_path / "bag", [2, 2])
+    (path / "bag_1.mcap").unlink()
+    with pytest.raises(DcfmError, match=r"lacks bag_1\.mcap"):
+        open_source(path)
+
+
+def test_bad_images_are_skipped_counted_and_reported(tmp_path):
+    def entries():
+        for index in range(6):
+            stamp = stamp_of(index)
+            message = bags.image(picture(index), stamp)
+            if index == 2:
+                message.encoding = "invented8"
+            if index == 4:
+                message.data = message.data[:-5]
+            yield "/image", bags.IMAGE, stamp, message
+
+    with open_source(bags.write_ros2(tmp_path / "bag", entries())) as source:
+        stamps = [frame.stamp_ns for frame in source]
+    assert stamps == [stamp_of(i) for i in (0, 1, 3, 5)]
+    assert sorted(source.skipped.values()) == [1, 1]
+    assert any("invented8" in reason for reason in source.skipped)
+
+
+def test_stamps_of_zero_become_log_times(tmp_path):
+    entries = [("/image", bags.IMAGE, stamp_of(i), bags.image(picture(i), 0)) for i in range(3)]
+    with open_source(bags.write_ros2(tmp_path / "bag", entries)) as source:
+        assert [frame.stamp_ns for frame in source] == [stamp_of(i) for i in range(3)]
+
+
+def test_changing_size_and_encoding_is_followed(tmp_path):
+    def entries():
+        for index, size in enumerate([(64, 48), (32, 24), (64, 48)]):
+            message = bags.image(picture(index, size), stamp_of(index))
+            yield "/image", bags.IMAGE, stamp_of(index), message
+
+    with open_source(bags.write_ros2(tmp_path / "bag", entries())) as source:
+        assert [frame.rgb.shape for frame in source] == [(48, 64, 3), (24, 32, 3), (48, 64, 3)]
+
+
+def test_memory_stays_flat(tmp_path):
+    """Reading ten times as many images takes no more memory."""
+    import subprocess
+    import sys
+
+    code = (
+        "import resource, sys\nfrom dcfm_ros.replay.sources import open_source\n"
+        "n = sum(1 for _ in open_source(sys.argv[1]))\n"
+        "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peaks = {}
+    for count in (40, 400):
+        path = bags.write_ros2(tmp_path / f"bag{count}", bags.camera_entries(count, size=(320, 240)))
+        result = subprocess.run(
+            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120
+        )
+        frames, peaks[count] = map(int, result.stdout.split())
+        assert frames == count
+    assert (tmp_path / "bag400").joinpath("bag400.mcap").stat().st_size > 90e6
+    assert peaks[400] - peaks[40] < 12_000  # KiB; the recordings differ by 83 MB
+
+
+def write_video(path, count, fourcc="mp4v", fps=25.0):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*fourcc), fps, (64, 48))
+    for index in range(count):
+        writer.write(cv2.cvtColor(picture(index), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize("name,fourcc", [("clip.mp4", "mp4v"), ("clip.avi", "MJPG")])
+def test_video(tmp_path, name, fourcc):
+    with open_source(write_video(tmp_path / name, 10, fourcc)) as source:
+        assert (source.kind, source.length, source.rate) == ("video", 10, 25.0)
+        frames = list(source)
+    assert [frame.stamp_ns for frame in frames] == [FIRST_STAMP_NS + i * 40_000_000 for i in range(10)]
+    for index, frame in enumerate(frames):
+        assert np.abs(frame.rgb.astype(int) - picture(index)).mean() < 8
+
+
+def test_cut_off_video(tmp_path):
+    path = write_video(tmp_path / "clip.mp4", 30)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(DcfmError, match=r"cannot be read as a video; it is damaged, cut off"):
+        open_source(path)
+
+
+def test_cut_off_avi_ends_early_and_says_so(tmp_path):
+    path = write_video(tmp_path / "clip.avi", 60, "MJPG")
+    os.truncate(path, path.stat().st_size // 2)
+    with open_source(path) as source:
+        count = sum(1 for _ in source)
+    assert 10 < count < 50
+    assert source.length is None or f"ends after {count}" in source.problem or source.length == count
+
+
+def test_real_video(data_root):
+    with open_source(data_root / "video" / "highway_960x540_25fps.mp4") as source:
+        frames = [frame for frame, _ in zip(source, range(5))]
+    assert source.rate == 25.0 and source.length == 221
+    assert frames[0].rgb.shape == (540, 960, 3)
+    assert [frame.stamp_ns - frames[0].stamp_ns for frame in frames] == [i * 40_000_000 for i in range(5)]
+
+
+def test_image_folder_in_natural_order_with_its_rate(tmp_path):
+    for index in range(12):
+        cv2.imwrite(str(tmp_path / f"frame{index}.png"), cv2.cvtColor(picture(index), cv2.COLOR_RGB2BGR))
+    (tmp_path / "frame5.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("not an image")
+    with open_source(tmp_path, rate=20) as source:
+        assert (source.kind, source.length, source.rate) == ("images", 12, 20)
+        frames = list(source)
+    kept = [index for index in range(12) if index != 5]
+    assert [frame.name for frame in frames] == [f"frame{index}" for index in kept]
+    assert [frame.stamp_ns for frame in frames] == [FIRST_STAMP_NS + index * 50_000_000 for index in kept]
+    assert all((frame.rgb == picture(index)).all() for index, frame in zip(kept, frames))
+    assert source.skipped == {"unreadable image file": 1}
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=20, unique=True))
+def test_natural_order_is_that_of_the_numbers(numbers):
+    from pathlib import Path
+
+    names = [Path(f"image_{number}.png") for number in numbers]
+    assert [int(name.stem[6:]) for name in sorted(names, key=natural_key)] == sorted(numbers)
+
+
+def test_paths_that_are_nothing(tmp_path):
+    with pytest.raises(DcfmError, match="does not exist"):
+        open_source(tmp_path / "nowhere")
+    with pytest.raises(DcfmError, match="holds neither images .* nor a rosbag2"):
+        open_source(tmp_path)
+    with pytest.raises(DcfmError, match=r"no camera /dev/video987; cameras present"):
+        open_source("/dev/video987")
+
+
+def test_topic_of_a_video_is_refused(tmp_path):
+    with pytest.raises(DcfmError, match="is a video and has no topics"):
+        open_source(write_video(tmp_path / "clip.mp4", 3), "/image")
+
+
+def test_bag_lists_all_its_topics(tmp_path):
+    bag = Bag(bags.write_ros2(tmp_path / "bag", two_cameras_and_a_string()))
+    assert [(topic.name, topic.type, topic.count) for topic in bag.topics] == [
+        ("/chatter", "std_msgs/msg/String", 4),
+        ("/left", "sensor_msgs/msg/Image", 4),
+        ("/right", "sensor_msgs/msg/CompressedImage", 4),
+    ]
+    assert [message.data for _, _, message in bag.messages("/chatter")] == ["hello"] * 4
+
+
+def test_temporary_files_of_compressed_bags_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    path = bags.write_ros2(tmp_path / "bag", bags.camera_entries(5), compression=CompressionMode.FILE)
+    with open_source(path) as source:
+        iterator = iter(source)
+        next(iterator)
+        iterator.close()
+    assert not list((tmp_path / "tmp").iterdir())
+    shutil.rmtree(tmp_path / "tmp")
