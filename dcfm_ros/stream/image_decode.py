@@ -1,4 +1,4 @@
-"""The fields of a sensor_msgs/Image or CompressedImage to one RGB picture, without ROS and with few copies."""
+"""The fields of a sensor_msgs Image or CompressedImage to one RGB picture, without ROS, with few copies."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def decode_image(
     """The picture in the fields of a sensor_msgs/Image.
 
     Args:
-        encoding: a name of `sensor_msgs/image_encodings.hpp` (see ENCODINGS), or `nv12`. `8UC3` and `8UC4` are
-            taken as OpenCV's BGR and BGRA. Samples of 16 bits keep their high byte.
+        encoding: a name of `sensor_msgs/image_encodings.hpp` (see ENCODINGS), or `nv12`. `8UC3` and `8UC4`
+            are taken as OpenCV's BGR and BGRA. Samples of 16 bits keep their high byte.
         height, width: pixels.
         step: bytes from one row to the next; more than a row's pixels need is padding. For the encodings with
             two planes (nv12, nv21, nv24) it is the step of the luma plane.
@@ -37,13 +37,13 @@ def decode_image(
         data: any buffer (array.array, bytes, memoryview, numpy) of exactly step × rows bytes.
 
     Returns:
-        uint8 H×W×3 RGB. For rgb8, padded or not, it is a view of `data`: valid as long as `data` is not written
-        to, and read-only where `data` is.
+        uint8 H×W×3 RGB. For rgb8, padded or not, it is a view of `data`: valid as long as `data` is not
+        written to, and read-only where `data` is.
 
     Raises:
         UnknownEncoding: the encoding is not in ENCODINGS.
-        BadImage: a size of zero or above MAX_SIDE, a step smaller than a row, an odd size where samples come in
-            pairs, or data of the wrong length; the message names encoding, expectation and what came.
+        BadImage: a size of zero or above MAX_SIDE, a step smaller than a row, an odd size where samples come
+            in pairs, or data of the wrong length; the message names encoding, expectation and what came.
     """
     layout = ENCODINGS.get(encoding.lower() if encoding not in ENCODINGS else encoding)
     if layout is None:
@@ -94,8 +94,8 @@ def decode_compressed(format: str, data: Any) -> np.ndarray:
         uint8 H×W×3 RGB, a new array.
 
     Raises:
-        BadImage: no data, a depth image, a picture larger than MAX_SIDE, a truncated JPEG, or data that do not
-            decode.
+        BadImage: no data, a depth image, a picture larger than MAX_SIDE, a truncated JPEG, or data that do
+            not decode.
     """
     if "compresseddepth" in format.lower():
         raise BadImage(
@@ -170,7 +170,7 @@ Decoder = Callable[[np.ndarray, int, int], np.ndarray]
 class _Layout(NamedTuple):
     """How an encoding lies in memory, and what makes RGB of it.
 
-    `to_rgb(samples, width, height)` gets rows × width × samples, or rows × step where there is a chroma plane.
+    `to_rgb(samples, width, height)` gets rows × width × samples, or rows × step if there is a chroma plane.
     """
 
     samples: int  # per pixel, in the (first) plane
@@ -219,7 +219,7 @@ _YUV_OFFSET = -_YUV_TO_RGB @ np.array([16.0, 128.0, 128.0])
 
 
 def _nv24(samples: np.ndarray, width: int, height: int) -> np.ndarray:
-    # Each row of the interleaved chroma plane is two luma rows long, so the plane lies in 2 × height of them.
+    # A row of the interleaved chroma plane is two luma rows long: the plane lies in 2 × height of them.
     step = samples.shape[1]
     chroma = samples[height:].reshape(height, 2 * step)[:, : 2 * width].reshape(height, width, 2)
     yuv = np.dstack((samples[:height, :width], chroma))

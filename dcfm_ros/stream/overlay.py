@@ -1,0 +1,139 @@
+"""A picture for people: the camera image tinted with class colours, and a legend of the classes in view."""
+
+from __future__ import annotations
+
+import functools
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+UNLABELLED = 255
+LEGEND_MIN_SHARE = 0.0005  # of the picture: a class of fewer pixels is too small to look for
+LEGEND_MAX_HEIGHT = 0.4  # of the picture, however many classes there are
+OUTLINE_ALPHA = 0.9
+PANEL_ALPHA = 0.62
+PANEL_COLOR = (16, 18, 22)
+TEXT_COLOR = (240, 240, 240)
+SUPERSAMPLING = 4  # text is drawn this much larger and averaged down: OpenCV's small letters are ragged
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT_HEIGHT = 22  # pixels of a capital letter at font scale 1
+
+Color = tuple[int, int, int]
+
+
+class Legend(Protocol):
+    """What the drawing needs of a ModelCard: a name and an RGB colour per class id."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def colors(self) -> tuple[Color, ...]: ...
+
+
+def draw_overlay(
+    rgb: np.ndarray, mask: np.ndarray, card: Legend, alpha: float = 0.5, legend: bool = True
+) -> np.ndarray:
+    """Tint `rgb` with the colours of the classes in `mask`.
+
+    Args:
+        rgb: uint8 H×W×3.
+        mask: uint8 h×w class ids; 255 and ids without a colour are left as they are. A mask of another size
+            than the picture is stretched to it, nearest neighbour.
+        card: names and colours.
+        alpha: 0 (the picture alone) to 1 (flat colours). Class borders are drawn stronger.
+        legend: a strip along the lower edge with chip and name of every class in view, sized to the picture.
+
+    Returns:
+        uint8 H×W×3, a new array.
+    """
+    height, width = rgb.shape[:2]
+    counts = np.bincount(mask.reshape(-1), minlength=256)
+    if mask.shape != (height, width):
+        mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
+    known = len(card.colors)
+    tint = cv2.LUT(cv2.merge((mask, mask, mask)), _lookup(tuple(card.colors)))
+    out = cv2.addWeighted(rgb, 1 - alpha, tint, alpha, 0)
+    if alpha > 0:
+        border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, _border_kernel(height))
+        strong = cv2.addWeighted(rgb, 1 - OUTLINE_ALPHA, tint, OUTLINE_ALPHA, 0)
+        cv2.copyTo(strong, border, out)
+    if counts[known:].any():
+        cv2.copyTo(np.ascontiguousarray(rgb), (mask >= known).astype(np.uint8), out)
+    if legend:
+        least = max(1, LEGEND_MIN_SHARE * counts.sum())
+        seen = tuple((card.classes[i], tuple(card.colors[i])) for i in range(known) if counts[i] >= least)
+        _blend(out, *_legend_strip(seen, width, height))
+    return out
+
+
+@functools.lru_cache(maxsize=8)
+def _lookup(colors: tuple[Color, ...]) -> np.ndarray:
+    """uint8 1×256×3: the colour of every class id, black for ids without one."""
+    table = np.zeros((1, 256, 3), np.uint8)
+    table[0, : len(colors)] = colors
+    return table
+
+
+def _border_kernel(height: int) -> np.ndarray:
+    side = 2 if height < 700 else 3
+    return np.ones((side, side), np.uint8)
+
+
+def _blend(out: np.ndarray, strip: np.ndarray, opacity: np.ndarray) -> None:
+    """Lay a strip (uint8 h×W×3, opacity float32 h×W×1) over the lower edge, in place."""
+    height = min(strip.shape[0], int(out.shape[0] * LEGEND_MAX_HEIGHT))
+    if height == 0:
+        return
+    below = out[-height:].astype(np.float32)
+    out[-height:] = below + (strip[:height] - below) * opacity[:height] + 0.5
+
+
+@functools.lru_cache(maxsize=64)
+def _legend_strip(
+    entries: tuple[tuple[str, Color], ...], width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The legend as (uint8 h×W×3 colours, float32 h×W×1 opacity); h is 0 when there is nothing to name.
+
+    The same classes stay in view for many frames, so the strip is kept.
+    """
+    cap = int(np.clip(round(height * 0.024), 8, 40))  # pixels of a capital letter
+    line, gap = int(cap * 2.1), cap
+    placed, rows = _flow([_text_width(name, cap) for name, _ in entries], width, cap, gap)
+    strip_height = rows * line + gap if rows else 0
+    scale = SUPERSAMPLING
+    canvas = np.full((strip_height * scale, width * scale, 3), PANEL_COLOR, np.uint8)
+    solid = np.full(canvas.shape[:2], round(255 * PANEL_ALPHA), np.uint8)
+    for (name, color), (x, row) in zip(entries, placed, strict=True):
+        top = (gap // 2 + row * line + (line - cap) // 2) * scale
+        left, side = x * scale, cap * scale
+        chip = (left, top - side // 8), (left + side * 3 // 2, top + side + side // 8)
+        text = (left + side * 2, top + side)
+        thickness = max(1, round(side * 0.12))
+        for image, chip_value, text_value in ((canvas, color, TEXT_COLOR), (solid, 255, 255)):
+            cv2.rectangle(image, *chip, chip_value, cv2.FILLED)
+            cv2.putText(image, name, text, FONT, side / FONT_HEIGHT, text_value, thickness, cv2.LINE_AA)
+        cv2.rectangle(canvas, *chip, TEXT_COLOR, max(1, scale // 2))
+    if not strip_height:
+        return np.zeros((0, width, 3), np.uint8), np.zeros((0, width, 1), np.float32)
+    size = (width, strip_height)
+    opacity = cv2.resize(solid, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), opacity[:, :, None]
+
+
+def _text_width(name: str, cap: int) -> int:
+    (text, _), _ = cv2.getTextSize(name, FONT, cap * SUPERSAMPLING / FONT_HEIGHT, 1)
+    return -(-text // SUPERSAMPLING)
+
+
+def _flow(text_widths: list[int], width: int, cap: int, gap: int) -> tuple[list[tuple[int, int]], int]:
+    """Left edge and row of each entry (chip, space, text), and the number of rows: words in a paragraph."""
+    placed, x, row = [], gap, 0
+    for text in text_widths:
+        entry = 2 * cap + text
+        if x > gap and x + entry + gap > width:
+            x, row = gap, row + 1
+        placed.append((x, row))
+        x += entry + 2 * gap
+    return placed, row + 1 if placed else 0
