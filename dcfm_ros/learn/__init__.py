@@ -1,0 +1,1 @@
+"""Learning: datasets, losses, training, metrics and evaluation."""

@@ -1,0 +1,31 @@
+"""Labelled video for training and evaluation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.datasets.base import FrameDataset, LabelledFrame
+from dcfm_ros.learn.datasets.camvid import CamVid
+from dcfm_ros.learn.datasets.synthetic import Synthetic
+
+__all__ = ["DATASETS", "FrameDataset", "LabelledFrame", "open_dataset"]
+
+DATASETS: dict[str, Callable[..., FrameDataset]] = {
+    "camvid": CamVid,
+    "synthetic": Synthetic,
+}
+
+
+def open_dataset(name: str, root: str | Path, split: str = "train", **options: Any) -> FrameDataset:
+    """A dataset by the name of its layout. Raises DcfmError for an unknown name or option and for a wrong path."""
+    if name not in DATASETS:
+        raise DcfmError(f"unknown dataset '{name}'; known: {', '.join(DATASETS)}")
+    known = [key for key in inspect.signature(DATASETS[name]).parameters if key not in ("root", "split")]
+    for key in options:
+        if key not in known:
+            raise DcfmError(f"dataset '{name}' has no option '{key}'; known: {', '.join(known) or 'none'}")
+    return DATASETS[name](root, split, **options)
