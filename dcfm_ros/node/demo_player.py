@@ -1,0 +1,156 @@
+"""Publishes a source's frames as a camera would: one by one, at the recorded rate, each stamped as it is sent."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from array import array
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.node.demo_talk import Words, say
+from dcfm_ros.replay.labels import Labels, open_labels
+from dcfm_ros.replay.sources import Frame, Source, open_source
+
+QUEUE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
+_FRAME_ID = "camera"
+
+
+class Player(Node):
+    """A camera made of a source of frames; the labels, where there are any, go out beside the images."""
+
+    def __init__(self, image_topic: str, label_topic: str) -> None:
+        super().__init__("player")
+        self._image = self.create_publisher(Image, image_topic, QUEUE)
+        self._label = self.create_publisher(Image, label_topic, QUEUE)
+
+    @property
+    def listeners(self) -> int:
+        """How many subscriptions the images have."""
+        return self._image.get_subscription_count()
+
+    def send(self, frame: Frame, label: np.ndarray | None) -> None:
+        """Publish a frame and its label with the present time as their stamp."""
+        messages = [(self._image, _image(frame.rgb, "rgb8", frame.frame_id or _FRAME_ID))]
+        if label is not None:
+            messages.append((self._label, _image(label, "mono8", frame.frame_id or _FRAME_ID)))
+        # The stamp is taken last: what arrives later minus the stamp is then transport and processing, nothing of ours.
+        seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        for publisher, message in messages:
+            message.header.stamp.sec, message.header.stamp.nanosec = seconds, nanoseconds
+            publisher.publish(message)
+
+
+def _image(pixels: np.ndarray, encoding: str, frame_id: str) -> Image:
+    message = Image()
+    message.header.frame_id = frame_id
+    message.height, message.width = pixels.shape[:2]
+    message.encoding = encoding
+    message.step = pixels.shape[1] * (1 if pixels.ndim == 2 else pixels.shape[2])
+    data = array("B")
+    data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
+    message.data = data
+    return message
+
+
+def paced(source: Source, fps: float | None, stop: Words) -> Iterator[Frame]:
+    """The frames, each when it is due: at the recorded distance to the first one, or at `fps`. Ends when told to.
+
+    A source that cannot deliver in time is followed as fast as it goes; lost time is not caught up with a burst.
+    """
+    start, first = None, 0
+    for index, frame in enumerate(source):
+        due = round(index * 1e9 / fps) if fps else frame.stamp_ns - first
+        now = time.monotonic_ns()
+        if start is None or due < 0:
+            start, first, due = now, frame.stamp_ns, 0
+            if fps:
+                start -= round(index * 1e9 / fps)
+        wait = (start + due - now) / 1e9
+        if source.kind != "camera" and wait > 0:
+            if stop.next(wait) == Words.END:
+                return
+        elif stop.next() == Words.END:
+            return
+        if wait < 0:
+            start -= round(wait * 1e9)
+        yield frame
+
+
+def resized(rgb: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+    """The picture at (width, height); as it is where that is its size."""
+    return rgb if (rgb.shape[1], rgb.shape[0]) == size else cv2.resize(rgb, size, interpolation=interpolation)
+
+
+def play(args: argparse.Namespace, words: Words) -> None:
+    """Open the source, wait for all listeners and the parent's word, and send the frames."""
+    with open_source(args.input, args.topic, rate=args.fps) as source:
+        labels = open_labels(source, args.labels)
+        player = Player(args.image_topic, args.label_topic)
+        say("ready", kind=source.kind, length=source.length, rate=source.rate, labels=labels.name)
+        while player.listeners < args.listeners:
+            if words.next(0.02) == Words.END:
+                return
+        say("matched")
+        if words.next(args.patience) != "go":
+            return
+        sent = _send_all(player, source, labels, args, words)
+        say("done", sent=sent, skipped=dict(source.skipped), problem=source.problem)
+        # Whoever is slow still gets the last frames: the publisher must outlive their delivery.
+        while words.next(0.1) != Words.END:
+            pass
+
+
+def _send_all(player: Player, source: Source, labels: Labels, args: argparse.Namespace, words: Words) -> int:
+    sent = 0
+    for frame in itertools.islice(paced(source, args.fps, words), args.frames):
+        label = labels.of(frame)
+        if args.size:
+            rgb = resized(frame.rgb, args.size, cv2.INTER_AREA)
+            frame = Frame(rgb, frame.stamp_ns, frame.time_ns, frame.frame_id, frame.name)
+            label = None if label is None else resized(label, args.size, cv2.INTER_NEAREST)
+        player.send(frame, label)
+        sent += 1
+    return sent
+
+
+def main() -> int:
+    """Entry point of the process; the demo command gives the arguments."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("input")
+    parser.add_argument("--topic")
+    parser.add_argument("--labels")
+    parser.add_argument("--frames", type=int)
+    parser.add_argument("--fps", type=float)
+    parser.add_argument("--size", type=int, nargs=2)
+    parser.add_argument("--image-topic", required=True)
+    parser.add_argument("--label-topic", required=True)
+    parser.add_argument("--listeners", type=int, required=True)
+    parser.add_argument("--patience", type=float, required=True)
+    args = parser.parse_args()
+    args.size = tuple(args.size) if args.size else None
+    words = Words()
+    rclpy.init(args=[])
+    try:
+        play(args, words)
+    except DcfmError as error:
+        say("error", message=str(error))
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

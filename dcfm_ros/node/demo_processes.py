@@ -1,0 +1,176 @@
+"""The processes of a live run: started apart, watched together, ended in order, and never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dcfm_ros.errors import DcfmError
+
+_PR_SET_PDEATHSIG = 1
+_LOG_LINES = 12
+
+
+class Child:
+    """A process in a session of its own, its log in a file; it is told to end when this process dies.
+
+    Lines that it writes to stdout as JSON objects are events (`{"event": name, ...}`) if `talks`; else stdout is part
+    of its log, like stderr.
+
+    Args:
+        name: for people.
+        command: argument list.
+        log: the file for its output.
+        env: its whole environment.
+        cwd: its working directory.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, talks: bool
+    ) -> None:
+        self.name, self.log = name, log
+        self.events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if talks else file,
+                stderr=file if talks else subprocess.STDOUT,
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        self._reader: threading.Thread | None = None
+        if talks:
+            self._reader = threading.Thread(target=self._read, name=f"{name} events", daemon=True)
+            self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                with self.log.open("ab") as file:
+                    file.write(line)
+            else:
+                self.events.put(event)
+
+    def tell(self, word: str) -> None:
+        """Write a line to its stdin; a process that has ended already is not told anything."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{word}\n".encode())
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass
+
+    @property
+    def status(self) -> int | None:
+        """Exit status, None while it runs."""
+        return self._process.poll()
+
+    def interrupt(self) -> None:
+        """Ask it to end, as Ctrl-C would."""
+        if self.status is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; whether it came in time. All its events have been read then."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        if self._reader is not None:
+            self._reader.join(seconds)
+        return True
+
+    def end(self, patience: float = 5.0) -> None:
+        """End it for certain: asked first, killed if it takes longer than `patience` seconds."""
+        self.interrupt()
+        if not self.wait(patience):
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+    def last_words(self) -> str:
+        """The end of its log, indented."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+        return "\n".join(f"    {line}" for line in lines) or "    (it wrote nothing)"
+
+    def failure(self) -> DcfmError:
+        """What to tell the user when it ended though it should not have."""
+        status = self.status
+        how = f"by signal {-status}" if status is not None and status < 0 else f"with status {status}"
+        return DcfmError(f"The {self.name} ended {how}. The end of {self.log}:\n{self.last_words()}")
+
+
+def _end_with_parent() -> None:
+    """In the child, before it becomes its program: have the kernel send SIGTERM when the parent dies."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Crew:
+    """Several children: when one ends out of turn, the run has failed; leaving the context ends all of them."""
+
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+
+    def add(self, child: Child) -> Child:
+        self._children.append(child)
+        return child
+
+    def until(
+        self, done: Callable[[], bool], *, seconds: float, waiting_for: str, may_end: Sequence[Child] = ()
+    ) -> None:
+        """Poll until `done()`.
+
+        Raises:
+            DcfmError: a child ended (other than those of `may_end`), or the time is over.
+        """
+        deadline = time.monotonic() + seconds
+        while not done():
+            for child in self._children:
+                if child not in may_end and child.status is not None:
+                    child.wait(1.0)
+                    if done():
+                        return
+                    raise child.failure()
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"  {child.name}:\n{child.last_words()}" for child in self._children)
+                raise DcfmError(
+                    f"Waited {seconds:.0f} s for {waiting_for} in vain. The logs end with:\n{logs}"
+                )
+            time.sleep(0.02)
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            child.interrupt()
+        for child in self._children:
+            child.end()
+
+
+def child_environment(profile: Path) -> dict[str, str]:
+    """This process's environment, with the Fast DDS profile for large images unless the user has set one."""
+    environment = dict(os.environ)
+    environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(profile))
+    environment.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", environment["FASTDDS_DEFAULT_PROFILES_FILE"])
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment

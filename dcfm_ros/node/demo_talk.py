@@ -1,0 +1,36 @@
+"""How the demo's processes talk with the command that started them: events as JSON on stdout, words on stdin."""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+import threading
+from typing import Any
+
+
+def say(event: str, **values: Any) -> None:
+    """Write one event for the parent to read."""
+    print(json.dumps({"event": event, **values}), flush=True)
+
+
+class Words:
+    """What the parent says: one word per line; the end of stdin is the word "end" (the parent wants us, or is, gone)."""
+
+    END = "end"
+
+    def __init__(self) -> None:
+        self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=self._read, name="words", daemon=True).start()
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            self._words.put(line.strip())
+        self._words.put(self.END)
+
+    def next(self, seconds: float = 0.0) -> str | None:
+        """The next word; None if there is none within `seconds`."""
+        try:
+            return self._words.get(timeout=seconds) if seconds else self._words.get_nowait()
+        except queue.Empty:
+            return None

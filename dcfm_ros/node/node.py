@@ -1,0 +1,227 @@
+"""The ROS node: a lifecycle around the cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import qos_profile_sensor_data
+from std_srvs.srv import SetBool, Trigger
+
+from dcfm_ros.engines import Engine, create_engine
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import default_weights
+from dcfm_ros.node.camera import Camera
+from dcfm_ros.node.diagnostics import CameraDiagnostics, engine_status
+from dcfm_ros.node.odometry import pose_of, wants_odometry
+from dcfm_ros.node.parameters import Configuration, Parameters
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class DcfmNode(LifecycleNode):
+    """Segments the images of one or several cameras.
+
+    unconfigured: nothing but parameters. inactive: the network is loaded and the topics exist. active: frames are
+    segmented, unless paused with ~/enable.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        """Raises DcfmError for start values of parameters that make no sense."""
+        super().__init__("dcfm", **arguments)
+        self._engine: Engine | None = None
+        self._cameras: list[Camera] = []
+        self._judges: list[CameraDiagnostics] = []
+        self._entities: list[Any] = []
+        self._odometry: Any = None
+        self._active = False
+        self._enabled = True
+        self._last_clock = 0
+        self.problem: DcfmError | None = None  # why configuring failed
+        self.parameters = Parameters(self, on_change=self._on_parameters)
+
+    def close(self) -> bool:
+        """Stop the work and leave the graph; false when a worker is still busy with a long frame."""
+        ended = self._release()
+        self.destroy_node()
+        return ended
+
+    # -- lifecycle --------------------------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the network and create the topics."""
+        configuration = self.parameters.configuration
+        try:
+            weights = configuration.node.weights or default_weights()
+            self.get_logger().info(f"loading {weights}")
+            self._engine = create_engine(weights, configuration.engine)
+            self._cameras = self._make_cameras(self._engine, configuration)
+        except DcfmError as error:
+            self.problem = error
+            self.get_logger().fatal(str(error))
+            self._release()
+            return FAILURE
+        prefix = f"{self.get_name()}: "
+        self._judges = [
+            CameraDiagnostics(f"{prefix}{camera.name} " if camera.name else prefix, camera.topic)
+            for camera in self._cameras
+        ]
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is still diagnosed
+        diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._entities = [
+            (self.destroy_publisher, diagnostics),
+            (
+                self.destroy_timer,
+                self.create_timer(
+                    configuration.node.diagnostics_period_s, lambda: self._diagnose(diagnostics), clock=steady
+                ),
+            ),
+            (self.destroy_service, self.create_service(SetBool, "~/enable", self._on_enable)),
+            (self.destroy_service, self.create_service(Trigger, "~/refresh", self._on_refresh)),
+        ]
+        self.parameters.configured = True
+        engine = self._engine
+        self.get_logger().info(
+            f"{engine.card.name} ({len(engine.card.classes)} classes) on {engine.device} "
+            f"({engine.name}, {engine.precision}); images from {', '.join(c.topic for c in self._cameras)}"
+        )
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to segment."""
+        self._active = True
+        self._apply()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop segmenting; the network stays loaded."""
+        self._active = False
+        self._apply()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the network."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop for good."""
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured: configuring anew is the way out of whatever went wrong."""
+        self._release()
+        return SUCCESS
+
+    def _release(self) -> bool:
+        self._active = False
+        self._apply_odometry()
+        ended = all([camera.close() for camera in self._cameras])
+        for destroy, entity in self._entities:
+            destroy(entity)
+        self._cameras, self._judges, self._entities, self._engine = [], [], [], None
+        self.parameters.configured = False
+        return ended
+
+    # -- what the states and services turn on and off ---------------------------------------------------------------
+
+    def _make_cameras(self, engine: Engine, configuration: Configuration) -> list[Camera]:
+        topics = configuration.node.image_topics
+        bases = camera_bases(topics)
+        return [
+            Camera(
+                self,
+                topic=topic,
+                base=base,
+                timing_topic=f"~/{base.lstrip('/')}timing",
+                engine=engine,
+                configuration=configuration,
+                phase=index / len(topics),
+            )
+            for index, (topic, base) in enumerate(zip(topics, bases, strict=True))
+        ]
+
+    def _apply(self) -> None:
+        for camera in self._cameras:
+            if self._active and self._enabled:
+                camera.start()
+            else:
+                camera.stop()
+        self._apply_odometry()
+
+    def _apply_odometry(self) -> None:
+        """Subscribe to odometry only while a trigger looks at it: it may come at 100s of Hz."""
+        wanted = self._active and self._enabled and wants_odometry(self.parameters.configuration.stream)
+        if wanted and self._odometry is None:
+            self._odometry = self.create_subscription(
+                Odometry, "odom", self._on_odometry, qos_profile_sensor_data
+            )
+        elif not wanted and self._odometry is not None:
+            self.destroy_subscription(self._odometry)
+            self._odometry = None
+
+    def _on_parameters(self, configuration: Configuration) -> None:
+        for camera in self._cameras:
+            camera.reconfigure(configuration)
+        self._apply_odometry()
+
+    def _on_odometry(self, message: Odometry) -> None:
+        pose = pose_of(message)
+        for camera in self._cameras:
+            camera.moved(pose)
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._enabled = request.data
+        self._apply()
+        response.success = True
+        response.message = "segmenting" if self._enabled and self._active else "paused"
+        return response
+
+    def _on_refresh(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        for camera in self._cameras:
+            camera.refresh()
+        response.success = self._active and self._enabled
+        response.message = (
+            "a new common feature at the next frame"
+            if response.success
+            else "not segmenting: nothing to refresh"
+        )
+        return response
+
+    def _diagnose(self, publisher: Any) -> None:
+        now = self.get_clock().now()
+        clock_stands = now.nanoseconds == self._last_clock
+        self._last_clock = now.nanoseconds
+        message = DiagnosticArray()
+        message.header.stamp = now.to_msg()
+        for camera, judge in zip(self._cameras, self._judges, strict=True):
+            message.status += judge.statuses(
+                camera.report(),
+                self.parameters.configuration.node,
+                publishers=self.count_publishers(self.resolve_topic_name(camera.topic)),
+                incompatible=camera.incompatible_publishers,
+                clock_stands=clock_stands,
+                enabled=self._enabled,
+            )
+        message.status.append(engine_status(f"{self.get_name()}: ", self._engine))
+        publisher.publish(message)
+
+
+def camera_bases(topics: Sequence[str]) -> list[str]:
+    """What goes before `segmentation/...` for each image topic.
+
+    One camera: "". Several: the topic's namespace (`/front/image_raw` -> `/front/`), or the whole topic as a namespace
+    where two cameras share one (`/left_image`, `/right_image` -> `/left_image/`, `/right_image/`).
+    """
+    if len(topics) == 1:
+        return [""]
+    namespaces = [topic.rpartition("/")[0] for topic in topics]
+    return [
+        f"{space}/" if space and namespaces.count(space) == 1 else f"{topic}/"
+        for space, topic in zip(namespaces, topics, strict=True)
+    ]
