@@ -1,0 +1,86 @@
+"""What all tests share: where the data is, and which tests this machine cannot run."""
+
+import functools
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The tests' ROS graphs are their own: other runs, and robots on the network, neither hear nor disturb them.
+os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+ROS_MODULES = ("rclpy", "dcfm_ros.msg")
+# Mark (and, for the first two, folder of test/ whose tests get it) -> what makes it impossible here, "" if nothing.
+NEEDS = {
+    "ros": lambda: _absent(*ROS_MODULES),
+    "launch": lambda: _absent(*ROS_MODULES, "launch_ros", "launch_testing"),
+    "gpu": lambda: "" if _has_gpu() else "no CUDA GPU",
+}
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder with the data sets (`camvid/`): DCFM_DATA, or ../shared/data beside the source tree."""
+    return _folder_or_skip("DCFM_DATA", ROOT.parent / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def reference_root() -> Path:
+    """The folder with the published implementation's numbers: DCFM_REFERENCE, or ../shared/reference."""
+    return _folder_or_skip("DCFM_REFERENCE", ROOT.parent / "shared" / "reference")
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Modules of test/ros and test/launch import ROS at their top: where it is missing they are not even read."""
+    if why_not(module_path.parent.name):
+        return SkippedModule.from_parent(parent, path=module_path)
+    return None
+
+
+class SkippedModule(pytest.File):
+    """A test module that this machine cannot import; it counts as one skip, with the reason."""
+
+    def collect(self):
+        pytest.skip(why_not(self.path.parent.name), allow_module_level=True)
+
+
+def pytest_itemcollected(item):
+    if item.path.parent.name in ("ros", "launch"):
+        item.add_marker(item.path.parent.name)
+    for mark in NEEDS:
+        if item.get_closest_marker(mark) and why_not(mark):
+            item.add_marker(pytest.mark.skip(reason=why_not(mark)))
+
+
+@functools.lru_cache
+def why_not(mark: str) -> str:
+    """Why tests with this mark cannot run here; empty when they can, or when the mark needs nothing."""
+    return NEEDS[mark]() if mark in NEEDS else ""
+
+
+def _absent(*modules: str) -> str:
+    for module in modules:
+        try:
+            found = importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            return f"{module} is not installed"
+    return ""
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _folder_or_skip(variable: str, default: Path) -> Path:
+    folder = Path(os.environ.get(variable, default))
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}; set {variable} to the folder that has it")
+    return folder
