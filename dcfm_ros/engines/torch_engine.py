@@ -1,0 +1,79 @@
+"""The model run by torch, on the CPU or on a CUDA GPU."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcfm_ros.engines.base import Image, Mask
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.label_map import label_map
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import DCFM
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class TorchEngine:
+    """Engine over torch; its handles are tensors 1×C×h×w on the engine's device, in the engine's precision."""
+
+    name = "torch"
+
+    def __init__(self, model: DCFM, config: EngineConfig) -> None:
+        device = _device(config.device)
+        self.card = model.card
+        self.device = str(device)
+        self.precision = "fp32" if config.precision == "auto" else config.precision
+        self._dtype = DTYPES[self.precision]
+        self._model = copy.deepcopy(model).eval().requires_grad_(False).to(device, self._dtype)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        # (rgb / 255 - mean) / std == rgb * scale + offset
+        mean, std = (torch.tensor(value, device=device)[:, None, None] for value in (model.card.mean, model.card.std))
+        self._scale = 1 / (255 * std)
+        self._offset = -mean / std
+
+    @torch.inference_mode()
+    def independent(self, rgb: Image) -> Tensor:
+        return self._model.encode_independent(self._normalised(rgb))
+
+    @torch.inference_mode()
+    def common(self, independent: Tensor) -> Tensor:
+        return self._model.prepare_common(self._model.encode_common(None, independent))
+
+    @torch.inference_mode()
+    def logits(self, common: Tensor, independent: Tensor) -> Tensor:
+        return self._model.logits_prepared(common, independent)
+
+    @torch.inference_mode()
+    def label_map(
+        self, logits: Tensor, size: tuple[int, int], *, confidence: bool = False
+    ) -> tuple[Mask, Mask | None]:
+        return label_map(logits[0], size, confidence=confidence)
+
+    def _normalised(self, rgb: Image) -> Tensor:
+        """uint8 H×W×3 -> 1×3×H×W as the network wants it."""
+        # torch has no read-only tensors and warns of an image that is (it often is a view of a message's bytes).
+        pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).to(self._scale.device)
+        x = pixels.permute(2, 0, 1)[None].float().mul_(self._scale).add_(self._offset)
+        return x.to(self._dtype, memory_format=torch.contiguous_format)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DcfmError(f"unknown device '{name}'; expected auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DcfmError(
+            f"device '{name}' is not there: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA GPUs; "
+            f"use device: cpu, or install a torch built for this machine's GPU"
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise DcfmError(f"device '{name}' is not supported; expected auto, cpu, cuda or cuda:N")
+    return device

@@ -1,0 +1,79 @@
+"""The common feature of a key frame, and how it comes about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmentation import NAN
+from dcfm_ros.stream.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from dcfm_ros.engines.base import Engine
+
+AGREEMENT_STRIDE = 4  # of the network: labels compared at its own resolution, not at the image's
+
+
+@dataclass(frozen=True)
+class KeyFrame:
+    """A frame whose common feature is asked for.
+
+    index: its place in the stream. time_ns: message time. size: (width, height) of the network's input. independent:
+    its independent feature, from which the common branch goes on.
+    """
+
+    index: int
+    stamp_ns: int
+    time_ns: int
+    size: tuple[int, int]
+    independent: Any
+
+
+@dataclass(frozen=True)
+class CommonFeature:
+    """What other frames borrow from a key frame. Never changed: a newer one takes its place.
+
+    feature: the engine's handle. common_ms: the duration of the common branch. agreement: share of the key frame's
+    pixels (0-1) that the common feature before labels alike, NaN where not measured. elapsed_ms: message time between
+    the two.
+    """
+
+    index: int
+    stamp_ns: int
+    time_ns: int
+    feature: Any
+    common_ms: float
+    agreement: float = NAN
+    elapsed_ms: float = NAN
+
+
+class CommonBranch:
+    """Turns a key frame into a common feature. Measures the reuse agreement with the one before, if asked to.
+
+    The agreement is measured on the key frame itself, here and not in `step`, so that in background mode no frame pays
+    for it.
+    """
+
+    def __init__(self, engine: Engine, config: StreamConfig) -> None:
+        self.engine = engine
+        self.agreement = config.agreement or config.disagreement > 0
+
+    def __call__(self, frame: KeyFrame, before: CommonFeature | None) -> CommonFeature:
+        watch = Stopwatch()
+        feature = self.engine.common(frame.independent)
+        common_ms = watch.lap()
+        agreement = elapsed_ms = NAN
+        if before is not None:
+            elapsed_ms = (frame.time_ns - before.time_ns) / 1e6
+            if self.agreement:
+                agreement = float(np.mean(self._labels(frame, feature) == self._labels(frame, before.feature)))
+        return CommonFeature(
+            frame.index, frame.stamp_ns, frame.time_ns, feature, common_ms, agreement, elapsed_ms
+        )
+
+    def _labels(self, frame: KeyFrame, feature: Any) -> np.ndarray:
+        size = tuple(-(-side // AGREEMENT_STRIDE) for side in frame.size)
+        return self.engine.label_map(self.engine.logits(feature, frame.independent), (size[0], size[1]))[0]

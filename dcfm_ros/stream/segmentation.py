@@ -1,0 +1,75 @@
+"""The values that go into and come out of a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the camera (or the robot that carries it) is, in any fixed frame.
+
+    position: x, y, z in metres. orientation: quaternion x, y, z, w.
+    """
+
+    position: tuple[float, float, float]
+    orientation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a frame took, in ms. On a GPU work is awaited where its result is needed: in `label_map`.
+
+    preprocess: resize and triggers. common: the duration of the common branch that gave the common feature in use; it
+    is part of `total` only where the frame waited for it.
+    """
+
+    preprocess: float
+    independent: float
+    fuse: float
+    label_map: float
+    common: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What became of a frame.
+
+    mask: uint8 H×W, class ids, 255 = unlabelled.
+    confidence: uint8 H×W, 0-255, the winner's softmax probability; None when it was not asked for.
+    stamp_ns: the frame's stamp as it was given.
+    size: (width, height) of the frame.
+    key_frame: the common feature in use is this frame's own.
+    key_stamp_ns: stamp of the frame whose common feature is in use.
+    trigger: why a refresh was asked for at this frame: "first", "reset", "service" (or the reason that was given),
+        "interval", "time", "motion", "odometry", "disagreement", "max_age"; "" when none was.
+    age_ms, age_frames: from the key frame to this one, in message time and in frames.
+    stale: the common feature is older than `max_age_ms`. The mask is made nevertheless: whoever steers by it decides.
+    motion: change of the image since the frame of the last refresh, 0-1; NaN where the motion trigger is off.
+    agreement: on the first frame that uses a new common feature: share (0-1) of its key frame's pixels that the one
+        before labels alike. Else NaN.
+    errors: how many times the common branch has failed in this stream.
+    error: why, if the last one did; else "".
+    """
+
+    mask: NDArray[np.uint8]
+    confidence: NDArray[np.uint8] | None
+    stamp_ns: int
+    size: tuple[int, int]
+    key_frame: bool
+    key_stamp_ns: int
+    trigger: str
+    age_ms: float
+    age_frames: int
+    stale: bool
+    motion: float
+    agreement: float
+    errors: int
+    error: str
+    timing: Timing

@@ -1,0 +1,172 @@
+"""What happens to a frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dcfm_ros.engines import Engine, create_engine
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import DCFM
+from dcfm_ros.stream.common import CommonBranch, KeyFrame
+from dcfm_ros.stream.config import Size, StreamConfig
+from dcfm_ros.stream.preprocess import Image, check_frame, preprocess
+from dcfm_ros.stream.segmentation import NAN, Pose, Segmentation, Timing
+from dcfm_ros.stream.stopwatch import Stopwatch
+from dcfm_ros.stream.timeline import Timeline
+from dcfm_ros.stream.triggers import Observation, Triggers
+from dcfm_ros.stream.worker import WORKERS, OnError, describe
+
+
+class StreamSegmenter:
+    """Segments the frames of one camera. Streams share an engine; each has its own triggers, worker and state.
+
+        with StreamSegmenter(load_model(path)) as stream:
+            for rgb, stamp_ns in camera:
+                mask = stream.step(rgb, stamp_ns).mask
+
+    model_or_engine: a DCFM module, the path of its weights file, or an engine. on_error: called with each exception of
+    the common branch, on the thread where it happened; the stream goes on with the common feature it has.
+    `step` is for one thread; the other methods are for any.
+    """
+
+    def __init__(
+        self,
+        model_or_engine: DCFM | Engine | str | Path,
+        config: StreamConfig | None = None,
+        *,
+        on_error: OnError | None = None,
+    ) -> None:
+        self.engine = (
+            create_engine(model_or_engine)
+            if isinstance(model_or_engine, (DCFM, str, Path))
+            else model_or_engine
+        )
+        self.config = config or StreamConfig()
+        self.network_size: Size = (
+            self.config.input_size if all(self.config.input_size) else self.engine.card.input_size
+        )
+        self._worker = WORKERS[self.config.mode](CommonBranch(self.engine, self.config), on_error)
+        self._triggers = Triggers(self.config)
+        self._timeline = Timeline()
+        self._restart = "first"  # why a frame is refreshed that has no common feature to borrow
+        self._used = -1  # index of the key frame whose common feature the last frame used
+        self._last: Segmentation | None = None
+        self._closed = False
+
+    def step(
+        self, rgb: Image, stamp_ns: int, *, odometry: Pose | None = None, confidence: bool = False
+    ) -> Segmentation:
+        """Segment the next frame.
+
+        In background mode it does not wait for any key frame, unless there is no common feature yet: at the first
+        frame, and at the first one after a reset.
+
+        rgb: uint8 H×W×3. stamp_ns: message time; 0: there is none, and the time of arrival counts. The same stamp again
+        returns the same value again. An earlier one, or another image size, resets the stream. odometry: where the
+        camera is. confidence: whether that is wanted beside the mask.
+        Raises DcfmError for anything but such an image, in a closed stream, and where there is no common feature
+        because computing it failed.
+        """
+        watch = Stopwatch()
+        if self._closed:
+            raise DcfmError("this stream is closed; make a new StreamSegmenter")
+        size = check_frame(rgb)
+        if self._seen(stamp_ns, size, confidence):
+            assert self._last is not None
+            return self._last
+        moment = self._timeline.advance(stamp_ns, size)
+        if moment.reset:
+            self._forget()
+
+        # 1. Preprocess: to the size the network wants.
+        small = preprocess(rgb, self.network_size)
+
+        # 2. Trigger: should the common feature be refreshed?
+        observation = Observation(moment.index, moment.time_ns, small, odometry)
+        trigger = self._triggers.cause(observation)
+        trigger = self._restart if self._worker.newest is None else moment.request or trigger
+        preprocess_ms = watch.lap()
+
+        # 3. Independent feature, of every frame. If asked for, the worker goes on from it to the common feature; a
+        #    request that still waits for its turn may as well take this newer frame.
+        independent = self.engine.independent(small)
+        independent_ms = watch.lap()
+        if trigger or self._worker.waiting:
+            self._worker.submit(
+                KeyFrame(moment.index, stamp_ns, moment.time_ns, self.network_size, independent)
+            )
+            self._triggers.refreshed(observation)
+        common = self._worker.newest or self._worker.wait()
+        watch.lap()
+
+        # 4. Fuse and classify, with the newest common feature that is finished.
+        logits = self.engine.logits(common.feature, independent)
+        fuse_ms = watch.lap()
+
+        # 5. Label map, at the size asked for.
+        mask, probability = self.engine.label_map(logits, self._mask_size(size), confidence=confidence)
+        label_map_ms = watch.lap()
+
+        is_new, self._used = common.index != self._used, common.index
+        if is_new:
+            self._triggers.measured(common.agreement, common.elapsed_ms)
+        age_ms = (moment.time_ns - common.time_ns) / 1e6
+        self._last = Segmentation(
+            mask=mask,
+            confidence=probability,
+            stamp_ns=stamp_ns,
+            size=size,
+            key_frame=common.index == moment.index,
+            key_stamp_ns=common.stamp_ns,
+            trigger=trigger,
+            age_ms=age_ms,
+            age_frames=moment.index - common.index,
+            stale=age_ms > self.config.max_age_ms,
+            motion=self._triggers.motion,
+            agreement=common.agreement if is_new else NAN,
+            errors=self._worker.errors,
+            error=describe(self._worker.error) if self._worker.error else "",
+            timing=Timing(
+                preprocess_ms, independent_ms, fuse_ms, label_map_ms, common.common_ms, watch.total()
+            ),
+        )
+        return self._last
+
+    def request_refresh(self, reason: str = "service") -> None:
+        """Refresh the common feature at the next frame; its `trigger` will be `reason`."""
+        self._timeline.request_refresh(reason)
+
+    def reset(self, reason: str = "") -> None:
+        """Forget everything before the next frame. reason: for the log."""
+        self._timeline.reset(reason)
+
+    def close(self) -> None:
+        """End the stream within a second, even in the middle of a common branch. A stream may be closed twice."""
+        self._closed = True
+        self._worker.close()
+
+    def __enter__(self) -> StreamSegmenter:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    def _seen(self, stamp_ns: int, size: Size, confidence: bool) -> bool:
+        """Whether the last segmentation answers this frame, too."""
+        last = self._last
+        if last is None or not stamp_ns or (stamp_ns, size) != (last.stamp_ns, last.size):
+            return False
+        return last.confidence is not None or not confidence
+
+    def _forget(self) -> None:
+        self._worker.forget()
+        self._triggers = Triggers(self.config)
+        self._restart = "reset"
+        self._last = None
+
+    def _mask_size(self, frame_size: Size) -> Size:
+        wanted = self.config.mask_size
+        if isinstance(wanted, tuple):
+            return wanted
+        return frame_size if wanted == "input" else self.network_size

@@ -1,0 +1,196 @@
+"""When to refresh the common feature: small classes with the same methods, made by one factory, combined by `any`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.motion import change, structure
+from dcfm_ros.stream.segmentation import NAN, Pose
+
+NS_PER_MS = 1e6
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What triggers can know of a frame. rgb: uint8 H×W×3 at the network's input size; time_ns: message time."""
+
+    index: int
+    time_ns: int
+    rgb: NDArray[np.uint8]
+    odometry: Pose | None = None
+
+
+class Trigger(Protocol):
+    """One reason to refresh. Everything is measured from the last frame whose common feature was asked for."""
+
+    name: str
+
+    def fires(self, frame: Observation) -> bool:
+        """Whether the common feature should be refreshed at this frame. Called once per frame."""
+
+    def refreshed(self, frame: Observation) -> None:
+        """The common feature of this frame was asked for."""
+
+
+class Interval:
+    """Every `frames` frames."""
+
+    name = "interval"
+
+    def __init__(self, frames: int, phase: float) -> None:
+        self._frames = frames
+        self._head_start = round(phase * frames) % frames
+        self._last = 0
+
+    def fires(self, frame: Observation) -> bool:
+        return frame.index - self._last >= self._frames
+
+    def refreshed(self, frame: Observation) -> None:
+        self._last = frame.index - self._head_start
+        self._head_start = 0
+
+
+class Period:
+    """Every `period_ms` of message time."""
+
+    def __init__(self, period_ms: float, phase: float = 0.0, name: str = "time") -> None:
+        self.name = name
+        self._period_ns = period_ms * NS_PER_MS
+        self._head_start_ns = (phase % 1.0) * self._period_ns
+        self._last_ns = 0.0
+
+    def fires(self, frame: Observation) -> bool:
+        return frame.time_ns - self._last_ns >= self._period_ns
+
+    def refreshed(self, frame: Observation) -> None:
+        self._last_ns = frame.time_ns - self._head_start_ns
+        self._head_start_ns = 0.0
+
+
+class Motion:
+    """The image has changed by `threshold` (0-1). `score`: the change at the last frame seen."""
+
+    name = "motion"
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        self._now: NDArray[np.float32] | None = None
+        self._key: NDArray[np.float32] | None = None
+        self.score = NAN
+
+    def fires(self, frame: Observation) -> bool:
+        self._now = structure(frame.rgb)
+        self.score = NAN if self._key is None else change(self._key, self._now)
+        return self.score >= self._threshold
+
+    def refreshed(self, frame: Observation) -> None:
+        self._key = self._now
+
+
+class Odometry:
+    """The camera has moved by `distance_m` or turned by `angle_deg`; 0 switches either off.
+
+    Frames without a pose neither fire nor count; the first pose after the key frame then stands in for its pose.
+    """
+
+    name = "odometry"
+
+    def __init__(self, distance_m: float, angle_deg: float) -> None:
+        self._distance = distance_m or math.inf
+        self._angle = math.radians(angle_deg) or math.inf
+        self._key: Pose | None = None
+
+    def fires(self, frame: Observation) -> bool:
+        if frame.odometry is None:
+            return False
+        self._key = self._key or frame.odometry
+        moved = math.dist(self._key.position, frame.odometry.position) >= self._distance
+        return moved or angle_between(self._key, frame.odometry) >= self._angle
+
+    def refreshed(self, frame: Observation) -> None:
+        self._key = frame.odometry
+
+
+class Disagreement:
+    """Refreshes so often that each refresh changes about `target` (0-1) of the pixels.
+
+    How much reuse costs is only known when a new common feature arrives. The change grows with the time between the
+    two, so the time until the next one is scaled by what was aimed at over what was found, by at most 2 either way.
+    """
+
+    name = "disagreement"
+    FIRST_MS = 500.0
+    SHORTEST_MS = 50.0
+
+    def __init__(self, target: float, longest_ms: float) -> None:
+        self._target = target
+        self._longest_ms = max(longest_ms, self.SHORTEST_MS)
+        self.period_ms = min(self.FIRST_MS, self._longest_ms)
+        self._last_ns = 0
+
+    def fires(self, frame: Observation) -> bool:
+        return frame.time_ns - self._last_ns >= self.period_ms * NS_PER_MS
+
+    def refreshed(self, frame: Observation) -> None:
+        self._last_ns = frame.time_ns
+
+    def measured(self, agreement: float, elapsed_ms: float) -> None:
+        """agreement: share of pixels (0-1) labelled alike by two common features that lie `elapsed_ms` apart."""
+        factor = min(max(self._target / max(1.0 - agreement, 1e-6), 0.5), 2.0)
+        self.period_ms = min(max(elapsed_ms * factor, self.SHORTEST_MS), self._longest_ms)
+
+
+class Triggers:
+    """All triggers that a configuration switches on. `max_age` always is."""
+
+    def __init__(self, config: StreamConfig) -> None:
+        self._motion = Motion(config.motion_threshold) if config.motion_threshold else None
+        self._disagreement = (
+            Disagreement(config.disagreement, config.max_age_ms) if config.disagreement else None
+        )
+        # The first of several that fire at the same frame gives the reason.
+        choices: list[Trigger | None] = [
+            Interval(config.key_interval, config.phase) if config.key_interval else None,
+            Period(config.key_period_ms, config.phase) if config.key_period_ms else None,
+            self._motion,
+            Odometry(config.odometry_distance_m, config.odometry_angle_deg)
+            if config.odometry_distance_m or config.odometry_angle_deg
+            else None,
+            self._disagreement,
+            Period(config.max_age_ms, name="max_age"),
+        ]
+        self._triggers = [trigger for trigger in choices if trigger]
+
+    @property
+    def motion(self) -> float:
+        """Change of the last frame seen since the last refresh, 0-1; NaN where the motion trigger is off."""
+        return self._motion.score if self._motion else NAN
+
+    def cause(self, frame: Observation) -> str:
+        """The name of the trigger that fires at this frame, "" if none does. Called once per frame."""
+        return next((name for name in [t.name for t in self._triggers if t.fires(frame)]), "")
+
+    def refreshed(self, frame: Observation) -> None:
+        """The common feature of this frame was asked for."""
+        for trigger in self._triggers:
+            trigger.refreshed(frame)
+
+    def measured(self, agreement: float, elapsed_ms: float) -> None:
+        """What a refresh changed; NaN agreement is ignored."""
+        if self._disagreement and not math.isnan(agreement):
+            self._disagreement.measured(agreement, elapsed_ms)
+
+
+def angle_between(a: Pose, b: Pose) -> float:
+    """Angle of the rotation between two poses, radians, 0-π. Quaternions need not have unit length."""
+    qa, qb = a.orientation, b.orientation
+    length = math.hypot(*qa) * math.hypot(*qb)
+    if length == 0.0:  # an odometry source without orientation
+        return 0.0
+    return 2.0 * math.acos(min(1.0, abs(sum(x * y for x, y in zip(qa, qb, strict=True))) / length))
