@@ -111,7 +111,7 @@ class SyntheticDrive:
         origin = blocks[0].origin
         mesh = join(
             [
-                *(b.mesh.moved(np.eye(3), [*(b.origin - origin), 0.0]) for b in blocks),
+                *(b.mesh.shifted([*(b.origin - origin), 0.0]) for b in blocks),
                 *(self._placed(a, origin) for a in actors),
             ]
         )

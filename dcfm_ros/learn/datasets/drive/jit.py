@@ -19,5 +19,5 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def kernel(function: F) -> F:
     """Compiles a loop over pixels; it releases the interpreter lock and its machine code is kept on disk."""
-    compiled: F = njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiled: F = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
     return compiled

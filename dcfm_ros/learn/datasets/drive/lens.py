@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ def develop(light: NDArray[np.float32], style: Style, noise: NDArray[np.float32]
     return np.clip(toned, 0, 255).astype(np.uint8)
 
 
+@lru_cache(maxsize=4)
 def _shading(rows: int, cols: int, style: Style) -> NDArray[np.float32]:
     """Fall-off towards the corners times the white balance, H×W×3."""
     y = (np.arange(rows, dtype=np.float32) - rows / 2) / (cols / 2)
@@ -31,6 +34,7 @@ def _shading(rows: int, cols: int, style: Style) -> NDArray[np.float32]:
     return np.asarray(fall[..., None] * np.asarray(style.tint, np.float32), np.float32)
 
 
+@lru_cache(maxsize=4)
 def _curve(contrast: float) -> NDArray[np.float32]:
     """Linear 0..1.25 to display 0..255: a shoulder for the highlights, display gamma, a slight S."""
     x = np.linspace(0, _WHITE, _STEPS)

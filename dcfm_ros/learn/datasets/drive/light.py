@@ -13,8 +13,8 @@ from dcfm_ros.learn.datasets.drive.raster import shadow_depth
 from dcfm_ros.learn.datasets.drive.style import Style
 from dcfm_ros.learn.datasets.drive.textures import Textures
 
-SHADOW_CELLS = 1024
-SHADOW_CELLS_PER_METRE = 12.0
+SHADOW_CELLS = 896
+SHADOW_CELLS_PER_METRE = 11.0
 CONTACT_CELLS = 640
 CONTACT_CELLS_PER_METRE = 7.0
 
@@ -78,7 +78,7 @@ class ShadowMap:
 
 
 def shadow_map(mesh: Mesh, textures: Textures, light: Light, around: NDArray[np.float64]) -> ShadowMap:
-    """The shadow map of 85×85 m around a point; its cells are fixed in the world, so that shadows do not crawl."""
+    """The shadow map of 81×81 m around a point; its cells are fixed in the world, so that shadows do not crawl."""
     forward = -light.sun_direction
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,10 @@ class Mesh:
     label: NDArray[np.uint8]
     obj: NDArray[np.int32]
     params: Floats
+
+    def shifted(self, offset: ArrayLike) -> Mesh:
+        """The same mesh shifted by `offset` (3)."""
+        return replace(self, pos=self.pos + np.asarray(offset, np.float32))
 
     def moved(self, rotation: NDArray[np.float64], offset: ArrayLike, scale: float = 1.0) -> Mesh:
         """The same mesh scaled, rotated (3×3) and then shifted (3)."""

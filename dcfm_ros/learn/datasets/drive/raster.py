@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from dcfm_ros.learn.datasets.drive.jit import kernel
@@ -59,16 +59,15 @@ def _covered(mat, u, v, footprint, param, height, cards, cards_far):  # type: ig
     if mat == _LEAVES or mat == _BRANCHES:
         if v < 0.0 or v >= 1.0:
             return 0
-        far = card_texel(cards, cards_far, u, v, False, 0)
-        if footprint < 1.5 / CARD:
-            if card_texel(cards, cards_far, u, v, True, 0) > 0.5:
-                return 2
-        elif mat == _LEAVES:
-            if far > 0.5:
-                return 2
-        elif card_texel(cards, cards_far, u, v, True, 0) > 0.3:
+        leaf = mat == _LEAVES
+        if (footprint < 1.5 / CARD or not leaf) and card_texel(cards, cards_far, u, v, True, 0) > (
+            0.5 if leaf else 0.3
+        ):
             return 2
-        return 1 if far > (0.3 if mat == _LEAVES else 0.18) else 0
+        far = card_texel(cards, cards_far, u, v, False, 0)
+        if leaf and footprint >= 1.5 / CARD and far > 0.5:
+            return 2
+        return 1 if far > (0.3 if leaf else 0.18) else 0
     if mat == _RAILING:
         if v > height - 0.06 or (0.08 < v < 0.13):
             return 2
@@ -99,10 +98,10 @@ def _covered(mat, u, v, footprint, param, height, cards, cards_far):  # type: ig
 
 
 @kernel
-def _fill(
-    screen, ortho, mat, label, param, height, cards, cards_far, key, plane, number, row, veil_key, veil
-):  # type: ignore[no-untyped-def]
-    """Draws one screen triangle; `screen` 3×5: x, y, key, u·w, v·w. Writes its planes to `row`; says whether any sample was set."""
+def _fill(screen, ortho, mat, label, param, height, cards, buffers, number, row):  # type: ignore[no-untyped-def]
+    """Draws one screen triangle; `screen` 3×5: x, y, key, u·w, v·w. Writes its planes to `row`; says whether any sample
+    was set."""
+    key, plane, veil_key, veil = buffers
     rows, cols = key.shape
     x0, y0 = screen[0, 0], screen[0, 1]
     ax, ay = screen[1, 0] - x0, screen[1, 1] - y0
@@ -133,11 +132,10 @@ def _fill(
         yc = y + 0.5
         lo, hi = max(left, 0.5), min(right, cols - 0.5)
         for k in range(3):
-            p = screen[k]
-            q = screen[(k + 1) % 3]
-            ex = sign * (p[1] - q[1])
-            ey = sign * (q[0] - p[0])
-            c = -(ex * p[0] + ey * p[1]) + ey * yc
+            n = (k + 1) % 3
+            ex = sign * (screen[k, 1] - screen[n, 1])
+            ey = sign * (screen[n, 0] - screen[k, 0])
+            c = -(ex * screen[k, 0] + ey * screen[k, 1]) + ey * yc
             if ex > 1e-12:
                 lo = max(lo, -c / ex)
             elif ex < -1e-12:
@@ -155,7 +153,7 @@ def _fill(
                     u = (row[3] * xc + row[4] * yc + row[5]) / w
                     v = (row[6] * xc + row[7] * yc + row[8]) / w
                     print_u = (abs(row[3]) + abs(row[4])) * 0.5 / w
-                    state = _covered(mat, u, v, print_u, param, height, cards, cards_far)
+                    state = _covered(mat, u, v, print_u, param, height, cards[0], cards[1])
                     if state == 2:
                         key[y, x] = depth
                         plane[y, x] = number
@@ -172,34 +170,47 @@ def _fill(
 
 
 @kernel
-def _draw(
-    pos,
-    uv,
-    mat,
-    label,
-    obj,
-    params,
-    cards,
-    cards_far,
-    turn,
-    eye,
-    focal,
-    cx,
-    cy,
-    ortho,
-    key,
-    plane,
-    veil_key,
-    veil,
-    planes,
-    triangle,
-):  # type: ignore[no-untyped-def]
-    """Draws all triangles; `turn` 3×3 world to view (right, down, forward). Returns the rows of `planes` used."""
+def _clip_near(view, poly):  # type: ignore[no-untyped-def]
+    """Writes to `poly` what of the triangle `view` lies beyond the near plane; returns its number of corners."""
+    count = 0
+    for k in range(3):
+        n = (k + 1) % 3
+        if view[k, 2] >= NEAR:
+            for a in range(5):
+                poly[count, a] = view[k, a]
+            count += 1
+        if (view[k, 2] < NEAR) != (view[n, 2] < NEAR):
+            cut = (NEAR - view[k, 2]) / (view[n, 2] - view[k, 2])
+            for a in range(5):
+                poly[count, a] = view[k, a] + cut * (view[n, a] - view[k, a])
+            poly[count, 2] = NEAR
+            count += 1
+    return count
+
+
+@kernel
+def _outside(view, ortho, wide, high):  # type: ignore[no-untyped-def]
+    """Whether a triangle lies wholly beyond one side of the picture, |x| > wide · depth or |y| > high · depth."""
+    left = right = top = low = True
+    for k in range(3):
+        depth = 1.0 if ortho else view[k, 2]
+        left &= view[k, 0] < -wide * depth
+        right &= view[k, 0] > wide * depth
+        top &= view[k, 1] < -high * depth
+        low &= view[k, 1] > high * depth
+    return left or right or top or low
+
+
+@kernel
+def _draw(pos, uv, things, cards, camera, buffers, planes, triangle, scratch):  # type: ignore[no-untyped-def]
+    """Draws all triangles; returns how many rows of `planes` it used."""
+    mat, label, obj, params = things
+    turn, eye, focal, cx, cy, ortho = camera
+    view, poly, screen, row = scratch
+    rows, cols = buffers[0].shape
+    wide = max(cx, cols - cx) / focal
+    high = max(cy, rows - cy) / focal
     used = 0
-    view = np.empty((3, 5))
-    poly = np.empty((4, 5))
-    screen = np.empty((3, 5))
-    row = np.empty(9)
     for t in range(pos.shape[0]):
         behind = 0
         for k in range(3):
@@ -212,70 +223,49 @@ def _draw(
             view[k, 4] = uv[t, k, 1]
             if view[k, 2] < NEAR:
                 behind += 1
-        count = 3
-        if ortho or behind == 0:
-            poly[:3] = view
-        elif behind == 3:
+        if (behind == 3 and not ortho) or _outside(view, ortho, wide, high):
             continue
-        else:
-            count = 0
+        if ortho or behind == 0:
+            count = 3
             for k in range(3):
-                n = (k + 1) % 3
-                if view[k, 2] >= NEAR:
-                    poly[count] = view[k]
-                    count += 1
-                if (view[k, 2] < NEAR) != (view[n, 2] < NEAR):
-                    cut = (NEAR - view[k, 2]) / (view[n, 2] - view[k, 2])
-                    poly[count] = view[k] + cut * (view[n] - view[k])
-                    poly[count, 2] = NEAR
-                    count += 1
+                for a in range(5):
+                    poly[k, a] = view[k, a]
+        else:
+            count = _clip_near(view, poly)
         for fan in range(1, count - 1):
             for k in range(3):
-                p = poly[0 if k == 0 else fan + k - 1]
-                if ortho:
-                    screen[k, 0] = p[0] * focal + cx
-                    screen[k, 1] = p[1] * focal + cy
-                    screen[k, 2] = -p[2]
-                    screen[k, 3] = p[3]
-                    screen[k, 4] = p[4]
-                else:
-                    w = 1.0 / p[2]
-                    screen[k, 0] = p[0] * w * focal + cx
-                    screen[k, 1] = p[1] * w * focal + cy
-                    screen[k, 2] = w
-                    screen[k, 3] = p[3] * w
-                    screen[k, 4] = p[4] * w
-            drawn = _fill(
-                screen,
-                ortho,
-                mat[t],
-                label[t],
-                params[obj[t], 0],
-                params[obj[t], 1],
-                cards,
-                cards_far,
-                key,
-                plane,
-                used,
-                row,
-                veil_key,
-                veil,
-            )
-            if drawn:
-                planes[used] = row
+                n = 0 if k == 0 else fan + k - 1
+                w = 1.0 if ortho else 1.0 / poly[n, 2]
+                screen[k, 0] = poly[n, 0] * w * focal + cx
+                screen[k, 1] = poly[n, 1] * w * focal + cy
+                screen[k, 2] = -poly[n, 2] if ortho else w
+                screen[k, 3] = poly[n, 3] * w
+                screen[k, 4] = poly[n, 4] * w
+            param, height = params[obj[t], 0], params[obj[t], 1]
+            if _fill(screen, ortho, mat[t], label[t], param, height, cards, buffers, used, row):
+                for a in range(9):
+                    planes[used, a] = row[a]
                 triangle[used] = t
                 used += 1
     return used
 
 
+def _run(
+    mesh: Mesh, textures: Textures, camera: tuple[object, ...], buffers: tuple[NDArray[Any], ...]
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Draws a mesh into `buffers` (key, plane, veil key, veil); returns the planes used and their triangles."""
+    room = 2 * len(mesh.mat) + 1
+    planes, triangle = np.empty((room, 9)), np.empty(room, np.int32)
+    scratch = (np.empty((3, 5)), np.empty((4, 5)), np.empty((3, 5)), np.empty(9))
+    things = (mesh.mat, mesh.label, mesh.obj, mesh.params)
+    cards = (textures.cards, textures.cards_far)
+    used = _draw(mesh.pos, mesh.uv, things, cards, camera, buffers, planes, triangle, scratch)
+    return planes[:used], triangle[:used]
+
+
 def rasterize(
-    mesh: Mesh,
-    textures: Textures,
-    size: tuple[int, int],
-    turn: NDArray[np.float64],
-    eye: NDArray[np.float64],
-    focal: float,
-    center: tuple[float, float],
+    mesh: Mesh, textures: Textures, size: tuple[int, int], turn: NDArray[np.float64], eye: NDArray[np.float64],
+    focal: float, center: tuple[float, float],
 ) -> Fragments:
     """What a pinhole camera at `eye` sees: `turn` 3×3 has the rows right, down, forward; `size` = (width, height) samples."""
     width, height = size
@@ -283,68 +273,19 @@ def rasterize(
     plane = np.full((height, width), -1, np.int32)
     veil_key = np.zeros((height, width), np.float32)
     veil = np.full((height, width), 255, np.uint8)
-    planes = np.empty((2 * len(mesh.mat) + 1, 9))
-    triangle = np.empty(2 * len(mesh.mat) + 1, np.int32)
-    used = _draw(
-        mesh.pos,
-        mesh.uv,
-        mesh.mat,
-        mesh.label,
-        mesh.obj,
-        mesh.params,
-        textures.cards,
-        textures.cards_far,
-        turn,
-        eye,
-        float(focal),
-        float(center[0]),
-        float(center[1]),
-        False,
-        key,
-        plane,
-        veil_key,
-        veil,
-        planes,
-        triangle,
-    )
-    return Fragments(key, plane, planes[:used], triangle[:used], veil_key, veil)
+    camera = (turn, eye, float(focal), float(center[0]), float(center[1]), False)
+    planes, triangle = _run(mesh, textures, camera, (key, plane, veil_key, veil))
+    return Fragments(key, plane, planes, triangle, veil_key, veil)
 
 
 def shadow_depth(
-    mesh: Mesh,
-    textures: Textures,
-    cells: int,
-    turn: NDArray[np.float64],
-    eye: NDArray[np.float64],
-    cells_per_metre: float,
+    mesh: Mesh, textures: Textures, cells: int, turn: NDArray[np.float64], eye: NDArray[np.float64], cells_per_metre: float
 ) -> NDArray[np.float32]:
     """Depth seen from the sun, float32 cells×cells: minus the metres along the sun's ray from `eye`, -1e9 where nothing is."""
     key = np.full((cells, cells), -1e9, np.float32)
     plane = np.empty((cells, cells), np.int32)
     veil_key = np.full((cells, cells), 1e9, np.float32)
-    veil = np.empty((1, 1), np.uint8)
-    planes = np.empty((len(mesh.mat) + 1, 9))
-    triangle = np.empty(len(mesh.mat) + 1, np.int32)
-    _draw(
-        mesh.pos,
-        mesh.uv,
-        mesh.mat,
-        mesh.label,
-        mesh.obj,
-        mesh.params,
-        textures.cards,
-        textures.cards_far,
-        turn,
-        eye,
-        float(cells_per_metre),
-        cells / 2,
-        cells / 2,
-        True,
-        key,
-        plane,
-        veil_key,
-        veil,
-        planes,
-        triangle,
-    )
+    veil = np.empty((cells, cells), np.uint8)
+    camera = (turn, eye, float(cells_per_metre), cells / 2, cells / 2, True)
+    _run(mesh, textures, camera, (key, plane, veil_key, veil))
     return key

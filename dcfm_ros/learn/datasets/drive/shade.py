@@ -30,7 +30,8 @@ _LEAVES, _BRANCHES, _LAMP, _FIRST_CUT = (
     materials.FIRST_CUT,
 )
 _PAVEMENT, _ROAD, _GRASS = materials.PAVEMENT, materials.ROAD, materials.GRASS
-_FACADE, _PAINT = materials.FACADE, materials.PAINT
+_FACADE, _SIGN, _TEXT, _WHEEL = materials.FACADE, materials.SIGN, materials.TEXT, materials.WHEEL
+_CLIP = 1.6
 
 
 @kernel
@@ -105,43 +106,21 @@ def _kept(x, y, keep, origin):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _sample(
-    x,
-    y,
-    key,
-    plane,
-    planes,
-    triangle,
-    uv,
-    normal,
-    color,
-    mat,
-    obj,
-    params,
-    light,
-    turn,
-    eye,
-    focal,
-    cx,
-    cy,
-    depth,
-    sun_turn,
-    sun_eye,
-    keep,
-    keep_origin,
-    noise,
-    cards,
-    cards_far,
-):  # type: ignore[no-untyped-def]
-    """Radiance r, g, b of the sample at raster position (x, y) and whether it is a far tree line in the sky."""
-    vx = (x + 0.5 - cx) / focal
-    vy = (y + 0.5 - cy) / focal
+def _sample(x, y, row, planes, triangle, view, things, sunlight, contact, textures, span):  # type: ignore[no-untyped-def]
+    """Radiance r, g, b at raster position (x, y), where the surface of plane `row` (-1: sky) fills `span` samples, and
+    whether it is the far tree line in the sky."""
+    turn, eye, focal, cx, cy = view
+    normal, color, mat, obj, params = things
+    light, depth, sun_turn, sun_eye = sunlight
+    keep, keep_origin = contact
+    noise, cards, cards_far = textures
+    vx = (x - cx) / focal
+    vy = (y - cy) / focal
     rx = turn[0, 0] * vx + turn[1, 0] * vy + turn[2, 0]
     ry = turn[0, 1] * vx + turn[1, 1] * vy + turn[2, 1]
     rz = turn[0, 2] * vx + turn[1, 2] * vy + turn[2, 2]
     length = np.sqrt(rx * rx + ry * ry + rz * rz)
     dx, dy, dz = rx / length, ry / length, rz / length
-    row = plane[y, x]
     if row < 0:
         if dz < 0.08 and dz < _skyline(np.arctan2(dy, dx), noise):
             tone = 0.55 + 0.1 * noise_at(noise, dx * 900, dz * 900)
@@ -154,11 +133,10 @@ def _sample(
             )
         r, g, b = _sky(dx, dy, dz, light, noise)
         return r, g, b, False
-    w = key[y, x]
     q = planes[row]
-    xc, yc = x + 0.5, y + 0.5
-    u = (q[3] * xc + q[4] * yc + q[5]) / w
-    v = (q[6] * xc + q[7] * yc + q[8]) / w
+    w = q[0] * x + q[1] * y + q[2]
+    u = (q[3] * x + q[4] * y + q[5]) / w
+    v = (q[6] * x + q[7] * y + q[8]) / w
     z = 1.0 / w
     px, py, pz = eye[0] + rx * z, eye[1] + ry * z, eye[2] + rz * z
     t = triangle[row]
@@ -168,10 +146,10 @@ def _sample(
     leafy = m == _LEAVES or m == _BRANCHES
     if facing > 0 and not leafy:
         nx, ny, nz, facing = -nx, -ny, -nz, -facing
-    across = z / focal
+    across = span * z / focal
     if m == _LEAVES or m == _BRANCHES:
         across = (abs(q[3]) + abs(q[4])) * 0.5 / w
-    along = z / focal / max(-facing, 0.03)
+    along = across / max(-facing, 0.03)
     p = params[obj[t]]
     ar, ag, ab, gloss = surface(m, u, v, color[t], p, across, along, noise, cards, cards_far)
     distance = z * length
@@ -226,109 +204,70 @@ def _sample(
 
 
 @kernel
-def _shade(
-    key,
-    plane,
-    planes,
-    triangle,
-    veil_key,
-    veil,
-    uv,
-    normal,
-    color,
-    mat,
-    label,
-    obj,
-    params,
-    light,
-    turn,
-    eye,
-    focal,
-    cx,
-    cy,
-    depth,
-    sun_turn,
-    sun_eye,
-    keep,
-    keep_origin,
-    noise,
-    cards,
-    cards_far,
-    image,
-    classes,
-):  # type: ignore[no-untyped-def]
+def _samples_needed(row, col, plane, triangle, mat):  # type: ignore[no-untyped-def]
+    """1 where one surface without sharp patterns fills the pixel, 2 where its patterns are sharp, 4 at edges."""
+    y, x = row * SAMPLES, col * SAMPLES
+    first = plane[y, x]
+    if plane[y, x + 1] != first or plane[y + 1, x] != first or plane[y + 1, x + 1] != first:
+        return 4
+    if first < 0:
+        return 1
+    kind = mat[triangle[first]]
+    if kind == _FACADE or kind == _WHEEL:
+        return 2
+    return 4 if kind == _SIGN or kind == _TEXT else 1
+
+
+@kernel
+def _label_at(y, x, key, plane, triangle, veil_key, veil, label, far_trees):  # type: ignore[no-untyped-def]
+    if veil[y, x] != 255 and veil_key[y, x] > key[y, x]:
+        return veil[y, x]
+    if plane[y, x] >= 0:
+        return label[triangle[plane[y, x]]]
+    return _TREE if far_trees else _SKY
+
+
+@kernel
+def _shade(fragments, label, view, things, sunlight, contact, textures, image, classes, votes):  # type: ignore[no-untyped-def]
     """Fills `image` float32 H×W×3 (linear, exposed) and `classes` uint8 H×W from 2H×2W samples."""
+    key, plane, planes, triangle, veil_key, veil = fragments
+    mat = things[2]
+    exposure = sunlight[0][19]
     rows, cols = classes.shape
-    votes = np.empty(SAMPLES * SAMPLES, np.int64)
     for row in range(rows):
         for col in range(cols):
             r = g = b = 0.0
-            for k in range(SAMPLES * SAMPLES):
+            count = _samples_needed(row, col, plane, triangle, mat)
+            far_trees = False
+            for k in range(4):
                 y = row * SAMPLES + k // SAMPLES
                 x = col * SAMPLES + k % SAMPLES
-                sr, sg, sb, far_trees = _sample(
-                    x,
-                    y,
-                    key,
-                    plane,
-                    planes,
-                    triangle,
-                    uv,
-                    normal,
-                    color,
-                    mat,
-                    obj,
-                    params,
-                    light,
-                    turn,
-                    eye,
-                    focal,
-                    cx,
-                    cy,
-                    depth,
-                    sun_turn,
-                    sun_eye,
-                    keep,
-                    keep_origin,
-                    noise,
-                    cards,
-                    cards_far,
-                )
-                r += min(sr * light[19], 1.6)
-                g += min(sg * light[19], 1.6)
-                b += min(sb * light[19], 1.6)
-                if veil_key[y, x] > key[y, x] and veil[y, x] != 255:
-                    votes[k] = veil[y, x]
-                elif plane[y, x] >= 0:
-                    votes[k] = label[triangle[plane[y, x]]]
-                else:
-                    votes[k] = _TREE if far_trees else _SKY
-            share = 1.0 / (SAMPLES * SAMPLES)
-            image[row, col, 0] = r * share
-            image[row, col, 1] = g * share
-            image[row, col, 2] = b * share
+                if count == 4 or (count == 2 and (k == 0 or k == 3)) or k == 0:
+                    sx, sy = (x + 0.5, y + 0.5) if count > 1 else (x + 1.0, y + 1.0)
+                    sr, sg, sb, far_trees = _sample(
+                        sx, sy, plane[y, x], planes, triangle, view, things, sunlight, contact, textures, 1.0 if count == 4 else 2.0
+                    )
+                    r += min(sr * exposure, _CLIP)
+                    g += min(sg * exposure, _CLIP)
+                    b += min(sb * exposure, _CLIP)
+                votes[k] = _label_at(y, x, key, plane, triangle, veil_key, veil, label, far_trees)
+            image[row, col, 0] = r / count
+            image[row, col, 1] = g / count
+            image[row, col, 2] = b / count
             best, most = votes[0], 0
-            for k in range(SAMPLES * SAMPLES):
-                count = 0
-                for n in range(SAMPLES * SAMPLES):
+            for k in range(4):
+                same = 0
+                for n in range(4):
                     if votes[n] == votes[k]:
-                        count += 1
-                if count > most:
-                    best, most = votes[k], count
+                        same += 1
+                if same > most:
+                    best, most = votes[k], same
             classes[row, col] = best
 
 
 def shade(
-    fragments: Fragments,
-    mesh: Mesh,
-    textures: Textures,
-    light: Light,
-    shadows: ShadowMap,
-    contact: ContactMap,
-    turn: NDArray[np.float64],
-    eye: NDArray[np.float64],
-    focal: float,
-    center: tuple[float, float],
+    fragments: Fragments, mesh: Mesh, textures: Textures, light: Light, shadows: ShadowMap, contact: ContactMap,
+    turn: NDArray[np.float64], eye: NDArray[np.float64], focal: float, center: tuple[float, float],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """The picture (float32 H×W×3, linear light times exposure) and its labels (uint8 H×W) from 2H×2W fragments;
     `focal` and `center` in samples, as given to `rasterize`."""
@@ -336,29 +275,15 @@ def shade(
     image = np.empty((rows, cols, 3), np.float32)
     classes = np.empty((rows, cols), np.uint8)
     _shade(
-        *fragments,
-        mesh.uv,
-        mesh.normal,
-        mesh.color,
-        mesh.mat,
+        tuple(fragments),
         mesh.label,
-        mesh.obj,
-        mesh.params,
-        light.row(),
-        turn,
-        eye,
-        float(focal),
-        float(center[0]),
-        float(center[1]),
-        shadows.depth,
-        shadows.turn,
-        shadows.eye,
-        contact.keep,
-        contact.origin,
-        textures.noise,
-        textures.cards,
-        textures.cards_far,
+        (turn, eye, float(focal), float(center[0]), float(center[1])),
+        (mesh.normal, mesh.color, mesh.mat, mesh.obj, mesh.params),
+        (light.row(), shadows.depth, shadows.turn, shadows.eye),
+        (contact.keep, contact.origin),
+        (textures.noise, textures.cards, textures.cards_far),
         image,
         classes,
+        np.empty(4, np.int64),
     )
     return image, classes
