@@ -25,12 +25,20 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Command("dcfm_ros.node.demo_command", "play a drive through ROS 2 into the node and show what comes out"),
-    "replay": Command("dcfm_ros.replay.command", "segment a bag, a video or a folder of images and write a report"),
+    "demo": Command(
+        "dcfm_ros.node.demo_command", "play a drive through ROS 2 into the node and show what comes out"
+    ),
+    "replay": Command(
+        "dcfm_ros.replay.command", "segment a bag, a video or a folder of images and write a report"
+    ),
     "train": Command("dcfm_ros.learn.train_command", "train a model"),
-    "evaluate": Command("dcfm_ros.learn.evaluate_command", "measure a model's accuracy, consistency and cost"),
+    "evaluate": Command(
+        "dcfm_ros.learn.evaluate_command", "measure a model's accuracy, consistency and cost"
+    ),
     "export": Command("dcfm_ros.engines.export_command", "write a model as two checked ONNX graphs"),
-    "convert": Command("dcfm_ros.model.convert_command", "turn published checkpoints into one .safetensors file"),
+    "convert": Command(
+        "dcfm_ros.model.convert_command", "turn published checkpoints into one .safetensors file"
+    ),
 }
 
 
@@ -62,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _build_parser(only: str | None) -> argparse.ArgumentParser:
     """A parser that lists every command but has the options of `only` alone, so that nothing else is imported."""
     parser = argparse.ArgumentParser(
-        prog="dcfm", description="DCFM video semantic segmentation for ROS 2. `dcfm COMMAND --help` tells more."
+        prog="dcfm",
+        description="DCFM video semantic segmentation for ROS 2. `dcfm COMMAND --help` tells more.",
     )
     parser.add_argument("--version", action="version", version=f"dcfm {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -7,7 +7,9 @@ becomes one `DcfmError` here, at the border.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from rosbags.rosbag2 import Reader as Ros2Reader
 from ruamel.yaml import YAML
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay.messages import COMPRESSED_IMAGE, IMAGE, typestore
+from dcfm_ros.replay.messages import COMPRESSED_IMAGE, IMAGE, own_typestore, typestore
 from dcfm_ros.replay.sources import Frame, Source
 from dcfm_ros.stream.image_decode import decode_compressed, decode_image
 
@@ -73,12 +75,17 @@ class Bag:
         Raises:
             DcfmError: the bag is damaged from here on; or a message does not fit its type.
         """
-        store = typestore(ros1=self.is_ros1)
+        store = typestore(ros1=True) if self.is_ros1 else self._ros2_types(names)
         deserialize = store.deserialize_ros1 if self.is_ros1 else store.deserialize_cdr
         with _reading(self.path):
             for part in self._parts:
                 for topic, kind, time_ns, data in part.raw(names):
                     yield topic, time_ns, deserialize(data, kind)
+
+    def _ros2_types(self, names: tuple[str, ...]) -> Any:
+        """Standard types are enough for images; this package's own are loaded only where a topic has them."""
+        own = any(topic.type.startswith("dcfm_ros/") for topic in self.topics if topic.name in names)
+        return own_typestore() if own else typestore()
 
 
 def _merge_topics(parts: list[_Part]) -> list[Topic]:
@@ -150,11 +157,8 @@ class _ZstdPart(_Ros2Part):
 
 
 def _zstd() -> Any:
-    try:
-        from compression import zstd  # Python 3.14
-    except ImportError:
-        from backports import zstd  # what `rosbags` itself uses before 3.14
-    return zstd
+    # What `rosbags` itself uses: part of Python from 3.14 on, a package before.
+    return importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
 def _parts(path: Path) -> list[_Part]:

@@ -11,6 +11,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.share import share_path
+from dcfm_ros.stream.segmentation import Segmentation
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -28,8 +30,6 @@ def typestore(*, ros1: bool = False) -> Typestore:
 @functools.lru_cache(maxsize=1)
 def own_typestore() -> Typestore:
     """The standard ROS 2 message types and this package's own."""
-    from dcfm_ros.share import share_path
-
     store = get_typestore(Stores.ROS2_HUMBLE)
     definition = share_path("msg", "FrameTiming.msg").read_text(encoding="utf-8")
     store.register(get_types_from_msg(definition, FRAME_TIMING))
@@ -88,3 +88,38 @@ def encode_jpeg(rgb: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
     if not ok:
         raise DcfmError(f"OpenCV cannot encode an image of shape {rgb.shape} as JPEG.")
     return data.tobytes()
+
+
+def frame_timing(result: Segmentation, frame_id: str, processed: int) -> Any:
+    """A FrameTiming message of an offline run, in which no frame is dropped and nothing is published.
+
+    Args:
+        processed: how many frames have been processed, this one included.
+    """
+    timing = result.timing
+    return message(
+        FRAME_TIMING,
+        header=header(result.stamp_ns, frame_id),
+        key_frame=result.key_frame,
+        trigger=result.trigger,
+        key_stamp=header(result.key_stamp_ns, "").stamp,
+        age_ms=result.age_ms,
+        age_frames=result.age_frames,
+        stale=result.stale,
+        motion=result.motion,
+        agreement=result.agreement,
+        convert_ms=0.0,
+        preprocess_ms=timing.preprocess,
+        independent_ms=timing.independent,
+        fuse_ms=timing.fuse,
+        label_map_ms=timing.label_map,
+        publish_ms=0.0,
+        total_ms=timing.total,
+        common_ms=timing.common,
+        latency_ms=timing.total,
+        received=processed,
+        processed=processed,
+        dropped=0,
+        failed=0,
+        lost=0,
+    )

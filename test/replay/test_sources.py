@@ -317,7 +317,7 @@ def test_cut_off_avi_ends_early_and_says_so(tmp_path):
 
 def test_real_video(data_root):
     with open_source(data_root / "video" / "highway_960x540_25fps.mp4") as source:
-        frames = [frame for frame, _ in zip(source, range(5))]
+        frames = [frame for frame, _ in zip(source, range(5), strict=False)]
     assert source.rate == 25.0 and source.length == 221
     assert frames[0].rgb.shape == (540, 960, 3)
     assert [frame.stamp_ns - frames[0].stamp_ns for frame in frames] == [i * 40_000_000 for i in range(5)]
@@ -334,7 +334,7 @@ def test_image_folder_in_natural_order_with_its_rate(tmp_path):
     kept = [index for index in range(12) if index != 5]
     assert [frame.name for frame in frames] == [f"frame{index}" for index in kept]
     assert [frame.stamp_ns for frame in frames] == [FIRST_STAMP_NS + index * 50_000_000 for index in kept]
-    assert all((frame.rgb == picture(index)).all() for index, frame in zip(kept, frames))
+    assert all((frame.rgb == picture(index)).all() for index, frame in zip(kept, frames, strict=False))
     assert source.skipped == {"unreadable image file": 1}
 
 
@@ -349,7 +349,7 @@ def test_natural_order_is_that_of_the_numbers(numbers):
 def test_paths_that_are_nothing(tmp_path):
     with pytest.raises(DcfmError, match="does not exist"):
         open_source(tmp_path / "nowhere")
-    with pytest.raises(DcfmError, match="holds neither images .* nor a rosbag2"):
+    with pytest.raises(DcfmError, match=r"holds neither images .* nor a rosbag2"):
         open_source(tmp_path)
     with pytest.raises(DcfmError, match=r"no camera /dev/video987; cameras present"):
         open_source("/dev/video987")

@@ -109,6 +109,8 @@ def test_a_closed_pipe_is_no_error():
             "m.run = run; sys.modules['m'] = m; cli.COMMANDS['m'] = cli.Command('m', 'print')\n"
             "sys.exit(cli.main(['m']))"
         )
-        result = subprocess.run([sys.executable, "-c", code], stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60)
+        result = subprocess.run(
+            [sys.executable, "-c", code], stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60
+        )
     assert result.returncode == 128 + signal.SIGPIPE
     assert result.stderr == ""

@@ -1,0 +1,66 @@
+"""The folder a run writes: what lies in it, and what happens when it is there already."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.replay.report.page import FRAMES, NUMBERS, PAGE
+
+BAG, VIDEO, LOG = "bag", "overlay", "log"
+# Tells a folder that a run has written from one of the user's own, of which nothing is ever removed.
+_MARK = ".dcfm_run"
+_OURS = (PAGE, NUMBERS, FRAMES, BAG, LOG, f"{VIDEO}.webm", f"{VIDEO}.mp4")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Paths of what a run writes. `video` lacks its suffix: the codec found decides on it."""
+
+    folder: Path
+
+    @property
+    def bag(self) -> Path:
+        return self.folder / BAG
+
+    @property
+    def video(self) -> Path:
+        return self.folder / VIDEO
+
+    @property
+    def log(self) -> Path:
+        return self.folder / LOG
+
+
+def prepare(folder: Path, *, force: bool) -> Outputs:
+    """Create the folder, or remove a former run's files from it (and nothing else) if `force`.
+
+    Raises:
+        DcfmError: a former run is there and `force` is not given; the folder holds something else; it cannot be written.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise DcfmError(f"The output {folder} is a file; give a folder.")
+        if folder.is_dir() and any(folder.iterdir()):
+            if not (folder / _MARK).exists():
+                raise DcfmError(
+                    f"The output folder {folder} holds files that no run of dcfm wrote; choose another."
+                )
+            if not force:
+                raise DcfmError(f"The output folder {folder} holds a former run; add --force to replace it.")
+            for name in _OURS:
+                _remove(folder / name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MARK).touch()
+    except OSError as error:
+        raise DcfmError(f"The output folder {folder} cannot be written: {error.strerror}.") from error
+    return Outputs(folder)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

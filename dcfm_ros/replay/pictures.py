@@ -1,0 +1,128 @@
+"""Pictures of a run for its report: some at even distances, and the worst moments by several measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dcfm_ros.replay.messages import encode_jpeg
+from dcfm_ros.replay.record import FrameRecord
+
+_QUALITY = 80
+# Frames next to each other look alike: of a bad stretch only the worst moment is shown.
+_APART = 10
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One moment: JPEG bytes of the frame, of the overlay on it, and of the true labels where they exist."""
+
+    index: int
+    record: FrameRecord
+    frame: bytes
+    overlay: bytes
+    truth: bytes | None
+
+
+@dataclass(frozen=True)
+class Worst:
+    """A measure by which moments are bad: the higher `badness(record)`, the worse; NaN leaves a moment out."""
+
+    title: str
+    badness: Callable[[FrameRecord], float]
+    caption: Callable[[FrameRecord], str]
+
+
+WORST = (
+    Worst("Slowest", lambda r: r.latency_ms, lambda r: f"{r.latency_ms:.0f} ms"),
+    Worst(
+        "Least agreement of old and new common feature",
+        lambda r: -r.agreement,
+        lambda r: f"{r.agreement:.1%} equal",
+    ),
+    Worst("Lowest accuracy", lambda r: -r.accuracy, lambda r: f"{r.accuracy:.1%} right"),
+    Worst("Lowest confidence", lambda r: -r.confidence, lambda r: f"{r.confidence:.1%} mean"),
+    Worst(
+        "Least consistent with the frame before",
+        lambda r: -r.consistency,
+        lambda r: f"{r.consistency:.1%} kept",
+    ),
+)
+
+
+class PictureBook:
+    """Chooses pictures while frames go by. Holds a fixed number of JPEGs, however long the run.
+
+    Args:
+        even: at most this many pictures at even distances (at least half of it, once there are enough frames).
+        worst: pictures per measure of `WORST`.
+        width: pictures wider than this are scaled down to it.
+    """
+
+    def __init__(self, even: int = 24, worst: int = 3, width: int = 640) -> None:
+        self._even_max, self._worst_max, self._width = even, worst, width
+        self._stride = 1
+        self._even: list[Picture] = []
+        self._worst: dict[str, list[tuple[float, Picture]]] = {measure.title: [] for measure in WORST}
+
+    def offer(
+        self,
+        index: int,
+        record: FrameRecord,
+        frame: np.ndarray,
+        overlay: Callable[[], np.ndarray],
+        truth: Callable[[], np.ndarray] | None = None,
+    ) -> None:
+        """Keep the moment if it is worth it. Pictures are uint8 H×W×3 RGB; those of masks are drawn only when kept."""
+        bad = [measure for measure in WORST if self._is_among_worst(measure, index, record)]
+        even = index % self._stride == 0
+        if not (bad or even):
+            return
+        picture = Picture(
+            index,
+            record,
+            self._jpeg(frame),
+            self._jpeg(overlay()),
+            self._jpeg(truth()) if truth is not None else None,
+        )
+        for measure in bad:
+            moments = self._worst[measure.title]
+            moments[:] = [moment for moment in moments if index - moment[1].index >= _APART]
+            moments.append((measure.badness(record), picture))
+            moments.sort(key=lambda moment: moment[0], reverse=True)
+            del moments[self._worst_max :]
+        if even:
+            self._even.append(picture)
+            if len(self._even) > self._even_max:
+                self._stride *= 2
+                self._even = [kept for kept in self._even if kept.index % self._stride == 0]
+
+    def _is_among_worst(self, measure: Worst, index: int, record: FrameRecord) -> bool:
+        badness, moments = measure.badness(record), self._worst[measure.title]
+        if math.isnan(badness):
+            return False
+        rivals = [worse for worse, picture in moments if index - picture.index < _APART]
+        if rivals:
+            return badness > max(rivals)
+        return len(moments) < self._worst_max or badness > moments[-1][0]
+
+    def _jpeg(self, rgb: np.ndarray) -> bytes:
+        height, width = rgb.shape[:2]
+        if width > self._width:
+            size = (self._width, round(height * self._width / width))
+            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+        return encode_jpeg(rgb, _QUALITY)
+
+    @property
+    def even(self) -> list[Picture]:
+        """Pictures at even distances, first frame first."""
+        return list(self._even)
+
+    def worst(self) -> list[tuple[Worst, list[Picture]]]:
+        """For each measure that is known in this run: the worst moments, worst first."""
+        found = [(measure, [picture for _, picture in self._worst[measure.title]]) for measure in WORST]
+        return [(measure, pictures) for measure, pictures in found if pictures]

@@ -1,0 +1,176 @@
+"""A small plotting vocabulary that writes inline SVG; colours are CSS variables, so that they follow light and dark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+_MAX_POINTS = 1600
+
+
+def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers (1, 2, 2.5 or 5 times a power of ten) between low and high, about `count` of them."""
+    if not high > low:
+        return [low]
+    raw = (high - low) / max(1, count)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def number(value: float) -> str:
+    """A tick's label: as short as possible."""
+    return f"{value:g}" if abs(value) < 1e5 else f"{value:.1e}"
+
+
+class Plot:
+    """A plot area with axes; marks are added in data coordinates and drawn in that order.
+
+    Args:
+        x, y: ranges of the data shown.
+        size: width and height of the drawing in pixels of its own coordinate system.
+        margins: left, top, right, bottom.
+    """
+
+    def __init__(
+        self,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        *,
+        size: tuple[int, int] = (1100, 240),
+        margins: tuple[int, int, int, int] = (52, 12, 22, 24),
+    ) -> None:
+        self.x, self.y, self.size = (x[0], max(x[1], x[0] + 1e-9)), (y[0], max(y[1], y[0] + 1e-9)), size
+        self.left, self.top = margins[0], margins[1]
+        self.right, self.bottom = size[0] - margins[2], size[1] - margins[3]
+        self._parts: list[str] = []
+
+    def px(self, x: float) -> float:
+        """Horizontal position of a value."""
+        return self.left + (x - self.x[0]) / (self.x[1] - self.x[0]) * (self.right - self.left)
+
+    def py(self, y: float) -> float:
+        """Vertical position of a value; values outside the range are drawn at its edge."""
+        y = min(max(y, self.y[0]), self.y[1])
+        return self.bottom - (y - self.y[0]) / (self.y[1] - self.y[0]) * (self.bottom - self.top)
+
+    def axes(self, x_unit: str = "", *, y_count: int = 4, y_format=number, x_ticks: bool = True) -> None:
+        """Horizontal grid with labels, and labels below, the last with its unit."""
+        for tick in nice_ticks(*self.y, y_count):
+            y = self.py(tick)
+            self._add(f'<line class="grid" x1="{self.left}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            self.text(self.left - 8, y + 4, y_format(tick), "end")
+        if not x_ticks:
+            return
+        ticks = nice_ticks(*self.x, 8)
+        for tick in ticks:
+            unit = f" {x_unit}" if tick == ticks[-1] else ""
+            self.text(self.px(tick), self.bottom + 18, number(tick) + unit, "middle")
+
+    def line(
+        self, xs: Sequence[float], ys: Sequence[float], color: str, width: float = 1.6, label: str = ""
+    ) -> None:
+        """A line through the points; NaN breaks it."""
+        paths, pen_up = [], True
+        for x, y in thin(xs, ys):
+            if math.isnan(y):
+                pen_up = True
+                continue
+            paths.append(f"{'M' if pen_up else 'L'}{self.px(x):.1f} {self.py(y):.1f}")
+            pen_up = False
+        if paths:
+            self._add(
+                f'<path d="{"".join(paths)}" fill="none" stroke="{color}" stroke-width="{width}" '
+                f'stroke-linejoin="round">{_title(label)}</path>'
+            )
+
+    def area(
+        self, xs: Sequence[float], low: Sequence[float], high: Sequence[float], color: str, label: str
+    ) -> None:
+        """The area between two curves over the same x."""
+        above = [f"{self.px(x):.1f} {self.py(y):.1f}" for x, y in zip(xs, high, strict=False)]
+        below = [f"{self.px(x):.1f} {self.py(y):.1f}" for x, y in zip(xs, low, strict=False)]
+        self._add(f'<path d="M{"L".join([*above, *reversed(below)])}Z" fill="{color}">{_title(label)}</path>')
+
+    def dots(self, points: Iterable[tuple[float, float, str]], color: str, radius: float = 2.5) -> None:
+        """Dots at (x, y) with a label shown on hover."""
+        for x, y, label in points:
+            if not math.isnan(y):
+                self._add(
+                    f'<circle cx="{self.px(x):.1f}" cy="{self.py(y):.1f}" r="{radius}" fill="{color}">'
+                    f"{_title(label)}</circle>"
+                )
+
+    def bar(self, x0: float, x1: float, y0: float, y1: float, color: str, label: str = "") -> None:
+        """A filled rectangle in data coordinates."""
+        left, right, top, bottom = self.px(x0), self.px(x1), self.py(y1), self.py(y0)
+        self._add(
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(0.0, right - left):.1f}" '
+            f'height="{max(0.0, bottom - top):.1f}" fill="{color}">{_title(label)}</rect>'
+        )
+
+    def level(self, y: float, label: str, css: str = "level") -> None:
+        """A dashed horizontal line with a label, for a limit."""
+        at = self.py(y)
+        self._add(f'<line class="{css}" x1="{self.left}" x2="{self.right}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        self.text(self.right - 4, at - 5, label, "end", "label")
+
+    def mark(self, x: float, label: str, *, row: int = 0, css: str = "level") -> None:
+        """A dashed vertical line with a label on top."""
+        at = self.px(x)
+        self._add(f'<line class="{css}" x1="{at:.1f}" x2="{at:.1f}" y1="{self.top}" y2="{self.bottom}"/>')
+        flip = at > self.right - 64
+        self.text(
+            at + (-5 if flip else 5), self.top + 11 + 14 * row, label, "end" if flip else "start", "label"
+        )
+
+    def tick_up(self, x: float, color: str, label: str = "", length: float = 8) -> None:
+        """A short tick standing on the axis."""
+        at = self.px(x)
+        self._add(
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{self.bottom}" y2="{self.bottom - length}" stroke="{color}" '
+            f'stroke-width="2">{_title(label)}</line>'
+        )
+
+    def text(self, x: float, y: float, text: str, anchor: str = "start", css: str = "tick") -> None:
+        """Text in drawing coordinates."""
+        self._add(f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
+
+    def svg(self, title: str, *, over_time: bool = False) -> str:
+        """The finished drawing. `over_time` lets the page's pointer line find it."""
+        width, height = self.size
+        data = f' data-left="{self.left}" data-right="{self.right}"' if over_time else ""
+        css = "chart time" if over_time else "chart"
+        return (
+            f'<svg class="{css}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}"{data}>'
+            f"{''.join(self._parts)}</svg>"
+        )
+
+    def _add(self, part: str) -> None:
+        self._parts.append(part)
+
+
+def _title(label: str) -> str:
+    return f"<title>{escape(label)}</title>" if label else ""
+
+
+def thin(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
+    """At most a screenful of points that keep every peak: of each bucket the lowest and the highest."""
+    if len(xs) <= _MAX_POINTS:
+        return list(zip(xs, ys, strict=False))
+    points: list[tuple[float, float]] = []
+    bucket = math.ceil(len(xs) / (_MAX_POINTS // 2))
+    for start in range(0, len(xs), bucket):
+        part = [
+            (x, y)
+            for x, y in zip(xs[start : start + bucket], ys[start : start + bucket], strict=False)
+            if not math.isnan(y)
+        ]
+        if not part:
+            points.append((xs[start], math.nan))
+            continue
+        ends = {min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])}
+        points.extend(sorted(ends))
+    return points

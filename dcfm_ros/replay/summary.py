@@ -1,0 +1,161 @@
+"""Numbers of a run, computed from its frame records; nothing here is measured, all of it can be recomputed."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dcfm_ros.replay.record import STEPS, FrameRecord
+
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, extremes and percentiles of a measure over the frames where it is known (`count` of them)."""
+
+    count: int
+    mean: float
+    minimum: float
+    maximum: float
+    percentiles: dict[int, float]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread | None:
+        """None where nothing is known."""
+        known = np.asarray([value for value in values if not math.isnan(value)], float)
+        if not known.size:
+            return None
+        percentiles = {p: float(np.percentile(known, p)) for p in PERCENTILES}
+        return cls(known.size, float(known.mean()), float(known.min()), float(known.max()), percentiles)
+
+    def as_json(self) -> dict[str, float]:
+        values = {"count": self.count, "mean": self.mean, "min": self.minimum, "max": self.maximum}
+        return values | {f"p{p}": value for p, value in self.percentiles.items()}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run comes to.
+
+    Attributes:
+        frames_in, masks_out, lost: how many frames went in, masks came out, and frames had none.
+        frame_rate_in: frames per second handed over; None for a single frame.
+        frame_rate: masks per second between the first and the last mask, counted as ros2_benchmark does.
+        key_frames: frames at which the common feature was refreshed, by trigger.
+        latency, latency_key, latency_other: milliseconds from frame to mask: all, key frames, other frames.
+        age_ms, agreement, motion, confidence, consistency, common_ms: over the frames where they are known.
+        steps: milliseconds by processing step.
+        benchmark: the metrics of ros2_benchmark under its names.
+    """
+
+    frames_in: int
+    masks_out: int
+    lost: int
+    frame_rate_in: float | None
+    frame_rate: float | None
+    key_frames: dict[str, int]
+    latency: Spread | None
+    latency_key: Spread | None
+    latency_other: Spread | None
+    age_ms: Spread | None
+    agreement: Spread | None
+    motion: Spread | None
+    confidence: Spread | None
+    consistency: Spread | None
+    common_ms: Spread | None
+    steps: dict[str, Spread]
+    benchmark: dict[str, float]
+
+    @property
+    def key_frame_count(self) -> int:
+        return sum(self.key_frames.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        values: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Spread):
+                value = value.as_json()
+            elif name == "steps":
+                value = {step: spread.as_json() for step, spread in value.items()}
+            values[name] = value
+        return values
+
+
+def summarise(records: Sequence[FrameRecord]) -> Summary:
+    """The summary of a run's records, which are in the order the frames were sent."""
+    done = [record for record in records if not record.lost]
+    benchmark = benchmark_metrics(records)
+    steps = {step: Spread.of([record.steps.get(step, math.nan) for record in done]) for step in STEPS}
+
+    def spread(name: str, of: Sequence[FrameRecord] = done) -> Spread | None:
+        return Spread.of([getattr(record, name) for record in of])
+
+    return Summary(
+        frames_in=len(records),
+        masks_out=len(done),
+        lost=len(records) - len(done),
+        frame_rate_in=benchmark.get("MEAN_PLAYBACK_FRAME_RATE"),
+        frame_rate=benchmark.get("MEAN_FRAME_RATE"),
+        key_frames=dict(
+            Counter(record.trigger or "asked" for record in done if record.key_frame).most_common()
+        ),
+        latency=spread("latency_ms"),
+        latency_key=spread("latency_ms", [record for record in done if record.key_frame]),
+        latency_other=spread("latency_ms", [record for record in done if not record.key_frame]),
+        age_ms=spread("age_ms"),
+        agreement=spread("agreement"),
+        motion=spread("motion"),
+        confidence=spread("confidence"),
+        consistency=spread("consistency"),
+        common_ms=Spread.of(_each_once([record.common_ms for record in done])),
+        steps={step: value for step, value in steps.items() if value is not None},
+        benchmark=benchmark,
+    )
+
+
+def _each_once(values: Sequence[float]) -> list[float]:
+    """A message repeats the last common branch's duration until the next one is done: count each once."""
+    return [value for before, value in zip([math.nan, *values], values, strict=False) if value != before]
+
+
+def benchmark_metrics(records: Sequence[FrameRecord]) -> dict[str, float]:
+    """The metrics of NVIDIA's ros2_benchmark that mean the same here, under its names: milliseconds and Hz.
+
+    Rates are frames divided by the time from the first to the last one; jitter is the absolute change from one
+    interval between masks to the next. What needs more frames than there are is left out.
+    """
+    sent = np.asarray([record.sent_ms for record in records], float)
+    done = [record for record in records if not record.lost]
+    received = np.sort(np.asarray([record.received_ms for record in done], float))
+    latency = np.asarray([record.latency_ms for record in done], float)
+    metrics: dict[str, float] = {
+        "NUM_FRAMES_SENT": len(records),
+        "NUM_MISSED_FRAMES": len(records) - len(done),
+    }
+    if len(sent) > 1 and sent[-1] > sent[0]:
+        metrics["MEAN_PLAYBACK_FRAME_RATE"] = len(sent) / (sent[-1] - sent[0]) * 1e3
+    if len(received):
+        metrics["RECEIVED_DURATION"] = received[-1] - received[0]
+        metrics["FIRST_SENT_RECEIVED_LATENCY"] = received[0] - sent[0]
+        metrics["LAST_SENT_RECEIVED_LATENCY"] = received[-1] - sent[-1]
+        metrics["FIRST_INPUT_LATENCY"] = latency[0]
+        metrics["LAST_INPUT_LATENCY"] = latency[-1]
+        metrics["MAX_LATENCY"] = latency.max()
+        metrics["MIN_LATENCY"] = latency.min()
+        metrics["MEAN_LATENCY"] = latency.mean()
+    if len(received) > 1 and received[-1] > received[0]:
+        metrics["MEAN_FRAME_RATE"] = len(received) / (received[-1] - received[0]) * 1e3
+    if len(received) > 2:
+        jitter = np.abs(np.diff(received, n=2))
+        metrics["MAX_JITTER"] = jitter.max()
+        metrics["MIN_JITTER"] = jitter.min()
+        metrics["MEAN_JITTER"] = jitter.mean()
+        metrics["STD_DEV_JITTER"] = jitter.std()
+    return {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()}

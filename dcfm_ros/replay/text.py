@@ -1,0 +1,88 @@
+"""A run's summary for the terminal."""
+
+from __future__ import annotations
+
+import math
+
+from dcfm_ros.replay.report.page import Report
+from dcfm_ros.replay.summary import Spread
+
+_RULE = "─"
+
+
+def summary_text(report: Report) -> str:
+    """The summary as lines of text, without a trailing newline."""
+    summary = report.summary
+    lines = [
+        ("frames in", f"{summary.frames_in}{_at(summary.frame_rate_in)}"),
+        ("masks out", f"{summary.masks_out}{_at(summary.frame_rate)}"),
+        ("lost", _lost(report)),
+        ("key frames", _key_frames(report)),
+        ("", ""),
+        ("latency, ms", "    p50     p95     p99     max"),
+        ("  all frames", _row(summary.latency)),
+        ("  key frames", _row(summary.latency_key)),
+        ("  other frames", _row(summary.latency_other)),
+    ]
+    if summary.common_ms is not None and summary.common_ms.maximum > 0:
+        lines.append(("common branch", f"{summary.common_ms.mean:.1f} ms on average, once per key frame"))
+    quality = _quality(report)
+    if quality:
+        lines += [("", ""), *quality]
+    body = [f"  {name:<16} {value}".rstrip() for name, value in lines if name or not value]
+    width = max(len(line) for line in body) + 2
+    title = f"{_RULE * 2} {report.title} "
+    notes = [f"  note: {note}" for note in report.notes]
+    return "\n".join([title + _RULE * max(2, width - len(title)), *body, *notes])
+
+
+def _at(rate: float | None) -> str:
+    return f" at {rate:.2f} Hz" if rate else ""
+
+
+def _lost(report: Report) -> str:
+    odd = [
+        f"{report.extra[name]} {name.replace('_', ' ')}"
+        for name in ("duplicates", "out_of_order")
+        if name in report.extra
+    ]
+    return ", ".join([str(report.summary.lost), *odd])
+
+
+def _key_frames(report: Report) -> str:
+    why = ", ".join(f"{count} {trigger}" for trigger, count in report.summary.key_frames.items())
+    return f"{report.summary.key_frame_count} ({why})" if why else "0"
+
+
+def _row(spread: Spread | None) -> str:
+    if spread is None:
+        return "      –       –       –       –"
+    values = [*spread.percentiles.values(), spread.maximum]
+    return "".join(f"{value:7.1f} " for value in values).rstrip()
+
+
+def _quality(report: Report) -> list[tuple[str, str]]:
+    summary, lines = report.summary, []
+    if report.mean_iou is not None and report.confusion is not None:
+        lines.append(("mIoU", f"{report.mean_iou:.2%} on {report.labelled} labelled frames"))
+        lines.append(("pixel accuracy", f"{report.confusion.pixel_accuracy:.2%}"))
+        windows = [
+            f"VC{w} {value:.2%}" for w, value in report.consistency_windows.items() if not math.isnan(value)
+        ]
+        if windows:
+            lines.append(("consistency", ", ".join(windows)))
+    if summary.agreement is not None:
+        lines.append(
+            (
+                "reuse agreement",
+                f"{summary.agreement.mean:.2%} of the pixels, least {summary.agreement.minimum:.2%}",
+            )
+        )
+    if summary.consistency is not None:
+        lines.append(
+            (
+                "flow consistency",
+                f"{summary.consistency.mean:.2%} of the pixels keep their label along the flow",
+            )
+        )
+    return lines

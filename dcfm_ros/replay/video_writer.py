@@ -1,0 +1,82 @@
+"""Writes a video that browsers and players open, with the codecs that OpenCV's wheels bring."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dcfm_ros.errors import DcfmError
+
+# VP8 plays in every browser and player and needs no licence; MPEG-4 Part 2 plays in players only.
+_CODECS = ((".webm", "VP80"), (".mp4", "mp4v"))
+
+
+class VideoWriter:
+    """A video being written; the file appears with the first frame, and its suffix tells the codec found.
+
+    Args:
+        stem: path without suffix.
+        rate: frames per second.
+
+    Attributes:
+        path: the file, None before the first frame.
+    """
+
+    def __init__(self, stem: Path, rate: float) -> None:
+        self._stem, self._rate = stem, rate
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+        self.path: Path | None = None
+
+    def write(self, rgb: np.ndarray) -> None:
+        """Append a frame, uint8 H×W×3 RGB. Frames of another size than the first are scaled to it.
+
+        Raises:
+            DcfmError: no codec, or the file cannot be written.
+        """
+        if self._writer is None:
+            # Both codecs want even numbers.
+            self._size = (rgb.shape[1] // 2 * 2, rgb.shape[0] // 2 * 2)
+            self._writer, self.path = self._open()
+        if (rgb.shape[1], rgb.shape[0]) != self._size:
+            rgb = cv2.resize(rgb, self._size, interpolation=cv2.INTER_AREA)
+        self._writer.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+
+    def _open(self) -> tuple[cv2.VideoWriter, Path]:
+        for suffix, codec in _CODECS:
+            path = self._stem.with_name(self._stem.name + suffix)
+            with _quiet():
+                writer = cv2.VideoWriter(
+                    str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._rate, self._size
+                )
+            if writer.isOpened():
+                return writer, path
+        raise DcfmError(
+            f"OpenCV {cv2.__version__} cannot write the video {self._stem}; is the folder writable?"
+        )
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """FFmpeg remarks on stderr that it writes WebM's codec tag its own way, which is what we want."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
