@@ -15,7 +15,9 @@ def data_files() -> list[tuple[str, list[str]]]:
         for path in sorted((ROOT / shared).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 relative = path.relative_to(ROOT)
-                files.setdefault(f"share/dcfm_ros/{relative.parent.as_posix()}", []).append(relative.as_posix())
+                files.setdefault(f"share/dcfm_ros/{relative.parent.as_posix()}", []).append(
+                    relative.as_posix()
+                )
     return sorted(files.items())
 
 

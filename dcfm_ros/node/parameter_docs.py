@@ -1,0 +1,84 @@
+"""Writes what the documentation and config/dcfm.yaml say of the parameters, from the dataclasses.
+
+`python -m dcfm_ros.node.parameter_docs markdown` prints the tables of docs/node.md, `... yaml` config/dcfm.yaml.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+
+from dcfm_ros.node.parameters import ANY_TIME, GROUPS, UNCONFIGURED, Parameter, group
+
+TITLES = {
+    "node": "Input, output and diagnostics",
+    "stream": "Stream: key frames and sizes",
+    "engine": "Engine: what runs the network",
+}
+WHEN = {ANY_TIME: "any time", UNCONFIGURED: "unconfigured"}
+YAML_HEAD = """\
+# The node's parameters with their defaults: start from a copy, and keep only what you change.
+# Unknown names are refused at the start. What may change while the node runs is marked with *.
+/**:
+  ros__parameters:
+"""
+
+
+def markdown() -> str:
+    """A table for each group of parameters."""
+    parts = []
+    for name in GROUPS:
+        rows = [_row(parameter) for parameter in group(name)]
+        head = "| parameter | default | range | may change | meaning |\n|---|---|---|---|---|"
+        parts.append(f"### {TITLES[name]}\n\n{head}\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def yaml() -> str:
+    """A parameters file with every default."""
+    lines = []
+    for name in GROUPS:
+        lines.append(f"    # {TITLES[name]}")
+        for parameter in group(name):
+            star = "* " if parameter.when == ANY_TIME else ""
+            text = f"{star}{parameter.text}{_range_note(parameter)}"
+            lines += textwrap.wrap(text, 100, initial_indent="    # ", subsequent_indent="    #   ")
+            lines.append(f"    {parameter.name}: {_scalar(parameter.ros_default)}")
+        lines.append("")
+    return YAML_HEAD + "\n".join(lines).rstrip() + "\n"
+
+
+def _row(parameter: Parameter) -> str:
+    cells = (
+        f"`{parameter.name}`",
+        f"`{_scalar(parameter.ros_default)}`",
+        _range(parameter),
+        WHEN.get(parameter.when, "never"),
+        parameter.text,
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _range(parameter: Parameter) -> str:
+    if parameter.choices:
+        return ", ".join(parameter.choices)
+    if parameter.low is None or parameter.high is None:
+        return ""
+    return f"{parameter.low:g} to {parameter.high:g}"
+
+
+def _range_note(parameter: Parameter) -> str:
+    allowed = _range(parameter)
+    return f" ({allowed})" if allowed else ""
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_scalar(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write({"markdown": markdown, "yaml": yaml}[sys.argv[1]]())
