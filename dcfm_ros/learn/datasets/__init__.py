@@ -9,14 +9,21 @@ from typing import Any
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets.base import FrameDataset, LabelledFrame
-from dcfm_ros.learn.datasets.camvid import CamVid
+from dcfm_ros.learn.datasets.camvid import CamVid, CamVidFull
+from dcfm_ros.learn.datasets.cityscapes import Cityscapes
+from dcfm_ros.learn.datasets.recordings import Recordings
 from dcfm_ros.learn.datasets.synthetic import Synthetic
+from dcfm_ros.learn.datasets.vspw import Vspw
 
 __all__ = ["DATASETS", "FrameDataset", "LabelledFrame", "open_dataset"]
 
 DATASETS: dict[str, Callable[..., FrameDataset]] = {
     "camvid": CamVid,
+    "camvid_full": CamVidFull,
+    "cityscapes": Cityscapes,
+    "recordings": Recordings,
     "synthetic": Synthetic,
+    "vspw": Vspw,
 }
 
 

@@ -1,0 +1,207 @@
+"""What a training is: every setting with its default, read strictly from `config/train/NAME.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from re import compile as pattern
+from typing import Any, Literal
+
+import yaml
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.strict import from_mapping, set_key
+from dcfm_ros.model import ModelConfig
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One dataset and how its frames become training samples.
+
+    dataset   which layout, see `learn.datasets.DATASETS`
+    root      its folder (a bag, for `bag`); relative to `data_root`
+    split     train | val | test, where the layout has splits
+    share     weight of this source in the mix, relative to the others'
+    reach     a neighbour is at most so many frames of the video away, before or after (paper 3.3; the paper's R)
+    simulate  probability that the neighbour is simulated from the labelled frame by a camera motion; where a frame has
+              no real neighbour within reach it always is
+    options   further arguments of the dataset
+    """
+
+    dataset: str
+    root: str = ""
+    split: str = "train"
+    share: float = 1.0
+    reach: int = 10
+    simulate: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes, the same for a frame and its neighbour.
+
+    crop (width, height) in pixels; scale: range of the random resize; angle: degrees either way; brightness, contrast,
+    saturation: relative range either way; hue: degrees either way; gamma: log2 range; blur, noise: the probability of
+    a slight blur and of sensor noise.
+    """
+
+    crop: tuple[int, int] = (384, 288)
+    scale: tuple[float, float] = (0.5, 2.0)
+    flip: float = 0.5
+    angle: float = 0.0
+    brightness: float = 0.3
+    contrast: float = 0.3
+    saturation: float = 0.4
+    hue: float = 10.0
+    gamma: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """Simulated neighbours: what a camera would have seen up to about ten frames away.
+
+    peak: displacement in frame widths that the fastest part of the image typically makes; steer: sideways rotation,
+    likewise; patches: the most patches that move on their own; exposure: relative range either way; blur: probability.
+    """
+
+    peak: float = 0.10
+    steer: float = 0.04
+    patches: int = 3
+    exposure: float = 0.1
+    blur: float = 0.3
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the loss terms (paper 3.3); a term of weight 0 is not computed. See `learn.losses`.
+
+    class_weight_power p weighs a class with (median frequency / its frequency)^p, cut to at most class_weight_limit;
+    0: all classes count alike.
+    """
+
+    own: float = 1.0
+    reused: float = 0.4
+    consistency: float = 10.0
+    class_weight_power: float = 0.0
+    class_weight_limit: float = 10.0
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """The optimiser and its learning rate over the steps, see `learn.optimiser.Schedule`.
+
+    lr is the head's; the backbone's is lr × backbone_lr_ratio. momentum is SGD's. clip_norm: the gradient's norm is cut
+    to it; 0: it is not.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 6e-4
+    backbone_lr_ratio: float = 0.1
+    weight_decay: float = 0.01
+    momentum: float = 0.9
+    warmup_steps: int = 1500
+    warmup_ratio: float = 1e-6
+    poly_power: float = 1.0
+    min_lr: float = 0.0
+    clip_norm: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training.
+
+    train, val     datasets to learn from and to measure on while learning; environment variables in `data_root` and
+                   `pretrained` are filled in
+    name, licence, notes   for the model card; input_size (width, height) too: what the model is meant to be fed with
+    pretrained     ImageNet weights of the backbone; "" = random
+    init           a `.safetensors` to start from instead; its architecture is taken, `model` and `pretrained` are not
+    batch          pairs in a step, over all processes; steps and all intervals count steps
+    ema_decay      of the running average of the weights, which is what is measured and saved; 0: the weights themselves
+    freeze_norm    keep the batch norms' statistics as they are
+    amp            mixed precision, where the device computes in bfloat16 (or is a GPU)
+    threads        CPU threads of the network, 0 = PyTorch's choice; workers: processes that prepare samples
+    out            folder for the state, weights, logs and pictures
+    eval_frames    measure on at most so many frames of each dataset, evenly spread; 0 = all
+    picture_every  0 = no pictures; eval_every: 0 = only at the end
+    """
+
+    train: tuple[SourceConfig, ...]
+    val: tuple[SourceConfig, ...] = ()
+    data_root: str = "."
+    name: str = "dcfm"
+    licence: str = "not stated"
+    notes: str = ""
+    input_size: tuple[int, int] = (480, 360)
+    model: ModelConfig = ModelConfig()
+    pretrained: str = ""
+    init: str = ""
+    steps: int = 160_000
+    batch: int = 8
+    seed: int = 0
+    augment: AugmentConfig = AugmentConfig()
+    motion: MotionConfig = MotionConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    ema_decay: float = 0.0
+    freeze_norm: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    amp: bool = True
+    channels_last: bool = True
+    threads: int = 0
+    workers: int = 2
+    out: str = "runs/dcfm"
+    log_every: int = 50
+    save_every: int = 500
+    eval_every: int = 4000
+    eval_frames: int = 0
+    picture_every: int = 1000
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "log_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise DcfmError(f"'{name}' is {getattr(self, name)}; it must be 1 or more")
+        if not self.train:
+            raise DcfmError("'train' lists no dataset; a training needs at least one")
+        if not 0.0 <= self.ema_decay < 1.0:
+            raise DcfmError(f"'ema_decay' is {self.ema_decay}; it must be in [0, 1)")
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The configuration in a YAML file, with `key=value` overrides (`optim.lr=1e-4`, `train.0.root=...`).
+
+    Raises DcfmError for a missing or damaged file and for an unknown or ill-typed key.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DcfmError(
+            f"configuration '{path}' does not exist; give the path of a YAML file like config/train/NAME.yaml"
+        )
+    try:
+        values = yaml.load(path.read_text(), Loader) or {}
+    except yaml.YAMLError as error:
+        raise DcfmError(f"configuration '{path}' is not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise DcfmError(f"configuration '{path}' must hold keys and values")
+    for override in overrides:
+        key, sign, text = override.partition("=")
+        if not sign or not key:
+            raise DcfmError(f"'{override}' is not of the form key=value")
+        set_key(values, key, yaml.load(text, Loader))
+    try:
+        return from_mapping(TrainConfig, values)
+    except DcfmError as error:
+        raise DcfmError(f"configuration '{path}': {error}") from error
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.1 takes `1e-4` for text; here it is a number."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", pattern(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
+)

@@ -1,0 +1,132 @@
+"""CamVid, in both of its distributions: 11 classes at 480×360, and all of it at 960×720."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.datasets.base import (
+    IGNORE,
+    Image,
+    existing_file,
+    existing_folder,
+    frame_number,
+    images_in,
+    lookup_table,
+)
+from dcfm_ros.learn.datasets.videos import Video, VideoFiles
+from dcfm_ros.model.classes import CAMVID
+
+SMALL_LAYOUT = "CamVid with 11 classes as {train,val,test}/SEQUENCE/image/NAME.jpg and label/NAME.png"
+
+
+class CamVid(VideoFiles):
+    """The 11 classes at 480×360 that the SegNet tutorial distributes, one folder per sequence.
+
+    Neighbours are other labelled frames. Offsets count frames of the 30 Hz drives, whose numbers are in the file names:
+    in `train` and `test` labelled frames lie 30 apart, in `val` 2.
+    """
+
+    def __init__(self, root: str | Path, split: str = "train") -> None:
+        folder = existing_folder(Path(root) / split, SMALL_LAYOUT)
+        videos = []
+        for sequence in sorted(path for path in folder.iterdir() if path.is_dir()):
+            frames = images_in(sequence / "image")
+            labels = {number: sequence / "label" / f"{image.stem}.png" for number, image in frames.items()}
+            videos.append(Video(sequence.name, frames, labels))
+        if not any(video.labels for video in videos):
+            raise DcfmError(f"no image in '{folder}'; expected {SMALL_LAYOUT}")
+        # 11 is "void".
+        super().__init__(videos, CAMVID, lookup_table({i: i for i in range(11)}))
+
+
+FULL_LAYOUT = (
+    "CamVid as distributed: 701_StillsRaw_full/NAME.png, LabeledApproved_full/NAME_L.png, a list of NAMEs per split in "
+    "{train,val,test}.txt and, if there are any, the videos' frames in SEQUENCE/*_NUMBER.png"
+)
+
+# The 32 colours of the full distribution, by the class of the 11 that they belong to.
+MEMBERS = {
+    "sky": [(128, 128, 128)],
+    "building": [
+        (128, 0, 0),
+        (192, 0, 128),
+        (0, 128, 64),
+        (64, 0, 64),
+        (64, 192, 0),
+    ],  # archway bridge tunnel wall
+    "pole": [(192, 192, 128), (0, 0, 64)],  # traffic cone
+    "road": [(128, 64, 128), (128, 0, 192), (192, 0, 64)],  # lane markings, driving or not
+    "pavement": [(0, 0, 192), (64, 192, 128), (128, 128, 192)],  # parking block, road shoulder
+    "tree": [(128, 128, 0), (192, 192, 0)],  # other vegetation
+    "sign": [(192, 128, 128), (128, 128, 64), (0, 64, 64)],  # text, traffic light
+    "fence": [(64, 64, 128)],
+    "car": [
+        (64, 0, 128),
+        (64, 128, 192),
+        (192, 128, 192),
+        (192, 64, 128),
+        (128, 64, 64),
+    ],  # SUV bus train other
+    "pedestrian": [
+        (64, 64, 0),
+        (192, 128, 64),
+        (64, 0, 192),
+        (64, 128, 64),
+    ],  # child, luggage or pram, animal
+    "bicyclist": [(0, 128, 192), (192, 0, 192)],  # motorcycle
+}
+
+
+class CamVidFull(VideoFiles):
+    """The full 960×720 distribution: stills, labels in 32 colours and, where extracted, the videos' frames.
+
+    A labelled frame's neighbours are the frames in its sequence's folder, found by their numbers. `shift`: what to add to
+    the number of a labelled frame to get that of the same frame in the folder, by sequence, as in {Seq05VD: 1}.
+    """
+
+    def __init__(
+        self, root: str | Path, split: str = "train", *, shift: dict[str, int] | None = None
+    ) -> None:
+        root = existing_folder(root, FULL_LAYOUT)
+        names = existing_file(root / f"{split}.txt", FULL_LAYOUT).read_text().split()
+        if not names:
+            raise DcfmError(f"'{root / f'{split}.txt'}' lists no frame; expected {FULL_LAYOUT}")
+        stills = existing_folder(root / "701_StillsRaw_full", FULL_LAYOUT)
+        labels = existing_folder(root / "LabeledApproved_full", FULL_LAYOUT)
+        by_sequence: dict[str, dict[int, str]] = {}
+        for name in names:
+            sequence = name.rsplit("_", 1)[0]
+            number = frame_number(Path(name)) + (shift or {}).get(sequence, 0)
+            by_sequence.setdefault(sequence, {})[number] = name
+        videos = [
+            Video(
+                sequence,
+                images_in(root / sequence)
+                | {number: stills / f"{name}.png" for number, name in numbers.items()},
+                {number: labels / f"{name}_L.png" for number, name in numbers.items()},
+            )
+            for sequence, numbers in sorted(by_sequence.items())
+        ]
+        super().__init__(videos, CAMVID, lookup_table({i: i for i in range(11)}))
+
+    def read_label(self, path: Path) -> Image:
+        color = cv2.imread(str(existing_file(path, FULL_LAYOUT)), cv2.IMREAD_COLOR)
+        if color is None:
+            raise DcfmError(f"'{path}' cannot be read as a label image; it is damaged or something else")
+        blue, green, red = (color[..., i].astype(np.int64) for i in range(3))
+        return _CLASS_OF_COLOR[red << 16 | green << 8 | blue]
+
+
+def _class_of_color() -> Image:
+    table = np.full(1 << 24, IGNORE, np.uint8)
+    for class_id, name in enumerate(CAMVID.names):
+        for red, green, blue in MEMBERS[name]:
+            table[red << 16 | green << 8 | blue] = class_id
+    return table
+
+
+_CLASS_OF_COLOR = _class_of_color()

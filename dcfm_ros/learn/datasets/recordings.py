@@ -1,0 +1,141 @@
+"""Your own data: videos, bags or folders of images, each beside a folder with labels of some of its frames."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import yaml
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.datasets.base import existing_file, existing_folder, images_in, lookup_table
+from dcfm_ros.learn.datasets.videos import Video, VideoFiles
+from dcfm_ros.model.classes import ClassSet
+from dcfm_ros.replay.sources import Frame, Source, open_source
+
+LAYOUT = (
+    "SPLIT/NAME (a video, a folder of images, a rosbag) beside SPLIT/NAME.labels/NUMBER.png, and classes.yaml. NUMBER is "
+    "the frame's place in the video or folder, from 0, or in a bag its stamp in nanoseconds"
+)
+LABELS = ".labels"
+
+
+class Recordings(VideoFiles):
+    """Recordings with labels of some frames; everything else in a recording can be a neighbour.
+
+    A label image holds class ids, in the order of `classes.yaml` (name: [red, green, blue]); 255 = none. Images come
+    from a bag's `topic`, or its only one. What lies within `reach` frames of a label is copied into `cache` (default: a
+    folder for temporary files) once, for neither videos nor bags can be read out of order.
+    """
+
+    def __init__(
+        self, root: str | Path, split: str = "train", *, topic: str = "", reach: int = 10, cache: str = ""
+    ) -> None:
+        root = existing_folder(root, LAYOUT)
+        folder = existing_folder(root / split, LAYOUT)
+        classes = read_classes(root / "classes.yaml")
+        store = Path(cache) if cache else Path(tempfile.gettempdir()) / "dcfm_frames"
+        videos = []
+        for labels in sorted(
+            path for path in folder.iterdir() if path.is_dir() and path.name.endswith(LABELS)
+        ):
+            name = labels.name.removesuffix(LABELS)
+            videos.append(_video(_recording(folder, name), images_in(labels), topic, reach, store))
+        if not any(video.labels for video in videos):
+            raise DcfmError(f"no label in '{folder}'; expected {LAYOUT}")
+        super().__init__(videos, classes, lookup_table({i: i for i in range(len(classes.names))}))
+
+
+def read_classes(path: Path) -> ClassSet:
+    """Class names and colours from YAML (name: [red, green, blue] in the order of the class ids). Raises DcfmError."""
+    try:
+        table = yaml.safe_load(existing_file(path, LAYOUT).read_text())
+        names = tuple(str(name) for name in table)
+        colors = tuple((int(red), int(green), int(blue)) for red, green, blue in table.values())
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise DcfmError(
+            f"'{path}' must hold lines like 'road: [128, 64, 128]', one per class ({error})"
+        ) from error
+    return ClassSet(names, colors)
+
+
+def _recording(folder: Path, name: str) -> Path:
+    """The one thing in `folder` called `name`, with or without a suffix."""
+    found = sorted(
+        path for path in folder.iterdir() if name in (path.name, path.stem) and path.suffix != LABELS
+    )
+    if len(found) != 1:
+        what = "nothing" if not found else " and ".join(f"'{path.name}'" for path in found)
+        raise DcfmError(f"'{folder / (name + LABELS)}' labels {what}; expected one recording: {LAYOUT}")
+    return found[0]
+
+
+def _video(path: Path, labels: dict[int, Path], topic: str, reach: int, store: Path) -> Video:
+    with open_source(path, topic or None) as source:
+        by_stamp = source.kind.startswith("rosbag")
+        if source.kind == "images":
+            folder, stamps = path, {}
+        else:
+            folder = store / _fingerprint(path, topic, reach, labels)
+            if not (folder / "stamps.json").is_file():
+                _copy(source, folder, set(labels), reach, by_stamp)
+            stamps = json.loads((folder / "stamps.json").read_text())
+    frames = images_in(folder)
+    if source.kind == "images":
+        frames = dict(enumerate(frames.values()))
+    places = (
+        {int(stamp): int(number) for number, stamp in stamps.items()} if by_stamp else {n: n for n in frames}
+    )
+    for number, label in labels.items():
+        if places.get(number) not in frames:
+            what = "image with this stamp" if by_stamp else "frame with this number"
+            raise DcfmError(f"'{label}' labels no frame: '{path}' has no {what}; expected {LAYOUT}")
+    return Video(path.stem, frames, {places[number]: label for number, label in labels.items()})
+
+
+def _copy(source: Source, folder: Path, wanted: set[int], reach: int, by_stamp: bool) -> None:
+    """Writes the frames within `reach` of a wanted one as NUMBER.png, then their stamps, which says it is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stamps = {}
+    for number, frame in _near(source, wanted, reach, by_stamp):
+        # Little compression: it is read far more often than written, and the disk is fast.
+        cv2.imwrite(str(folder / f"{number:07d}.png"), frame.rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        stamps[number] = frame.stamp_ns
+    partial = folder / "stamps.json.partial"
+    partial.write_text(json.dumps(stamps))
+    partial.replace(folder / "stamps.json")
+
+
+def _near(
+    frames: Iterable[Frame], wanted: set[int], reach: int, by_stamp: bool
+) -> Iterable[tuple[int, Frame]]:
+    """The frames within `reach` of a wanted one, with their places in the recording, each once and in order."""
+    before: deque[tuple[int, Frame]] = deque(maxlen=reach)
+    until = -1
+    for number, frame in enumerate(frames):
+        if (frame.stamp_ns if by_stamp else number) in wanted:
+            yield from before
+            before.clear()
+            until = number + reach
+        if number <= until:
+            yield number, frame
+        else:
+            before.append((number, frame))
+
+
+def _fingerprint(path: Path, topic: str, reach: int, labels: dict[int, Path]) -> str:
+    """A name that changes when the recording or what is wanted of it does."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    facts = [
+        str(path.resolve()),
+        topic,
+        reach,
+        sorted(labels),
+        [(f.stat().st_size, f.stat().st_mtime_ns) for f in files],
+    ]
+    return f"{path.stem}_{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"

@@ -1,0 +1,87 @@
+"""Frames of synthetic drives: fully labelled video with true neighbours, rendered at first use and then kept."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.datasets.base import Image, LabelledFrame
+from dcfm_ros.learn.datasets.drive import SyntheticDrive
+from dcfm_ros.model.classes import CAMVID
+
+FIRST_SEED = {"train": 1_000, "val": 1_000_000, "test": 2_000_000}
+"""The splits are different drives, and none of them is drive 0, which demonstrations show."""
+
+
+class Synthetic:
+    """`drives` drives, of each of which every `every`-th of the first `length` frames (15 Hz) is there and labelled.
+
+    Offsets count frames. A frame is rendered when it is first asked for (about a second) and kept in `root`.
+    """
+
+    classes = CAMVID
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "train",
+        *,
+        drives: int = 30,
+        length: int = 40,
+        every: int = 1,
+        width: int = 480,
+        height: int = 360,
+    ) -> None:
+        if split not in FIRST_SEED:
+            raise DcfmError(f"the synthetic drive has no split '{split}'; known: {', '.join(FIRST_SEED)}")
+        if min(drives, length, every) < 1:
+            raise DcfmError(f"drives, length and every must be 1 or more, got {drives}, {length}, {every}")
+        self.seeds = range(FIRST_SEED[split], FIRST_SEED[split] + drives)
+        self.frames = range(0, length, every)
+        self.size = (width, height)
+        self.root = Path(root) / f"{width}x{height}"
+
+    def __len__(self) -> int:
+        return len(self.seeds) * len(self.frames)
+
+    def __getitem__(self, index: int) -> LabelledFrame:
+        seed, frame = self._place(index)
+        image, label = self._read(seed, frame)
+        return LabelledFrame(image, label, f"drive_{seed}_{frame:04d}")
+
+    def offsets(self, index: int) -> list[int]:
+        _, frame = self._place(index)
+        return [other - frame for other in self.frames if other != frame]
+
+    def neighbour(self, index: int, offset: int) -> Image | None:
+        seed, frame = self._place(index)
+        return self._read(seed, frame + offset)[0] if frame + offset in self.frames else None
+
+    def sequence(self, index: int) -> str:
+        return f"drive_{self._place(index)[0]}"
+
+    def _place(self, index: int) -> tuple[int, int]:
+        drive, place = divmod(range(len(self))[index], len(self.frames))
+        return self.seeds[drive], self.frames[place]
+
+    def _read(self, seed: int, frame: int) -> tuple[Image, Image]:
+        path = self.root / f"{seed}_{frame:04d}.npz"
+        if path.is_file():
+            with np.load(path) as kept:
+                return kept["image"], kept["label"]
+        drawn = _drive(seed, self.size)[frame]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Two processes may draw the same frame: each writes a file of its own, the last one stays.
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
+            np.savez(file, image=drawn.image, label=drawn.label)
+        Path(file.name).replace(path)
+        return drawn.image, drawn.label
+
+
+@lru_cache(maxsize=2)
+def _drive(seed: int, size: tuple[int, int]) -> SyntheticDrive:
+    return SyntheticDrive(seed=seed, size=size, length=1_000_000)

@@ -1,0 +1,61 @@
+"""Videos as files, some of their frames labelled: what most datasets are once their folders have been read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.datasets.base import Image, LabelledFrame, read_image, read_label, same_size
+from dcfm_ros.model.classes import ClassSet
+
+
+@dataclass(frozen=True)
+class Video:
+    """The files of a video by the number of the frame: those that can be neighbours, and the labels there are.
+
+    A labelled frame's own image is among `frames`.
+    """
+
+    name: str
+    frames: Mapping[int, Path]
+    labels: Mapping[int, Path]
+
+
+class VideoFiles:
+    """A dataset of `Video`s, in order. `table`: uint8 (256,), class id per value in the label images.
+
+    A subclass reads its layout; where label images are not one byte per pixel, it overrides `read_label`.
+    """
+
+    def __init__(self, videos: Sequence[Video], classes: ClassSet, table: Image) -> None:
+        self.classes, self.table = classes, table
+        self.places = [(video, number) for video in videos for number in sorted(video.labels)]
+        if not self.places:
+            raise DcfmError("the dataset has no labelled frame")
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> LabelledFrame:
+        video, number = self.places[index]
+        path = video.frames[number]
+        label = self.table[self.read_label(video.labels[number])]
+        return same_size(LabelledFrame(read_image(path), label, f"{video.name}/{path.stem}"))
+
+    def offsets(self, index: int) -> list[int]:
+        video, number = self.places[index]
+        return sorted(other - number for other in video.frames if other != number)
+
+    def neighbour(self, index: int, offset: int) -> Image | None:
+        video, number = self.places[index]
+        path = video.frames.get(number + offset)
+        return read_image(path) if path else None
+
+    def sequence(self, index: int) -> str:
+        """Name of the video that frame `index` is from."""
+        return self.places[index][0].name
+
+    def read_label(self, path: Path) -> Image:
+        return read_label(path)

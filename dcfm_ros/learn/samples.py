@@ -1,0 +1,102 @@
+"""What the training looks at: pairs of a labelled frame and a neighbour, each a function of its number alone.
+
+Sample n is the same in whatever process and after however many restarts it is made, so the only thing a resumed
+training has to know is how many samples it has had.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from dcfm_ros.learn.augment import Pair, augment
+from dcfm_ros.learn.camera_motion import simulate_neighbour
+from dcfm_ros.learn.config import SourceConfig, TrainConfig
+from dcfm_ros.learn.datasets import FrameDataset
+
+
+@dataclass(frozen=True)
+class Source:
+    dataset: FrameDataset
+    config: SourceConfig
+
+
+class PairSamples(Dataset):
+    """Sample number -> (frame, neighbour) uint8 3×H×W each and label uint8 H×W, H×W the crop's.
+
+    Where no loss term looks at neighbours, none is read: the frame takes its place.
+    """
+
+    def __init__(self, sources: Sequence[Source], config: TrainConfig) -> None:
+        self.sources, self.config = sources, config
+        self.paired = config.loss.reused > 0 or config.loss.consistency > 0
+        shares = np.array([source.config.share for source in sources], float)
+        self.upto = np.cumsum(shares / shares.sum())
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        rng = np.random.default_rng([self.config.seed, 1, number])
+        chosen = min(int(np.searchsorted(self.upto, rng.random(), side="right")), len(self.sources) - 1)
+        source = self.sources[chosen]
+        index = dealt(self.config.seed, chosen, len(source.dataset), number)
+        frame = source.dataset[index]
+        neighbour = self._neighbour(source, index, frame.image, rng) if self.paired else frame.image
+        pair = augment(Pair(frame.image, neighbour, frame.label), rng, self.config.augment)
+        return _channels_first(pair.frame), _channels_first(pair.neighbour), torch.from_numpy(pair.label)
+
+    def _neighbour(
+        self, source: Source, index: int, image: NDArray[np.uint8], rng: Generator
+    ) -> NDArray[np.uint8]:
+        within = [offset for offset in source.dataset.offsets(index) if abs(offset) <= source.config.reach]
+        if within and rng.random() >= source.config.simulate:
+            neighbour = source.dataset.neighbour(index, int(rng.choice(within)))
+            if neighbour is not None:
+                return neighbour
+        return simulate_neighbour(image, rng, self.config.motion)
+
+
+def dealt(seed: int, source: int, length: int, number: int) -> int:
+    """Which frame of a source sample `number` shows: every `length` samples it deals its frames in a new order."""
+    epoch, place = divmod(number, length)
+    return int(_order(seed, source, length, epoch)[place])
+
+
+@lru_cache(maxsize=8)
+def _order(seed: int, source: int, length: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, 2, source, epoch]).permutation(length)
+
+
+def batches(samples: PairSamples, config: TrainConfig, step: int, rank: int, processes: int) -> DataLoader:
+    """This process's part of every batch from `step` to the end of the training, in order."""
+    numbers = range(step * config.batch, config.steps * config.batch)
+    return DataLoader(
+        samples,
+        batch_size=config.batch // processes,
+        sampler=numbers[rank::processes],  # type: ignore[arg-type]
+        num_workers=config.workers,
+        worker_init_fn=_prepare_worker,
+        persistent_workers=config.workers > 0,
+        prefetch_factor=4 if config.workers else None,
+    )
+
+
+def _prepare_worker(_: int) -> None:
+    # The cores belong to the network.
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    # Ctrl-C reaches the whole process group, but when to end is for the main process to say.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _channels_first(image: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

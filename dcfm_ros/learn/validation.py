@@ -1,0 +1,71 @@
+"""A quick look at how well a model does while it trains. `dcfm evaluate` measures thoroughly."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcfm_ros.learn.datasets import FrameDataset
+from dcfm_ros.learn.metrics import ConfusionMatrix
+from dcfm_ros.model import DCFM, ModelCard
+
+
+def normalise(frames: Tensor, card: ModelCard) -> Tensor:
+    """uint8 N×3×H×W RGB -> float32 with the card's mean and deviation, in the memory layout of `frames`."""
+    mean, std = (torch.tensor(v, device=frames.device).view(3, 1, 1) for v in (card.mean, card.std))
+    return (frames.float() / 255 - mean) / std
+
+
+def validate(model: DCFM, dataset: FrameDataset, frames: int = 0) -> dict[str, float]:
+    """mIoU, pixel accuracy and each class's IoU, 0-1, every frame with its own common feature, truth at full size.
+
+    On at most `frames` of the dataset's frames, evenly spread; 0: on all.
+    """
+    matrix = ConfusionMatrix.empty(model.config.num_classes)
+    count = min(frames or len(dataset), len(dataset))
+    for index in np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int)):
+        frame = dataset[int(index)]
+        height, width = frame.label.shape
+        image = cv2.resize(frame.image, model.card.input_size, interpolation=cv2.INTER_AREA)
+        x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(_device(model))
+        labels = predict(model, x, x, (height, width))[0].cpu().numpy()
+        matrix = matrix + ConfusionMatrix.of(labels, frame.label, model.config.num_classes)
+    per_class = dict(zip(model.card.classes, matrix.per_class_iou.tolist(), strict=True))
+    return {"mIoU": matrix.mean_iou, "pixel_accuracy": matrix.pixel_accuracy, **per_class}
+
+
+def picture(
+    model: DCFM, frames: Tensor, neighbours: Tensor, target: Tensor, rows: int = 4
+) -> NDArray[np.uint8]:
+    """A row per pair: frame, neighbour, truth, mask, mask with the neighbour's common feature; uint8 H×W×3 RGB.
+
+    frames, neighbours: uint8 N×3×H×W; target: uint8 N×H×W.
+    """
+    frames, neighbours, target = frames[:rows], neighbours[:rows], target[:rows]
+    size = (target.shape[1], target.shape[2])
+    masks = (target, predict(model, frames, frames, size), predict(model, frames, neighbours, size))
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(model.card.colors)] = model.card.colors
+    columns = [x.permute(0, 2, 3, 1).cpu().numpy() for x in (frames, neighbours)]
+    columns += [table[mask.cpu().numpy()] for mask in masks]
+    return np.concatenate([np.concatenate(list(column), axis=0) for column in columns], axis=1)
+
+
+@torch.inference_mode()
+def predict(model: DCFM, frames: Tensor, keys: Tensor, size: tuple[int, int]) -> Tensor:
+    """Label maps, uint8 N×height×width, of `frames` with the common features of `keys` (uint8 N×3×H×W both)."""
+    independent = model.encode_independent(normalise(frames, model.card))
+    if keys is frames:
+        common = model.encode_common(None, independent)
+    else:
+        common = model.encode_common(normalise(keys, model.card))
+    logits = F.interpolate(model.logits(common, independent), size, mode="bilinear", align_corners=False)
+    return logits.argmax(1).to(torch.uint8)
+
+
+def _device(model: DCFM) -> torch.device:
+    return next(model.parameters()).device
