@@ -1,0 +1,63 @@
+"""What a model costs: parameters, and multiply-accumulates of a key frame and of any other frame."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from dcfm_ros.model import DCFM
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """MACs are of convolutions and matrix products, for one frame at the network's input size.
+
+    A key frame takes both branches and the fusion; any other frame the independent branch and its half of the
+    fusion, of which `macs_fusion` is what depends on the common feature: a second common feature takes that
+    once more.
+    """
+
+    parameters: int
+    macs_key: int
+    macs_other: int
+    macs_fusion: int
+
+
+def model_cost(model: DCFM, size: tuple[int, int]) -> ModelCost:
+    """Counts without computing: the model is copied without its weights. size: (width, height)."""
+    model = copy.deepcopy(model).to("meta").eval()
+    width, height = size
+    x = torch.empty(1, 3, height, width, device="meta")
+    with torch.inference_mode():
+        independent = model.encode_independent(x)
+        prepared = model.prepare_common(model.encode_common(None, independent))
+
+        def key_frame() -> Tensor:
+            independent = model.encode_independent(x)
+            return model.logits_prepared(
+                model.prepare_common(model.encode_common(None, independent)), independent
+            )
+
+        def other_frame() -> Tensor:
+            return model.logits_prepared(prepared, model.encode_independent(x))
+
+        macs_key, macs_other = count_macs(key_frame), count_macs(other_frame)
+        macs_fusion = count_macs(lambda: model.logits_prepared(prepared, independent))
+    return ModelCost(
+        parameters=sum(p.numel() for p in model.parameters()),
+        macs_key=macs_key,
+        macs_other=macs_other,
+        macs_fusion=macs_fusion,
+    )
+
+
+def count_macs(compute: Callable[[], object]) -> int:
+    """Multiply-accumulates of the convolutions and matrix products that `compute` does."""
+    with FlopCounterMode(display=False) as counter:
+        compute()
+    return counter.get_total_flops() // 2

@@ -1,0 +1,131 @@
+"""Plots of an evaluation: accuracy over the key interval, accuracy over cost."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, METHODS, WARPED
+from dcfm_ros.learn.evaluation.report import Evaluation, Row
+from dcfm_ros.learn.evaluation.table import NAMES, per_frame_row, size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Colours that people who see red and green alike tell apart (Okabe and Ito), and marks that need no colour at
+# all.
+STYLES: dict[str, dict[str, Any]] = {
+    CAUSAL: {"color": "#0072B2", "marker": "o", "linewidth": 2.2},
+    BIDIRECTIONAL: {"color": "#56B4E9", "marker": "D", "linestyle": "--"},
+    WARPED: {"color": "#E69F00", "marker": "s"},
+    COPIED: {"color": "#D55E00", "marker": "v"},
+}
+GREY = "#666666"
+
+
+def save_plots(evaluation: Evaluation, folder: str | Path, name: str) -> list[Path]:
+    """Writes `NAME_interval` and `NAME_cost` as PNG and SVG into `folder`; returns their paths.
+
+    Raises DcfmError where matplotlib is missing. Without reuse there is nothing to plot, and no file.
+    """
+    if all(row.key_interval == 1 for row in evaluation.rows):
+        return []
+    require_matplotlib()
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for kind, draw in (("interval", draw_interval), ("cost", draw_cost)):
+        figure = _figure(evaluation)
+        draw(figure.axes[0], evaluation)
+        for suffix in ("png", "svg"):
+            paths.append(folder / f"{name}_{kind}.{suffix}")
+            _save(figure, paths[-1])
+    return paths
+
+
+def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
+    """mIoU over K, with the range over the offsets of the key frames."""
+    for method, rows in _by_method(evaluation):
+        intervals = [row.key_interval for row in rows]
+        axes.fill_between(
+            intervals,
+            [100 * row.mean_iou_min for row in rows],
+            [100 * row.mean_iou_max for row in rows],
+            color=STYLES[method]["color"],
+            alpha=0.13,
+            linewidth=0,
+        )
+        axes.plot(intervals, [100 * row.mean_iou for row in rows], label=NAMES[method], **STYLES[method])
+    per_frame = 100 * per_frame_row(evaluation).mean_iou
+    axes.axhline(per_frame, color=GREY, linewidth=1, linestyle=":", label="DCFM on every frame")
+    axes.set_xticks(sorted({row.key_interval for row in evaluation.rows if row.key_interval}))
+    axes.set_xlabel("key interval K (frames); the band is the range over where key frames fall")
+    axes.set_ylabel("mIoU (%)")
+    axes.legend(frameon=False)
+
+
+def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
+    """mIoU over milliseconds per frame; triggers are single points."""
+    for method, rows in _by_method(evaluation):
+        x, y = [row.mean_ms for row in rows], [100 * row.mean_iou for row in rows]
+        axes.plot(x, y, label=NAMES[method], **STYLES[method])
+        for row, *place in zip(rows, x, y, strict=True):
+            if method == CAUSAL or row.key_interval > 1:
+                axes.annotate(
+                    f"K={row.key_interval}", place, (4, 5), textcoords="offset points", fontsize=7, color=GREY
+                )
+    for row in evaluation.rows:
+        if row.trigger:
+            place = (row.mean_ms, 100 * row.mean_iou)
+            axes.plot(*place, "*", color="#009E73", markersize=11)
+            axes.annotate(
+                row.trigger, place, (6, -10), textcoords="offset points", fontsize=7, color="#009E73"
+            )
+    axes.set_xlabel(f"milliseconds per frame ({evaluation.model.engine} on {evaluation.model.device})")
+    axes.set_ylabel("mIoU (%)")
+    axes.legend(frameon=False)
+
+
+def _by_method(evaluation: Evaluation) -> list[tuple[str, list[Row]]]:
+    """The rows with a fixed interval, by method; every one begins at K = 1, where they are all the same."""
+    first = per_frame_row(evaluation)
+    lines = []
+    for method in METHODS:
+        rows = [row for row in evaluation.rows if row.method == method and row.key_interval > 1]
+        if rows:
+            lines.append((method, [first, *sorted(rows, key=lambda row: row.key_interval)]))
+    return lines
+
+
+def require_matplotlib() -> None:
+    """Raises DcfmError where plots cannot be made."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise DcfmError(
+            "plots need matplotlib, which is not installed; `pip install matplotlib`, or leave --plots out"
+        )
+
+
+def _figure(evaluation: Evaluation) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    model, data = evaluation.model, evaluation.data
+    axes.set_title(
+        f"{model.name} on {data.name} {data.split}, {size(model.input_size)}", fontsize=10, loc="left"
+    )
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    from matplotlib import rc_context
+
+    # Text stays text, and the same numbers give the same file.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dcfm_ros"}):
+        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -1,0 +1,147 @@
+"""The result of an evaluation: plain data that becomes JSON, a table, plots and `docs/results.md`.
+
+JSON is written from these dataclasses and read back into them strictly, so that they are its schema. A
+measure without a value is null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.evaluation.machine import Machine, this_machine
+from dcfm_ros.learn.strict import from_mapping
+
+FORMAT = "dcfm_ros evaluation 1"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method with one schedule of key frames.
+
+    method         one of METHODS
+    key_interval   a key frame every so many frames; 0 where `trigger` decides
+    trigger        as on the command line, "" where the interval decides
+    offsets        of the key frames, over which the measures are averaged
+    key_share      of the frames that were key frames, 0-1
+    mean_iou, weighted_iou, mean_accuracy, pixel_accuracy, per_class_iou (in the order of the classes): 0-1
+    mean_iou_min, mean_iou_max: over the offsets
+    vc8, vc16      video consistency over 8 and 16 frames, 0-1
+    macs           multiply-accumulates per frame, on average over key frames and others
+    key_ms, other_ms, mean_ms: milliseconds per key frame, per other frame and on average
+    speed_up       mean_ms of per-frame segmentation over this row's, both measured in one run
+    """
+
+    method: str
+    key_interval: int
+    trigger: str
+    offsets: int
+    key_share: float
+    mean_iou: float
+    mean_iou_min: float
+    mean_iou_max: float
+    weighted_iou: float
+    mean_accuracy: float
+    pixel_accuracy: float
+    per_class_iou: tuple[float | None, ...]
+    vc8: float | None
+    vc16: float | None
+    macs: float
+    key_ms: float
+    other_ms: float | None
+    mean_ms: float
+    speed_up: float
+
+    @property
+    def fps(self) -> float:
+        """Frames per second that `mean_ms` allows."""
+        return 1e3 / self.mean_ms
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The model and how it ran. input_size: (width, height). macs_*: of one frame."""
+
+    name: str
+    weights: str
+    sha256: str
+    backbone: str
+    licence: str
+    parameters: int
+    macs_key: int
+    macs_other: int
+    input_size: tuple[int, int]
+    engine: str
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What it was measured on. fps: of the videos, 0 where frames stand alone."""
+
+    name: str
+    split: str
+    videos: int
+    frames: int
+    labelled: int
+    fps: float
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One model on one dataset."""
+
+    model: ModelFacts
+    data: DataFacts
+    classes: tuple[str, ...]
+    rows: tuple[Row, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run of `dcfm evaluate`. created: UTC, ISO 8601. command: as typed, paths cut to their last part."""
+
+    format: str
+    created: str
+    command: str
+    machine: Machine
+    evaluations: tuple[Evaluation, ...]
+
+
+def new_report(evaluations: Sequence[Evaluation], command: str) -> Report:
+    """The report of what was just measured here."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return Report(FORMAT, now, command, this_machine(), tuple(evaluations))
+
+
+def save_report(report: Report, path: str | Path) -> None:
+    """Writes `report` as JSON; the folder is made where it does not exist."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps(asdict(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+
+
+def load_report(path: str | Path) -> Report:
+    """The report in a JSON file of `save_report`; DcfmError where it is missing or anything else."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DcfmError(f"evaluation '{path}' cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DcfmError(f"evaluation '{path}' is not JSON: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise DcfmError(f"'{path}' is not a result of `dcfm evaluate --json` (format '{FORMAT}')")
+    try:
+        return from_mapping(Report, content)
+    except DcfmError as error:
+        raise DcfmError(f"evaluation '{path}': {error}") from error

@@ -1,0 +1,131 @@
+"""Evaluation: every method and schedule over the same videos, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcfm_ros.engines.base import Engine
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.evaluation.config import EvaluationConfig, MethodSpec
+from dcfm_ros.learn.evaluation.methods import build_method
+from dcfm_ros.learn.evaluation.scene import Mask, Scene
+from dcfm_ros.learn.evaluation.video import Video
+from dcfm_ros.learn.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What a method reached, averaged over the offsets of its key frames. Shares of 1; NaN for what has no
+    value.
+
+    key_share       of the frames that were key frames
+    mean_iou_range  smallest and largest over the offsets
+    consistency     window in frames -> video consistency
+    """
+
+    spec: MethodSpec
+    offsets: int
+    key_share: float
+    mean_iou: float
+    mean_iou_range: tuple[float, float]
+    weighted_iou: float
+    mean_accuracy: float
+    pixel_accuracy: float
+    per_class_iou: tuple[float, ...]
+    consistency: dict[int, float]
+
+
+def evaluate(
+    engine: Engine,
+    videos: Sequence[Video],
+    config: EvaluationConfig,
+    *,
+    progress: Callable[[int], None] = lambda frames: None,
+) -> list[Accuracy]:
+    """Measures every row of `config.specs()` on the labelled frames of the videos.
+
+    `progress` is called with the number of frames done since its last call. Videos of one frame only tell
+    about per-frame segmentation: leave the other key intervals out for them.
+    """
+    tallies = {
+        spec: [_Tally(len(engine.card.classes)) for _ in config.offsets_of(spec)] for spec in config.specs()
+    }
+    for video in videos:
+        _evaluate_video(engine, video, config, tallies, progress)
+    if not any(run.matrix.pixels for runs in tallies.values() for run in runs):
+        raise DcfmError("no pixel of these frames has a label; there is nothing to measure against")
+    return [_accuracy(spec, runs) for spec, runs in tallies.items()]
+
+
+def network_size(engine: Engine, config: EvaluationConfig) -> tuple[int, int]:
+    """(width, height) of the network's input."""
+    return config.input_size if all(config.input_size) else engine.card.input_size
+
+
+def _evaluate_video(
+    engine: Engine,
+    video: Video,
+    config: EvaluationConfig,
+    tallies: dict[MethodSpec, list[_Tally]],
+    progress: Callable[[int], None],
+) -> None:
+    scene = Scene(engine, video, network_size(engine, config), config.reach)
+    runs = [
+        (build_method(spec, offset, scene), tally)
+        for spec, offset_tallies in tallies.items()
+        for offset, tally in zip(config.offsets_of(spec), offset_tallies, strict=True)
+    ]
+    for index in range(len(video)):
+        scene.at(index)
+        for method, tally in runs:
+            mask, key_frame = method.step(scene)
+            tally.add(scene, mask, key_frame)
+        progress(1)
+    for _, tally in runs:
+        tally.next_video()
+
+
+class _Tally:
+    """What one method reached with one offset, over all videos."""
+
+    def __init__(self, num_classes: int) -> None:
+        self.matrix = ConfusionMatrix.empty(num_classes)
+        self.consistency = VideoConsistency()
+        self.frames = self.key_frames = 0
+
+    def add(self, scene: Scene, mask: Mask, key_frame: bool) -> None:
+        self.frames += 1
+        self.key_frames += key_frame
+        if scene.frame.label is None:
+            # Consistency is about consecutive frames.
+            self.consistency.next_video()
+            return
+        self.matrix += scene.score(mask, self.matrix.num_classes)
+        self.consistency.add(mask, scene.frame.label)
+
+    def next_video(self) -> None:
+        self.consistency.next_video()
+
+
+def _accuracy(spec: MethodSpec, runs: list[_Tally]) -> Accuracy:
+    mean_ious = [run.matrix.mean_iou for run in runs]
+    return Accuracy(
+        spec=spec,
+        offsets=len(runs),
+        key_share=sum(run.key_frames for run in runs) / sum(run.frames for run in runs),
+        mean_iou=float(np.mean(mean_ious)),
+        mean_iou_range=(min(mean_ious), max(mean_ious)),
+        weighted_iou=float(np.mean([run.matrix.weighted_iou for run in runs])),
+        mean_accuracy=float(np.mean([run.matrix.mean_accuracy for run in runs])),
+        pixel_accuracy=float(np.mean([run.matrix.pixel_accuracy for run in runs])),
+        per_class_iou=tuple(
+            float(iou) for iou in np.mean([run.matrix.per_class_iou for run in runs], axis=0)
+        ),
+        consistency={
+            window: float(np.mean([run.consistency.value(window) for run in runs]))
+            for window in CONSISTENCY_WINDOWS
+        },
+    )

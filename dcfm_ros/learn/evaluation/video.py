@@ -1,0 +1,131 @@
+"""Videos to evaluate on: a dataset's frames in the order they were taken, loaded when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcfm_ros.learn.datasets.base import FrameDataset
+
+# Slower than this it is a series of photographs: no robot keeps a common feature for so many metres.
+MIN_VIDEO_FPS = 5.0
+# Of the frame numbers of a dataset that does not say.
+NATIVE_FPS = 30.0
+
+
+class VideoDataset(FrameDataset, Protocol):
+    """A dataset that says which of its labelled frames belong to one video."""
+
+    def sequence(self, index: int) -> str:
+        """Name of the video that labelled frame `index` is from; frames of one video follow each other."""
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """A frame and, where there is one, its truth.
+
+    rgb: uint8 H×W×3. label: uint8 H×W, class ids, 255 where there is no truth; None for a frame without
+    labels. stamp_ns: when it was taken, in nanoseconds from the beginning of the video.
+    """
+
+    rgb: NDArray[np.uint8]
+    label: NDArray[np.uint8] | None
+    stamp_ns: int
+
+
+@dataclass(frozen=True)
+class Video:
+    """Frames of one camera without a cut.
+
+    fps: frames per second, 0 for a single frame. labelled: how many frames have labels.
+    """
+
+    fps: float
+    length: int
+    labelled: int
+    load: Callable[[int], VideoFrame]
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> VideoFrame:
+        return self.load(index)
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        return (self.load(index) for index in range(self.length))
+
+
+def videos_of(dataset: VideoDataset, reach: int) -> list[Video]:
+    """A dataset's labelled frames as videos, each labelled frame in one of them.
+
+    Labelled frames that follow each other at `MIN_VIDEO_FPS` or faster are one video. One that stands alone
+    is a video together with its unlabelled neighbours, up to `reach` before and after it, where the dataset
+    has them close enough, and else a video of one frame. `dataset.fps`, where there is one, is the rate that
+    offsets count in; else 30 Hz.
+    """
+    fps = float(getattr(dataset, "fps", NATIVE_FPS))
+    max_step = fps / MIN_VIDEO_FPS
+    return [
+        _along(dataset, run, fps) if len(run) > 1 else _around(dataset, run[0][1], fps, max_step, reach)
+        for run in _runs(dataset, max_step)
+    ]
+
+
+def _runs(dataset: VideoDataset, max_step: float) -> list[list[tuple[int, int]]]:
+    """Groups labelled frames into runs of (number of the frame in its sequence, index)."""
+    runs: list[list[tuple[int, int]]] = []
+    previous = ("", 0)
+    for index in range(len(dataset)):
+        sequence = dataset.sequence(index)
+        # Its offset from the first frame of its sequence.
+        number = -min(0, *dataset.offsets(index), 0)
+        if sequence != previous[0] or not 0 < number - previous[1] <= max_step or not runs:
+            runs.append([])
+        runs[-1].append((number, index))
+        previous = (sequence, number)
+    return runs
+
+
+def _along(dataset: VideoDataset, run: list[tuple[int, int]], fps: float) -> Video:
+    """A run of labelled frames."""
+    first, last = run[0][0], run[-1][0]
+
+    def load(position: int) -> VideoFrame:
+        number, index = run[position]
+        frame = dataset[index]
+        return VideoFrame(frame.image, frame.label, _stamp(number - first, fps))
+
+    return Video(fps * (len(run) - 1) / (last - first), len(run), len(run), load)
+
+
+def _around(dataset: VideoDataset, index: int, fps: float, max_step: float, reach: int) -> Video:
+    """One labelled frame among the unlabelled ones next to it."""
+    offsets = sorted([0, *dataset.offsets(index)])
+    middle = offsets.index(0)
+    begin = end = middle
+    while begin > max(middle - reach, 0) and offsets[begin] - offsets[begin - 1] <= max_step:
+        begin -= 1
+    while end < min(middle + reach, len(offsets) - 1) and offsets[end + 1] - offsets[end] <= max_step:
+        end += 1
+    near = offsets[begin : end + 1]
+
+    def load(position: int) -> VideoFrame:
+        offset = near[position]
+        stamp_ns = _stamp(offset - near[0], fps)
+        if offset == 0:
+            frame = dataset[index]
+            return VideoFrame(frame.image, frame.label, stamp_ns)
+        image = dataset.neighbour(index, offset)
+        assert image is not None
+        return VideoFrame(image, None, stamp_ns)
+
+    rate = fps * (len(near) - 1) / (near[-1] - near[0]) if len(near) > 1 else 0.0
+    return Video(rate, len(near), 1, load)
+
+
+def _stamp(frames: int, fps: float) -> int:
+    return round(frames * 1e9 / fps)
