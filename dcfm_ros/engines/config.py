@@ -32,7 +32,11 @@ class EngineConfig:
         for name, known in (("engine", ENGINES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise DcfmError(f"unknown {name} '{getattr(self, name)}'; known: {', '.join(known)}")
-        if isinstance(self.threads, bool) or not isinstance(self.threads, int) or not 0 <= self.threads <= 256:
+        if (
+            isinstance(self.threads, bool)
+            or not isinstance(self.threads, int)
+            or not 0 <= self.threads <= 256
+        ):
             raise DcfmError(f"threads is {self.threads!r}; expected a whole number from 0 to 256")
 
     @classmethod

@@ -32,7 +32,9 @@ class TorchEngine:
         if config.threads:
             torch.set_num_threads(config.threads)
         # (rgb / 255 - mean) / std == rgb * scale + offset
-        mean, std = (torch.tensor(value, device=device)[:, None, None] for value in (model.card.mean, model.card.std))
+        mean, std = (
+            torch.tensor(value, device=device)[:, None, None] for value in (model.card.mean, model.card.std)
+        )
         self._scale = 1 / (255 * std)
         self._offset = -mean / std
 

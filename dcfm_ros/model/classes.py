@@ -82,8 +82,6 @@ _VSPW_NAMES = """
     printer, mobile phone, keyboard, other electronic product, fruit, food, instrument, train
 """
 
-VSPW = class_set(
-    {name: spread_color(i) for i, name in enumerate(" ".join(_VSPW_NAMES.split()).split(", "))}
-)
+VSPW = class_set({name: spread_color(i) for i, name in enumerate(" ".join(_VSPW_NAMES.split()).split(", "))})
 
 CLASS_SETS = {"camvid": CAMVID, "cityscapes": CITYSCAPES, "vspw": VSPW}

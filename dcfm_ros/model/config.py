@@ -77,7 +77,9 @@ class ModelConfig:
         if not self.deep_channels:
             object.__setattr__(self, "deep_channels", DEFAULT_DEEP_CHANNELS[self.backbone])
         if not self.stem:
-            object.__setattr__(self, "stem", "deep" if self.backbone in ("resnet50", "resnet101") else "plain")
+            object.__setattr__(
+                self, "stem", "deep" if self.backbone in ("resnet50", "resnet101") else "plain"
+            )
         if self.stem not in STEMS:
             raise DcfmError(f"unknown stem '{self.stem}'; known: {', '.join(STEMS)}")
         if self.classifier not in CLASSIFIERS:

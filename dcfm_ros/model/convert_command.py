@@ -38,7 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--input-size", default="", metavar="WxH", help="size the network was trained for")
     parser.add_argument("--name", default="", help="the model's name (default: from the file name)")
-    parser.add_argument("--licence", default=ModelCard.licence, help="licence of the weights, with that of their data")
+    parser.add_argument(
+        "--licence", default=ModelCard.licence, help="licence of the weights, with that of their data"
+    )
     parser.add_argument("--half", action="store_true", help="store float16")
 
 

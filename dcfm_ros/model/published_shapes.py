@@ -17,7 +17,10 @@ def infer_config(encoder: Mapping[str, Any], decoder: Mapping[str, Any]) -> dict
     Only `independent_feature` leaves no trace in the shapes: the published default is assumed (`vit1`, `layer1`).
     Raises DcfmError when the tensors are not those of a published checkpoint.
     """
-    shapes = {name.removeprefix("module."): tuple(value.shape) for name, value in [*encoder.items(), *decoder.items()]}
+    shapes = {
+        name.removeprefix("module."): tuple(value.shape)
+        for name, value in [*encoder.items(), *decoder.items()]
+    }
     try:
         return _infer(shapes)
     except (KeyError, StopIteration) as error:

@@ -75,7 +75,7 @@ class Source(abc.ABC):
     def _frames(self) -> Iterator[Frame]:
         """Yield the frames in recorded order; count those that cannot be read in `skipped`."""
 
-    def close(self) -> None:  # noqa: B027 (most sources hold nothing between two iterations)
+    def close(self) -> None:
         """Release files and devices; the source cannot be iterated afterwards."""
 
     def __enter__(self) -> Source:

@@ -69,7 +69,9 @@ class CommonBranch:
         if before is not None:
             elapsed_ms = (frame.time_ns - before.time_ns) / 1e6
             if self.agreement:
-                agreement = float(np.mean(self._labels(frame, feature) == self._labels(frame, before.feature)))
+                agreement = float(
+                    np.mean(self._labels(frame, feature) == self._labels(frame, before.feature))
+                )
         return CommonFeature(
             frame.index, frame.stamp_ns, frame.time_ns, feature, common_ms, agreement, elapsed_ms
         )

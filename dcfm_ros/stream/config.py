@@ -32,7 +32,11 @@ class StreamConfig:
     )
     input_size: Size = field(
         default=(0, 0),
-        metadata={"help": "width and height the network sees; 0, 0: the model card's", "min": 0, "max": 16384},
+        metadata={
+            "help": "width and height the network sees; 0, 0: the model card's",
+            "min": 0,
+            "max": 16384,
+        },
     )
     mask_size: str | Size = field(
         default="input",
@@ -60,7 +64,11 @@ class StreamConfig:
     )
     odometry_angle_deg: float = field(
         default=0.0,
-        metadata={"help": "refresh when the camera has turned this much, degrees; 0: off", "min": 0.0, "max": 180.0},
+        metadata={
+            "help": "refresh when the camera has turned this much, degrees; 0: off",
+            "min": 0.0,
+            "max": 180.0,
+        },
     )
     disagreement: float = field(
         default=0.0,
@@ -100,7 +108,9 @@ class StreamConfig:
             raise DcfmError(f"unknown mode '{self.mode}'; known: {', '.join(MODES)}")
         object.__setattr__(self, "input_size", parse_size(self.input_size, "input_size"))
         if (self.input_size[0] == 0) != (self.input_size[1] == 0):
-            raise DcfmError(f"input_size is {self.input_size}; give width and height, or 0, 0 for the model card's")
+            raise DcfmError(
+                f"input_size is {self.input_size}; give width and height, or 0, 0 for the model card's"
+            )
         if self.mask_size not in MASK_SIZES:
             hint = f"; expected {' or '.join(MASK_SIZES)}, or WIDTHxHEIGHT"
             size = parse_size(self.mask_size, "mask_size", hint)
@@ -130,7 +140,7 @@ def parse_size(value: str | Sequence[int], name: str, hint: str = "; expected wi
     numbers = match.groups() if match else value
     try:
         width, height = (int(number) for number in numbers)
-        if isinstance(value, str) and not match or [width, height] != [float(number) for number in numbers]:
+        if (isinstance(value, str) and not match) or [width, height] != [float(number) for number in numbers]:
             raise ValueError
     except (TypeError, ValueError):
         raise DcfmError(f"{name} is {value!r}{hint}") from None

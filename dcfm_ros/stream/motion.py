@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIZE = (64, 48)
-LOCAL_SIGMA = 6.0  # thumbnail pixels: brightness that varies more slowly than this (exposure, vignetting) is taken out
+LOCAL_SIGMA = (
+    6.0  # thumbnail pixels: brightness that varies more slowly than this (exposure, vignetting) is taken out
+)
 NOISE_LEVEL = 2.0  # grey levels: contrast below this is not structure but noise
 
 

@@ -15,7 +15,9 @@ from dcfm_ros.model.checkpoint import read_tensors
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return build_model(ModelConfig(num_classes=3), ModelCard(classes=("a", "b", "c"), colors=((1, 2, 3),) * 3))
+    return build_model(
+        ModelConfig(num_classes=3), ModelCard(classes=("a", "b", "c"), colors=((1, 2, 3),) * 3)
+    )
 
 
 @pytest.fixture

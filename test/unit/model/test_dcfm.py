@@ -36,7 +36,9 @@ def test_declared_channels_and_strides_are_true(backbone, feature):
     independent = model.encode_independent(x)
     info = model.backbone.independent
     assert independent.shape == (1, info.channels, 64 // info.stride, 96 // info.stride)
-    for feature_map, declared in zip(model.backbone.encode_deep(independent), model.backbone.deep, strict=True):
+    for feature_map, declared in zip(
+        model.backbone.encode_deep(independent), model.backbone.deep, strict=True
+    ):
         assert feature_map.shape == (1, declared.channels, 64 // declared.stride, 96 // declared.stride)
 
 

@@ -50,7 +50,10 @@ def to_hugging_face(name):
 def test_segformer_layout(tmp_path):
     model, other = fresh(backbone="mit_b0")
     tensors = {to_segformer(name): value for name, value in other.backbone.state_dict().items()}
-    torch.save({**tensors, "head.weight": torch.zeros(1000, 256), "head.bias": torch.zeros(1000)}, tmp_path / "b0.pth")
+    torch.save(
+        {**tensors, "head.weight": torch.zeros(1000, 256), "head.bias": torch.zeros(1000)},
+        tmp_path / "b0.pth",
+    )
     load_imagenet(model, tmp_path / "b0.pth")
     assert_same_backbone(model, other)
 
@@ -71,7 +74,9 @@ def test_hugging_face_layout(tmp_path):
     assert_same_backbone(model, other)
 
 
-@pytest.mark.parametrize(("backbone", "stem"), [("resnet18", ""), ("resnet50", "plain"), ("resnet50", "deep")])
+@pytest.mark.parametrize(
+    ("backbone", "stem"), [("resnet18", ""), ("resnet50", "plain"), ("resnet50", "deep")]
+)
 def test_resnet_layouts(tmp_path, backbone, stem):
     model, other = fresh(backbone=backbone, stem=stem)
     tensors = {"fc.weight": torch.zeros(1000, 512)}
@@ -89,7 +94,10 @@ def test_resnet_layouts(tmp_path, backbone, stem):
 def test_torchvision_mobilenetv2_layout(tmp_path):
     model, other = fresh()
     tensors = dict(other.backbone.state_dict())
-    tensors |= {"features.18.0.weight": torch.zeros(1280, 320, 1, 1), "classifier.1.weight": torch.zeros(1000, 1280)}
+    tensors |= {
+        "features.18.0.weight": torch.zeros(1280, 320, 1, 1),
+        "classifier.1.weight": torch.zeros(1000, 1280),
+    }
     torch.save(tensors, tmp_path / "mobilenet_v2.pth")
     load_imagenet(model, tmp_path / "mobilenet_v2.pth")
     assert_same_backbone(model, other)

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import build_model, from_published, load_model
-from dcfm_ros.model import convert_command
+from dcfm_ros.model import build_model, convert_command, from_published, load_model
 from dcfm_ros.model.published import KEYS, published_config
 from dcfm_ros.model.published_shapes import infer_config
 
@@ -41,7 +40,9 @@ def test_the_configuration_is_read_off_the_shapes(published):
 
 def test_names_load_with_and_without_the_prefix(published):
     config, encoder, decoder = published
-    bare = [{name.removeprefix("module."): value for name, value in part.items()} for part in (encoder, decoder)]
+    bare = [
+        {name.removeprefix("module."): value for name, value in part.items()} for part in (encoder, decoder)
+    ]
     with_prefix, without = from_published(encoder, decoder, config), from_published(*bare, config)
     for name, value in with_prefix.state_dict().items():
         assert torch.equal(value, without.state_dict()[name]), name
@@ -96,7 +97,14 @@ def test_every_mit_is_known(size, feature):
 
 
 def _config(**values):
-    base = {"num_classes": 19, "head_nums": 1, "head_ch": 256, "high_level_ch": 256, "bot_ch": -1, "stage1_ch": 32}
+    base = {
+        "num_classes": 19,
+        "head_nums": 1,
+        "head_ch": 256,
+        "high_level_ch": 256,
+        "bot_ch": -1,
+        "stage1_ch": 32,
+    }
     return {**base, **values}
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.errors import DcfmError
-
 from dcfm_ros.learn.datasets.drive.camera import Camera, Pose, camera_at
 from dcfm_ros.learn.datasets.drive.lens import develop
 from dcfm_ros.learn.datasets.drive.light import contact_map, light_at, shadow_map

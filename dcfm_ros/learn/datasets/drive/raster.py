@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from dcfm_ros.learn.datasets.drive.jit import kernel
 from numpy.typing import NDArray
 
 from dcfm_ros.learn.datasets.drive import materials
+from dcfm_ros.learn.datasets.drive.jit import kernel
 from dcfm_ros.learn.datasets.drive.mesh import Mesh
 from dcfm_ros.learn.datasets.drive.textures import CARD, CARD_FAR, CARDS, Textures
 
@@ -264,8 +264,13 @@ def _run(
 
 
 def rasterize(
-    mesh: Mesh, textures: Textures, size: tuple[int, int], turn: NDArray[np.float64], eye: NDArray[np.float64],
-    focal: float, center: tuple[float, float],
+    mesh: Mesh,
+    textures: Textures,
+    size: tuple[int, int],
+    turn: NDArray[np.float64],
+    eye: NDArray[np.float64],
+    focal: float,
+    center: tuple[float, float],
 ) -> Fragments:
     """What a pinhole camera at `eye` sees: `turn` 3×3 has the rows right, down, forward; `size` = (width, height) samples."""
     width, height = size
@@ -279,7 +284,12 @@ def rasterize(
 
 
 def shadow_depth(
-    mesh: Mesh, textures: Textures, cells: int, turn: NDArray[np.float64], eye: NDArray[np.float64], cells_per_metre: float
+    mesh: Mesh,
+    textures: Textures,
+    cells: int,
+    turn: NDArray[np.float64],
+    eye: NDArray[np.float64],
+    cells_per_metre: float,
 ) -> NDArray[np.float32]:
     """Depth seen from the sun, float32 cells×cells: minus the metres along the sun's ray from `eye`, -1e9 where nothing is."""
     key = np.full((cells, cells), -1e9, np.float32)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from dcfm_ros.learn.datasets.drive.jit import kernel
 from numpy.typing import NDArray
 
 from dcfm_ros.learn.datasets.drive import labels, materials
+from dcfm_ros.learn.datasets.drive.jit import kernel
 from dcfm_ros.learn.datasets.drive.light import (
     CONTACT_CELLS_PER_METRE,
     SHADOW_CELLS_PER_METRE,
@@ -245,7 +245,17 @@ def _shade(fragments, label, view, things, sunlight, contact, textures, image, c
                 if count == 4 or (count == 2 and (k == 0 or k == 3)) or k == 0:
                     sx, sy = (x + 0.5, y + 0.5) if count > 1 else (x + 1.0, y + 1.0)
                     sr, sg, sb, far_trees = _sample(
-                        sx, sy, plane[y, x], planes, triangle, view, things, sunlight, contact, textures, 1.0 if count == 4 else 2.0
+                        sx,
+                        sy,
+                        plane[y, x],
+                        planes,
+                        triangle,
+                        view,
+                        things,
+                        sunlight,
+                        contact,
+                        textures,
+                        1.0 if count == 4 else 2.0,
                     )
                     r += min(sr * exposure, _CLIP)
                     g += min(sg * exposure, _CLIP)
@@ -266,8 +276,16 @@ def _shade(fragments, label, view, things, sunlight, contact, textures, image, c
 
 
 def shade(
-    fragments: Fragments, mesh: Mesh, textures: Textures, light: Light, shadows: ShadowMap, contact: ContactMap,
-    turn: NDArray[np.float64], eye: NDArray[np.float64], focal: float, center: tuple[float, float],
+    fragments: Fragments,
+    mesh: Mesh,
+    textures: Textures,
+    light: Light,
+    shadows: ShadowMap,
+    contact: ContactMap,
+    turn: NDArray[np.float64],
+    eye: NDArray[np.float64],
+    focal: float,
+    center: tuple[float, float],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """The picture (float32 H×W×3, linear light times exposure) and its labels (uint8 H×W) from 2H×2W fragments;
     `focal` and `center` in samples, as given to `rasterize`."""

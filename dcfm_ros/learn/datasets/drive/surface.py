@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from dcfm_ros.learn.datasets.drive.jit import kernel
 
 from dcfm_ros.learn.datasets.drive import materials
+from dcfm_ros.learn.datasets.drive.jit import kernel
 from dcfm_ros.learn.datasets.drive.raster import card_texel
 from dcfm_ros.learn.datasets.drive.textures import NOISE
 
