@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,12 +28,14 @@ class Engine(Protocol):
         name: "torch", ...
         device: "cpu", "cuda", ...
         precision: "fp32", "fp16", ...
+        problem: why the engine is not the one that was asked for, or what it lost since; "" while all is well.
     """
 
     card: ModelCard
     name: str
     device: str
     precision: str
+    problem: str
 
     def independent(self, rgb: Image) -> Any:
         """The independent feature of a frame. rgb: uint8 H×W×3 at the network's input size, 0-255.
@@ -44,6 +47,26 @@ class Engine(Protocol):
         """The common feature of the frame whose independent feature is given, ready to be fused with any frame's.
 
         It goes on from the independent feature, and does all of the fusion that does not change between key frames.
+        """
+
+    def common_slices(self, independent: Any, pieces: int) -> Generator[None, None, Any]:
+        """`common` in about `pieces` equal parts: a generator that computes one part at each `next`.
+
+        Its return value (the StopIteration's) is what `common(independent)` returns. An engine that cannot cut its
+        graph computes all of it in one part.
+        """
+
+    def background(self, threads: int) -> Engine:
+        """A handle on the same weights whose `common` uses `threads` compute threads, for a worker beside the frames.
+
+        Where the library allows it, `common` computes on the thread that calls it, so that this thread's priority
+        counts. What one handle returns, the other takes. Raises DcfmError when `threads` is less than one.
+        """
+
+    def segment(self, rgb: Image, common: Any) -> tuple[Any, Any]:
+        """(independent, logits): `independent(rgb)` and `logits(common, independent)` in one go.
+
+        The fastest way through a frame that has its common feature already; the results are those of the two calls.
         """
 
     def logits(self, common: Any, independent: Any) -> Any:

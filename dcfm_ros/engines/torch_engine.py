@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
@@ -25,6 +27,8 @@ class TorchEngine:
     def __init__(self, model: DCFM, config: EngineConfig) -> None:
         device = _device(config.device)
         self.card = model.card
+        self.problem = ""
+        self._common_threads = 0
         self.device = str(device)
         self.precision = "fp32" if config.precision == "auto" else config.precision
         self._dtype = DTYPES[self.precision]
@@ -44,7 +48,22 @@ class TorchEngine:
 
     @torch.inference_mode()
     def common(self, independent: Tensor) -> Tensor:
-        return self._model.prepare_common(self._model.encode_common(None, independent))
+        with compute_threads(self._common_threads):
+            return self._model.prepare_common(self._model.encode_common(None, independent))
+
+    def common_slices(self, independent: Tensor, pieces: int) -> Generator[None, None, Tensor]:
+        common = self.common(independent)
+        yield
+        return common
+
+    def background(self, threads: int) -> TorchEngine:
+        handle = copy.copy(self)
+        handle._common_threads = checked_threads(threads)
+        return handle
+
+    def segment(self, rgb: Image, common: Tensor) -> tuple[Tensor, Tensor]:
+        independent = self.independent(rgb)
+        return independent, self.logits(common, independent)
 
     @torch.inference_mode()
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
@@ -62,6 +81,28 @@ class TorchEngine:
         pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).to(self._scale.device)
         x = pixels.permute(2, 0, 1)[None].float().mul_(self._scale).add_(self._offset)
         return x.to(self._dtype, memory_format=torch.contiguous_format)
+
+
+@contextlib.contextmanager
+def compute_threads(threads: int) -> Iterator[None]:
+    """Inside, the calling thread computes with that many threads, on itself alone when it is one; 0: as before.
+
+    torch keeps the number for each thread, so that others are not held up.
+    """
+    before = torch.get_num_threads()
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if threads:
+            torch.set_num_threads(before)
+
+
+def checked_threads(threads: int) -> int:
+    if threads < 1:
+        raise DcfmError(f"threads is {threads}; a background engine needs one or more")
+    return threads
 
 
 def _device(name: str) -> torch.device:
