@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,7 +35,7 @@ def augment(pair: Pair, rng: Generator, config: AugmentConfig) -> Pair:
     matrix = random_view(width, height, rng, config)
     neighbour = pair.neighbour
     if neighbour.shape != pair.frame.shape:
-        neighbour = cv2.resize(neighbour, (width, height), interpolation=cv2.INTER_AREA)
+        neighbour = as_image(cv2.resize(neighbour, (width, height), interpolation=cv2.INTER_AREA))
     frame, neighbour = (warp(image, matrix, config.crop, FILL) for image in (pair.frame, neighbour))
     label = warp_label(pair.label, matrix, config.crop)
     color, table = random_color(rng, config), random_gamma(rng, config)
@@ -70,13 +71,13 @@ def warp(image: Image, matrix: NDArray[np.float64], size: tuple[int, int], fill:
     """`image` through `matrix` into (width, height), bilinear; shrinking is smoothed first, lest thin things vanish."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 0.75:
-        image = cv2.GaussianBlur(image, (0, 0), 0.5 / scale - 0.35)
-    return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=fill)
+        image = as_image(cv2.GaussianBlur(image, (0, 0), 0.5 / scale - 0.35))
+    return as_image(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=fill))
 
 
 def warp_label(label: Image, matrix: NDArray[np.float64], size: tuple[int, int]) -> Image:
     """Like `warp`, to the nearest pixel; 255 outside."""
-    return cv2.warpAffine(label, matrix, size, flags=cv2.INTER_NEAREST, borderValue=IGNORE)
+    return as_image(cv2.warpAffine(label, matrix, size, flags=cv2.INTER_NEAREST, borderValue=IGNORE))
 
 
 def random_color(rng: Generator, config: AugmentConfig) -> NDArray[np.float64]:
@@ -103,14 +104,19 @@ def random_gamma(rng: Generator, config: AugmentConfig) -> Image:
 
 def recolor(image: Image, color: NDArray[np.float64], table: Image) -> Image:
     """`image` through a 3×4 colour matrix and a table, rounded and cut to 0-255."""
-    return cv2.LUT(cv2.transform(image, color), table)
+    return as_image(cv2.LUT(cv2.transform(image, color), table))
 
 
 def degrade(image: Image, sigma: float, noise: float, rng: Generator) -> Image:
     """Blur of `sigma` pixels and Gaussian noise of `noise` grey levels, 0 = none."""
     if sigma:
-        image = cv2.GaussianBlur(image, (0, 0), sigma)
+        image = as_image(cv2.GaussianBlur(image, (0, 0), sigma))
     if noise:
         grain = rng.standard_normal(image.shape, dtype=np.float32) * noise
-        image = cv2.add(image, grain, dtype=cv2.CV_8U)
+        image = as_image(cv2.add(image, grain, dtype=cv2.CV_8U))
     return image
+
+
+def as_image(array: NDArray[Any]) -> Image:
+    """What OpenCV made of bytes, which is bytes; its type stubs do not know."""
+    return np.asarray(array, np.uint8)

@@ -27,7 +27,7 @@ def simulate_neighbour(image: NDArray[np.uint8], rng: Generator, config: MotionC
     if rng.random() < config.blur:
         moved = cv2.GaussianBlur(moved, (0, 0), rng.uniform(0.4, 1.2))
     gain = 1.0 + rng.uniform(-config.exposure, config.exposure)
-    return cv2.convertScaleAbs(moved, alpha=gain)
+    return np.asarray(cv2.convertScaleAbs(moved, alpha=gain), np.uint8)
 
 
 def displacement(width: int, height: int, rng: Generator, config: MotionConfig) -> tuple[Floats, Floats]:

@@ -136,7 +136,7 @@ class TrainConfig:
     licence: str = "not stated"
     notes: str = ""
     input_size: tuple[int, int] = (480, 360)
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = field(default_factory=ModelConfig)
     pretrained: str = ""
     init: str = ""
     steps: int = 160_000

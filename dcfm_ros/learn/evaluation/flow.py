@@ -26,7 +26,7 @@ class OpticalFlow:
 
     def back(self, current: Image, before: Image) -> Flow:
         """Where each pixel of `current` was in `before` (uint8 H×W×3): float32 h×w×2, pixels of `size`."""
-        flow = self._dis.calc(self._grey(current), self._grey(before), None)
+        flow = self._dis.calc(self._grey(current), self._grey(before), None)  # type: ignore[call-overload]
         return np.asarray(flow, np.float32)
 
     def _grey(self, rgb: Image) -> Image:
@@ -43,7 +43,8 @@ def warp(mask: Mask, flow: Flow) -> Mask:
     height, width = mask.shape
     h, w = flow.shape[:2]
     if (h, w) != (height, width):
-        flow = cv2.resize(flow, (width, height)) * np.array([width / w, height / h], np.float32)
+        scale = np.array([width / w, height / h], np.float32)
+        flow = np.asarray(cv2.resize(flow, (width, height)) * scale, np.float32)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     moved = cv2.remap(
         mask, x + flow[..., 0], y + flow[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE

@@ -72,7 +72,7 @@ def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
     for method, rows in _by_method(evaluation):
         x, y = [row.mean_ms for row in rows], [100 * row.mean_iou for row in rows]
         axes.plot(x, y, label=NAMES[method], **STYLES[method])
-        for row, *place in zip(rows, x, y, strict=True):
+        for row, place in zip(rows, zip(x, y, strict=True), strict=True):
             if method == CAUSAL or row.key_interval > 1:
                 axes.annotate(
                     f"K={row.key_interval}", place, (4, 5), textcoords="offset points", fontsize=7, color=GREY

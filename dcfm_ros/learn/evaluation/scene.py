@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.learn.evaluation.flow import OpticalFlow, warp
+from dcfm_ros.learn.evaluation.flow import Flow, OpticalFlow, warp
 from dcfm_ros.learn.evaluation.shared import SharedEngine
 from dcfm_ros.learn.evaluation.video import Video, VideoFrame
 from dcfm_ros.learn.metrics import ConfusionMatrix
@@ -49,7 +49,7 @@ class Scene:
         # else's.
         self._moved: dict[int, tuple[Mask, Mask]] = {}
         self._matrices: dict[int, tuple[Mask, ConfusionMatrix]] = {}
-        self._back = None
+        self._back: Flow | None = None
 
     def mask_from(self, key: int) -> Mask:
         """The current frame's mask with the common feature of frame `key`, uint8 H×W."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import reduce
 from operator import add
 from typing import Any, NamedTuple, TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.engines.base import Engine
+from dcfm_ros.errors import DcfmError
 
 T = TypeVar("T")
 Mask = NDArray[np.uint8]
@@ -39,6 +40,7 @@ class SharedEngine:
         self.engine = engine
         self.card = engine.card
         self.name, self.device, self.precision = engine.name, engine.device, engine.precision
+        self.problem = engine.problem
         self._frame = frame
         self._reach = reach
         self._independents: dict[int, Any] = {}
@@ -88,6 +90,18 @@ class SharedEngine:
 
     def common(self, independent: Any) -> Any:
         return self.common_of(self.index)
+
+    def common_slices(self, independent: Any, pieces: int) -> Generator[None, None, Any]:
+        common = self.common(independent)
+        yield
+        return common
+
+    def background(self, threads: int) -> Engine:
+        raise DcfmError("a shared engine is for inline streams, which have no worker in the background")
+
+    def segment(self, rgb: NDArray[np.uint8], common: Any) -> tuple[Any, Pair]:
+        independent = self.independent(rgb)
+        return independent, self.logits(common, independent)
 
     def logits(self, common: Any, independent: Any) -> Pair:
         return Pair(common, independent)

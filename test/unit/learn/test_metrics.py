@@ -26,7 +26,10 @@ from dcfm_ros.learn.metrics import (
 CLASSES = 5
 
 
-def label_maps(low: int = 1, high: int = 6, values=st.sampled_from([0, 1, 2, 3, 4])):
+LABELS = st.sampled_from([0, 1, 2, 3, 4])
+
+
+def label_maps(low: int = 1, high: int = 6, values=LABELS):
     return npst.arrays(np.uint8, st.tuples(*[st.integers(low, high)] * 2), elements=values)
 
 

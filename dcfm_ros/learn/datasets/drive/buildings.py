@@ -152,7 +152,7 @@ def _pitched_roof(
     over = inward * 0.35 + np.array([0, 0, 0.18])
     width = float(np.linalg.norm(b - a))
     slope = float(np.hypot(depth / 2, rise))
-    uv = [[[0, 0], [width, 0], [width, slope], [0, slope]]]
+    uv: list[list[list[float]]] = [[[0, 0], [width, 0], [width, slope], [0, slope]]]
     out.quads([a - over, b - over, right, left], slate, BUILDING, materials.ROOF, uv)
     out.quads([c + inward * 0.3, d + inward * 0.3, left, right], slate, BUILDING, materials.ROOF, uv)
     out.quads([[d, a, left, left], [b, c, right, right]], color, BUILDING, materials.FACADE, None, blind)
@@ -242,8 +242,8 @@ def _front_details(
             (fascia - 0.02, fascia + 0.02, 0.25),
             (look.ground - 0.12, look.ground + 0.05, 0.3),
         ):
-            ring = [tuple(at(0, far)), tuple(at(width, far)), tuple(at(width, 0)), tuple(at(0, 0))]
-            out.prism(ring, z0, z1, accent * 0.8 + 0.03, BUILDING)
+            board = [at(0, far), at(width, far), at(width, 0), at(0, 0)]
+            out.prism(board, z0, z1, accent * 0.8 + 0.03, BUILDING)
         if rng.random() < 0.4:
             a, b = at(0.3, 0.05), at(width - 0.3, 0.05)
             c, d = at(width - 0.3, 1.4), at(0.3, 1.4)
@@ -276,23 +276,18 @@ def _front_details(
             for k in range(int(rng.integers(0, 2)), bays, 2):
                 _balcony(out, at(k * bay + 0.25, 0.0), at((k + 1) * bay - 0.25, 0.0), inward, z)
     if look.style in (STONE, RENDER):
-        ring = [tuple(at(0, 0.22)), tuple(at(width, 0.22)), tuple(at(width, 0)), tuple(at(0, 0))]
-        out.prism(ring, height - 0.32, height - 0.1, color * 1.05, BUILDING)
+        cornice = [at(0, 0.22), at(width, 0.22), at(width, 0), at(0, 0)]
+        out.prism(cornice, height - 0.32, height - 0.1, color * 1.05, BUILDING)
 
 
 def _balcony(
     out: MeshBuilder, a: NDArray[np.float64], b: NDArray[np.float64], inward: NDArray[np.float64], z: float
 ) -> None:
     c, d = b - inward * 1.1, a - inward * 1.1
-    out.prism([tuple(d), tuple(c), tuple(b), tuple(a)], z - 0.15, z, [0.4, 0.4, 0.4], BUILDING)
+    out.prism([d, c, b, a], z - 0.15, z, [0.4, 0.4, 0.4], BUILDING)
     obj = out.params([0.0, 1.0])
     for p, q in ((d, c), (c, b), (a, d)):
         run = float(np.linalg.norm(q - p))
-        out.quads(
-            [[*p, z], [*q, z], [*q, z + 1.0], [*p, z + 1.0]],
-            [0.08, 0.08, 0.08],
-            BUILDING,
-            materials.RAILING,
-            [[[0, 0], [run, 0], [run, 1], [0, 1]]],
-            obj,
-        )
+        uv: list[list[list[float]]] = [[[0, 0], [run, 0], [run, 1], [0, 1]]]
+        corners = [[*p, z], [*q, z], [*q, z + 1.0], [*p, z + 1.0]]
+        out.quads(corners, [0.08, 0.08, 0.08], BUILDING, materials.RAILING, uv, obj)

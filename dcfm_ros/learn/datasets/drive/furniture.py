@@ -29,8 +29,8 @@ def sign_post(kind: int, seed: float, low: float = 2.1) -> Mesh:
     out.tube([0, 0, 0], [0, 0, low + 0.75], 0.04, 0.04, [0.3, 0.3, 0.3], POLE, 5)
     wide, tall = (0.42, 0.3) if kind == 2 else (0.34, 0.34)
     z = low + tall
-    for x, face in ((-0.05, kind), (-0.045, 5)):
-        obj = out.params([float(kind), 0.0, seed]) if face == kind else out.params([float(kind), 0.0, seed])
+    for x in (-0.05, -0.045):
+        obj = out.params([float(kind), 0.0, seed])
         mat = materials.SIGN
         out.quads(
             [[x, wide, z - tall], [x, -wide, z - tall], [x, -wide, z + tall], [x, wide, z + tall]],
@@ -125,7 +125,7 @@ def add_railing(
     run = float(np.linalg.norm(b - a))
     obj = out.params([0.0, height])
     corners = [[*a, low], [*b, low], [*b, low + height], [*a, low + height]]
-    uv = [[[0, 0], [run, 0], [run, height], [0, height]]]
+    uv: list[list[list[float]]] = [[[0, 0], [run, 0], [run, height], [0, height]]]
     out.quads(corners, color, FENCE, materials.MESHWIRE if wire else materials.RAILING, uv, obj)
     for k in range(int(run / 2.5) + 1):
         x, y = a + (b - a) * min(k * 2.5 / run, 1.0)

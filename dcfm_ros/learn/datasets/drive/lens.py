@@ -16,7 +16,7 @@ _WHITE = 1.25
 
 def develop(light: NDArray[np.float32], style: Style, noise: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Linear light (float32 H×W×3) to a picture (uint8 H×W×3 RGB); `noise` H×W×3 standard normal."""
-    soft = cv2.GaussianBlur(light, (0, 0), style.softness)
+    soft = np.asarray(cv2.GaussianBlur(light, (0, 0), style.softness), np.float32)
     soft *= _shading(light.shape[0], light.shape[1], style)
     values = soft * np.float32((_STEPS - 1) / _WHITE)
     np.clip(values, 0, _STEPS - 1, out=values)

@@ -141,7 +141,7 @@ class MeshBuilder:
 
     def prism(
         self,
-        ring: Sequence[tuple[float, float]],
+        ring: ArrayLike,
         z0: float,
         z1: float,
         color: ArrayLike,
@@ -150,7 +150,7 @@ class MeshBuilder:
         obj: int = 0,
         top: bool = True,
     ) -> None:
-        """Adds the upright prism over a counter-clockwise ground polygon of 4 points; `uv` are metres along and up."""
+        """Adds the upright prism over a counter-clockwise ground polygon of 4 points (x, y); `uv` are metres along and up."""
         points = np.asarray(ring, float)
         nxt = np.roll(points, -1, 0)
         low = np.column_stack([points, np.full(len(points), z0)])

@@ -281,10 +281,10 @@ def _shop(x, u, v, column, p, r, g, b, footprint, noise):  # type: ignore[no-unt
         letter = np.floor(u / 0.32)
         lx = (u / 0.32 - letter) * 3
         ly = (v - fascia - 0.17) / 0.42 * 4
-        if 0 < ly < 4 and 0.25 < (u / p[14]) % 1.0 < 0.78 and hashed(letter, 5, p[0]) > 0.15:
-            if hashed(int(lx) + 4 * int(ly), letter, p[0]) > 0.42 and lx < 2.5:
-                light = 0.75 if p[9] + p[10] + p[11] < 1.0 else 0.05
-                return light, light, light * 0.9, 0.0
+        written = 0 < ly < 4 and 0.25 < (u / p[14]) % 1.0 < 0.78 and hashed(letter, 5, p[0]) > 0.15
+        if written and hashed(int(lx) + 4 * int(ly), letter, p[0]) > 0.42 and lx < 2.5:
+            light = 0.75 if p[9] + p[10] + p[11] < 1.0 else 0.05
+            return light, light, light * 0.9, 0.0
         return p[9], p[10], p[11], 0.1
     if abs(x) > bay * 0.5 - 0.13:
         return p[9] * 0.7 + 0.03, p[10] * 0.7 + 0.03, p[11] * 0.7 + 0.03, 0.1
