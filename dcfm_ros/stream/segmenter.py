@@ -15,7 +15,7 @@ from dcfm_ros.stream.segmentation import NAN, Pose, Segmentation, Timing
 from dcfm_ros.stream.stopwatch import Stopwatch
 from dcfm_ros.stream.timeline import Timeline
 from dcfm_ros.stream.triggers import Observation, Triggers
-from dcfm_ros.stream.worker import WORKERS, OnError, describe
+from dcfm_ros.stream.worker import WORKERS, MakeWorker, OnError, describe
 
 
 class StreamSegmenter:
@@ -26,7 +26,8 @@ class StreamSegmenter:
                 mask = stream.step(rgb, stamp_ns).mask
 
     model_or_engine: a DCFM module, the path of its weights file, or an engine. on_error: called with each exception of
-    the common branch, on the thread where it happened; the stream goes on with the common feature it has.
+    the common branch, on the thread where it happened; the stream goes on with the common feature it has. make_worker:
+    what runs the common branch instead of the worker of `config.mode` (replay has one that lives in simulated time).
     `step` is for one thread; the other methods are for any.
     """
 
@@ -36,6 +37,7 @@ class StreamSegmenter:
         config: StreamConfig | None = None,
         *,
         on_error: OnError | None = None,
+        make_worker: MakeWorker | None = None,
     ) -> None:
         self.engine = (
             create_engine(model_or_engine)
@@ -46,7 +48,8 @@ class StreamSegmenter:
         self.network_size: Size = (
             self.config.input_size if all(self.config.input_size) else self.engine.card.input_size
         )
-        self._worker = WORKERS[self.config.mode](CommonBranch(self.engine, self.config), on_error)
+        make_worker = make_worker or WORKERS[self.config.mode]
+        self._worker = make_worker(CommonBranch(self.engine, self.config), on_error)
         self._triggers = Triggers(self.config)
         self._timeline = Timeline()
         self._restart = "first"  # why a frame is refreshed that has no common feature to borrow

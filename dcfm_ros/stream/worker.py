@@ -142,7 +142,8 @@ class BackgroundWorker(Worker):
             self._changed.notify_all()
 
 
-WORKERS = {"inline": InlineWorker, "background": BackgroundWorker}
+MakeWorker = Callable[[Compute, OnError | None], Worker]
+WORKERS: dict[str, MakeWorker] = {"inline": InlineWorker, "background": BackgroundWorker}
 
 
 def describe(error: Exception | None) -> str:
