@@ -15,6 +15,7 @@ from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.label_map import label_map
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
+from dcfm_ros.model.slices import Blocks, common_blocks, in_pieces
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -29,6 +30,7 @@ class TorchEngine:
         self.card = model.card
         self.problem = ""
         self._common_threads = 0
+        self._block_ms: dict[torch.Size, list[float]] = {}
         self.device = str(device)
         self.precision = "fp32" if config.precision == "auto" else config.precision
         self._dtype = DTYPES[self.precision]
@@ -51,10 +53,11 @@ class TorchEngine:
         with compute_threads(self._common_threads):
             return self._model.prepare_common(self._model.encode_common(None, independent))
 
+    @torch.inference_mode()
     def common_slices(self, independent: Tensor, pieces: int) -> Generator[None, None, Tensor]:
-        common = self.common(independent)
-        yield
-        return common
+        blocks = common_blocks(self._model, independent)
+        durations = self._block_ms.setdefault(independent.shape, [])
+        return (yield from in_pieces(with_threads(blocks, self._common_threads), pieces, durations))
 
     def background(self, threads: int) -> TorchEngine:
         handle = copy.copy(self)
@@ -81,6 +84,17 @@ class TorchEngine:
         pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).to(self._scale.device)
         x = pixels.permute(2, 0, 1)[None].float().mul_(self._scale).add_(self._offset)
         return x.to(self._dtype, memory_format=torch.contiguous_format)
+
+
+def with_threads(blocks: Blocks[Tensor], threads: int) -> Blocks[Tensor]:
+    """`blocks`, each within `compute_threads`: what runs between them on this thread is not held back."""
+    while True:
+        try:
+            with compute_threads(threads):
+                next(blocks)
+        except StopIteration as end:
+            return end.value
+        yield
 
 
 @contextlib.contextmanager

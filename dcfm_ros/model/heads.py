@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -38,14 +39,22 @@ class SegFormerHead(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
+        total: Tensor | None = None
+        for part in self.parts(features):
+            total = part if total is None else total + part
+        return self.finish(total)
+
+    def parts(self, features: tuple[Tensor, ...]) -> Iterator[Tensor]:
+        """What each scale adds to the sum, N×channels×h×w at stride 4, the finest first."""
         # The published concatenation runs from the coarsest scale to the finest.
         slices = self.fuse.weight[:, :, 0, 0].chunk(len(features), dim=1)[::-1]
-        total: Tensor | None = None
         for feature, module, fuse in zip(features, self.projections, slices, strict=True):
             projection = cast(nn.Linear, module)
             weight = (fuse @ projection.weight)[:, :, None, None]
-            part = resize(F.conv2d(feature, weight, fuse @ projection.bias), features[0])
-            total = part if total is None else total + part
+            yield resize(F.conv2d(feature, weight, fuse @ projection.bias), features[0])
+
+    def finish(self, total: Tensor | None) -> Tensor:
+        """The fused feature from the sum of all parts."""
         return F.relu(self.norm(total))
 
 
