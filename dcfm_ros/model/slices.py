@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import TypeVar, cast
 
 import torch.nn.functional as F
@@ -62,12 +62,11 @@ def _deep_blocks(backbone: nn.Module, independent: Tensor) -> Blocks[tuple[Tenso
     if isinstance(backbone, MixTransformer):
         return (yield from _transformer_blocks(backbone, independent))
     if isinstance(backbone, ResNet):
-        layers = [
-            layer
-            for stage in (backbone.layer2, backbone.layer3, backbone.layer4)
-            for layer in stage.children()
-        ]
-        return ((yield from _chain(layers, independent)),)
+        x = yield from _chain(backbone.layer2, independent)
+        yield
+        x = yield from _chain(backbone.layer3, x)
+        yield
+        return ((yield from _chain(backbone.layer4, x)),)
     assert isinstance(backbone, MobileNetV2)
     fine, stride8 = independent[:, :24], independent[:, 24:, ::2, ::2]
     if not backbone.both:
@@ -111,9 +110,9 @@ def _head_blocks(head: nn.Module, features: tuple[Tensor, ...]) -> Blocks[Tensor
     return head.finish(total)
 
 
-def _chain(layers: Iterable[nn.Module], x: Tensor) -> Blocks[Tensor]:
+def _chain(layers: nn.Module, x: Tensor) -> Blocks[Tensor]:
     """One layer after the other."""
-    for i, layer in enumerate(layers):
+    for i, layer in enumerate(layers.children()):
         if i:
             yield
         x = layer(x)
