@@ -1,0 +1,85 @@
+# `make demo` and `make test` set up what they need, once; `make help` lists the rest.
+#
+# Where a ROS 2 distribution is sourced (`. /opt/ros/jazzy/setup.sh`), it is used, and everything made for it lies in
+# .venv-jazzy, build-jazzy and install-jazzy. Else ROS 2 comes from Python wheels, and the folders have no suffix.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+INPUT ?=
+ARGS ?=
+PIP_ARGS ?=
+
+# Sourced means: named by its setup file, and its Python client can be imported.
+ROS := $(shell [ -n "$$ROS_DISTRO" ] && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo "$$ROS_DISTRO")
+SUFFIX := $(if $(ROS),-$(ROS))
+CONSTRAINTS ?= $(if $(ROS),tools/constraints_ros.txt,tools/constraints.txt)
+
+VENV := .venv$(SUFFIX)
+BUILD := build$(SUFFIX)
+INSTALL := install$(SUFFIX)
+LOG := log$(SUFFIX)
+
+PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) \
+    $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+WHEELS := $(if $(ROS),,-r tools/ros_wheels.txt)
+COLCON := colcon-common-extensions colcon-ros
+ENTER := . tools/env.sh &&
+
+REQUIREMENTS := pyproject.toml setup.py $(wildcard tools/*.txt) tools/patch_wheels.py Makefile
+# Folders change when files come or go: then the installation's symbolic links are made anew.
+SOURCES := CMakeLists.txt package.xml $(wildcard msg/*.msg) \
+    $(shell find dcfm_ros config launch weights scripts -type d -not -name __pycache__ 2>/dev/null)
+
+.PHONY: help setup demo test lint build clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@echo
+	@echo "  variables: INPUT=clip.mp4|bag/|/dev/video0 and ARGS='--help' for the demo, ARGS='-k name' for the tests,"
+	@echo "             PYTHON=python3.12, CONSTRAINTS=versions.txt, PIP_ARGS='--no-index ...' for the set-up"
+
+setup: $(INSTALL)/ready ## everything that the demo and the node need, in this folder
+	@echo "ready: . tools/env.sh makes \`dcfm\`, dcfm_node and the messages available in a shell"
+
+demo: $(INSTALL)/ready ## a drive through ROS 2 into the node; INPUT=... plays your own
+	@$(ENTER) exec dcfm demo $(if $(INPUT),"$(INPUT)") $(ARGS)
+
+test: $(INSTALL)/ready $(VENV)/ready-test ## the tests
+	@$(ENTER) exec python -m pytest $(ARGS)
+
+lint: $(VENV)/ready-dev ## style and types
+	@$(ENTER) ruff check . && ruff format --check . && mypy
+
+build: $(INSTALL)/ready ## the messages and modules, as a colcon workspace has them
+
+clean: ## remove everything that was made here
+	rm -rf .venv .venv-* build build-* install install-* log log-* dcfm_ros.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) tools/check_machine.py
+	$(PYTHON) -m venv $(if $(ROS),--system-site-packages) $(VENV)
+
+$(VENV)/ready: $(REQUIREMENTS) $(if $(CONSTRAINTS),$(CONSTRAINTS)) | $(VENV)/bin/python
+	@echo "installing Python packages$(if $(ROS),, and ROS 2 wheels) into $(VENV) (a few minutes, once) ..."
+	@$(PIP) -e . $(WHEELS) $(COLCON)
+	@$(if $(ROS),,$(VENV)/bin/python tools/patch_wheels.py)
+	@touch $@
+
+$(VENV)/ready-test: $(VENV)/ready
+	@echo "installing what the tests need ..."
+	@$(PIP) -e '.[test,train,export,openvino]' $(WHEELS)
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready-test
+	@$(PIP) -e '.[dev]' $(WHEELS)
+	@touch $@
+
+$(INSTALL)/ready: $(VENV)/ready $(SOURCES)
+	@echo "building the messages ..."
+	@$(ENTER) colcon --log-base $(LOG) build --symlink-install --packages-select dcfm_ros \
+	    --build-base $(BUILD) --install-base $(INSTALL) --event-handlers console_cohesion- status- \
+	    --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE="$$(command -v python)" > $(VENV)/build.log 2>&1 \
+	    || { cat $(VENV)/build.log; exit 1; }
+	@touch $@
