@@ -105,6 +105,8 @@ class CameraDiagnostics:
         level, message = OK, f"{_rate(now.processed, window.seconds)} masks/s, {mean:.1f} ms each"
         if window.errors:
             level, message = ERROR, f"{sum(window.errors.values())} failures: {_commonest(window.errors)}"
+        elif now.unwanted and not window.total_ms:
+            message = "nobody subscribes to an output: images are checked, not segmented"
         elif report.last is None:
             message = "waiting for the first image"
         elif not window.total_ms:
@@ -167,9 +169,10 @@ def engine_status(prefix: str, engine: Engine | None) -> DiagnosticStatus:
         "input size": f"{card.input_size[0]}x{card.input_size[1]}",
         "licence": card.licence,
     }
-    return status(
-        f"{prefix}engine", OK, f"{card.name} on {engine.device} ({engine.name}, {engine.precision})", values
-    )
+    message = f"{card.name} on {engine.device} ({engine.name}, {engine.precision})"
+    if engine.problem:
+        return status(f"{prefix}engine", WARN, f"{engine.problem}; {message}", values)
+    return status(f"{prefix}engine", OK, message, values)
 
 
 def status(name: str, level: bytes, message: str, values: dict[str, Any]) -> DiagnosticStatus:

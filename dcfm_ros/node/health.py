@@ -12,13 +12,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Counts:
-    """Frames since the start."""
+    """Frames since the node was configured."""
 
     received: int = 0
     processed: int = 0
     dropped: int = 0  # a newer frame came before its turn, or the same one came twice
     failed: int = 0
     lost: int = 0  # by the middleware, on the way here
+    unwanted: int = 0  # came while nobody subscribed to any output
 
 
 @dataclass

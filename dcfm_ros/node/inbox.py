@@ -31,6 +31,11 @@ class Inbox(Generic[T]):
             self._changed.wait_for(lambda: self._waiting or self._closed)
             return None if self._closed else self._waiting.popleft()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._closed
+
     def close(self) -> int:
         """Forget what waits and wake the worker up for good; returns how many values were forgotten."""
         with self._changed:

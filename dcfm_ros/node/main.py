@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 SPIN_S = 0.1  # how long a signal may wait to be noticed
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,11 +17,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns the exit status. 0: ended by a signal. 1: could not start; one line on stderr says why.
     """
     # Both signals raise KeyboardInterrupt in this thread, wherever it is, from the first import on.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    status, ended = 0, True
     try:
         status, ended = _run(argv)
     except KeyboardInterrupt:
-        return 0
+        _ignore_signals()
     sys.stdout.flush()
     sys.stderr.flush()
     if not ended:
@@ -31,15 +34,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> tuple[int, bool]:
     """Exit status, and whether all workers have ended."""
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
-    from rclpy.signals import SignalHandlerOptions
+    try:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.signals import SignalHandlerOptions
 
-    from dcfm_ros.errors import DcfmError
-    from dcfm_ros.node.node import DcfmNode
-
-    # rclpy's own handlers end the context under the workers' feet; ours let them finish first.
-    rclpy.init(args=None if argv is None else list(argv), signal_handler_options=SignalHandlerOptions.NO)
+        from dcfm_ros.errors import DcfmError
+        from dcfm_ros.node.node import DcfmNode
+    except ModuleNotFoundError as error:
+        return _refuse(
+            f"the node needs ROS 2 and this package built in a workspace; '{error.name}' is not installed"
+        )
+    try:
+        # rclpy's own handlers end the context under the workers' feet; ours let them finish first.
+        rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # of several types: an argument or a parameters file that ROS cannot read
+        return _refuse(str(error))
     try:
         node = DcfmNode()
     except DcfmError as error:
@@ -48,31 +58,30 @@ def _run(argv: Sequence[str] | None) -> tuple[int, bool]:
         return 1, True
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    status, ended = 0, True
+    status = 0
     try:
-        status = _start(node)
+        status = 0 if node.start() else 1
         while status == 0:
             executor.spin_once(timeout_sec=SPIN_S)
     except KeyboardInterrupt:
         pass
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # once is enough
+        _ignore_signals()
         ended = node.close()
         executor.shutdown(timeout_sec=0)
         rclpy.shutdown()
     return status, ended
 
 
-def _start(node) -> int:
-    """Configure and activate when that is asked for. Returns 1 when the node cannot do its work."""
-    if not node.parameters.configuration.node.autostart:
-        return 0
-    node.trigger_configure()
-    if node.problem is not None:
-        return 1
-    node.trigger_activate()
-    return 0
+def _refuse(reason: str) -> tuple[int, bool]:
+    print(f"dcfm_node: {' '.join(reason.split())}", file=sys.stderr)
+    return 1, True
+
+
+def _ignore_signals() -> None:
+    """Once is enough: nothing interrupts the way out."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

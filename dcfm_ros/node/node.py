@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -17,10 +18,12 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import default_weights
 from dcfm_ros.node.camera import Camera
 from dcfm_ros.node.diagnostics import CameraDiagnostics, engine_status
+from dcfm_ros.node.names import camera_names
 from dcfm_ros.node.odometry import pose_of, wants_odometry
 from dcfm_ros.node.parameters import Configuration, Parameters
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+STOP_S = 0.4  # how long to wait for the frames in work when stopping
 
 
 class DcfmNode(LifecycleNode):
@@ -41,8 +44,13 @@ class DcfmNode(LifecycleNode):
         self._active = False
         self._enabled = True
         self._last_clock = 0
-        self.problem: DcfmError | None = None  # why configuring failed
         self.parameters = Parameters(self, on_change=self._on_parameters)
+
+    def start(self) -> bool:
+        """Configure and activate where `autostart` says so; whether the node can do its work. It has logged why not."""
+        if not self.parameters.configuration.node.autostart:
+            return True
+        return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
 
     def close(self) -> bool:
         """Stop the work and leave the graph; false when a worker is still busy with a long frame."""
@@ -54,97 +62,91 @@ class DcfmNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and create the topics."""
-        configuration = self.parameters.configuration
-        try:
-            weights = configuration.node.weights or default_weights()
-            self.get_logger().info(f"loading {weights}")
-            self._engine = create_engine(weights, configuration.engine)
-            self._cameras = self._make_cameras(self._engine, configuration)
-        except DcfmError as error:
-            self.problem = error
-            self.get_logger().fatal(str(error))
-            self._release()
-            return FAILURE
-        prefix = f"{self.get_name()}: "
-        self._judges = [
-            CameraDiagnostics(f"{prefix}{camera.name} " if camera.name else prefix, camera.topic)
-            for camera in self._cameras
-        ]
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is still diagnosed
-        diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._entities = [
-            (self.destroy_publisher, diagnostics),
-            (
-                self.destroy_timer,
-                self.create_timer(
-                    configuration.node.diagnostics_period_s, lambda: self._diagnose(diagnostics), clock=steady
-                ),
-            ),
-            (self.destroy_service, self.create_service(SetBool, "~/enable", self._on_enable)),
-            (self.destroy_service, self.create_service(Trigger, "~/refresh", self._on_refresh)),
-        ]
-        self.parameters.configured = True
-        engine = self._engine
-        self.get_logger().info(
-            f"{engine.card.name} ({len(engine.card.classes)} classes) on {engine.device} "
-            f"({engine.name}, {engine.precision}); images from {', '.join(c.topic for c in self._cameras)}"
-        )
-        return SUCCESS
+        return self._attempt("configure", self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to segment."""
         self._active = True
-        self._apply()
-        return super().on_activate(state)
+        return self._attempt("activate", self._apply)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop segmenting; the network stays loaded."""
         self._active = False
-        self._apply()
-        return super().on_deactivate(state)
+        return self._attempt("deactivate", self._apply)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the network."""
         self._release()
-        return super().on_cleanup(state)
+        return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop for good."""
         self._release()
-        return super().on_shutdown(state)
+        return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Back to unconfigured: configuring anew is the way out of whatever went wrong."""
         self._release()
         return SUCCESS
 
+    def _attempt(self, what: str, work: Callable[[], None]) -> TransitionCallbackReturn:
+        """Do the work of a transition. rclpy would swallow its errors without a word."""
+        try:
+            work()
+        except Exception as error:
+            message = str(error) if isinstance(error, DcfmError) else f"{type(error).__name__}: {error}"
+            self.get_logger().fatal(f"cannot {what}: {' '.join(message.split())}")
+            self._release()
+            return FAILURE if what == "configure" else TransitionCallbackReturn.ERROR
+        return SUCCESS
+
+    def _configure(self) -> None:
+        configuration = self.parameters.configuration
+        weights = configuration.node.weights or default_weights()
+        self.get_logger().info(f"loading {weights}")
+        engine = self._engine = create_engine(weights, configuration.engine)
+        names = camera_names(configuration.node.image_topics)
+        self._cameras = [
+            Camera(self, each, engine=engine, configuration=configuration, phase=index / len(names))
+            for index, each in enumerate(names)
+        ]
+        prefix = f"{self.get_name()}: "
+        self._judges = [
+            CameraDiagnostics(f"{prefix}{camera.name} " if camera.name else prefix, camera.topic)
+            for camera in self._cameras
+        ]
+        self._entities = self._make_entities(configuration.node.diagnostics_period_s)
+        self.parameters.configured = True
+        self.get_logger().info(
+            f"{engine.card.name} ({len(engine.card.classes)} classes) on {engine.device} "
+            f"({engine.name}, {engine.precision}); images from {', '.join(c.topic for c in self._cameras)}"
+        )
+
+    def _make_entities(self, diagnostics_period_s: float) -> list[tuple[Callable[[Any], Any], Any]]:
+        """Diagnostics and services, each with what takes it off the graph again."""
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is still diagnosed
+        publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        timer = self.create_timer(diagnostics_period_s, lambda: self._diagnose(publisher), clock=steady)
+        return [
+            (self.destroy_timer, timer),
+            (self.destroy_publisher, publisher),
+            (self.destroy_service, self.create_service(SetBool, "~/enable", self._on_enable)),
+            (self.destroy_service, self.create_service(Trigger, "~/refresh", self._on_refresh)),
+        ]
+
     def _release(self) -> bool:
+        """Back to what an unconfigured node is; whether all work has ended."""
         self._active = False
-        self._apply_odometry()
-        ended = all([camera.close() for camera in self._cameras])
+        self._apply()  # stops all cameras before any of them is waited for
+        deadline = monotonic() + STOP_S
+        ended = [camera.close(deadline) for camera in self._cameras]
         for destroy, entity in self._entities:
             destroy(entity)
         self._cameras, self._judges, self._entities, self._engine = [], [], [], None
         self.parameters.configured = False
-        return ended
+        return all(ended)
 
     # -- what the states and services turn on and off ---------------------------------------------------------------
-
-    def _make_cameras(self, engine: Engine, configuration: Configuration) -> list[Camera]:
-        topics = configuration.node.image_topics
-        bases = camera_bases(topics)
-        return [
-            Camera(
-                self,
-                topic=topic,
-                base=base,
-                timing_topic=f"~/{base.lstrip('/')}timing",
-                engine=engine,
-                configuration=configuration,
-                phase=index / len(topics),
-            )
-            for index, (topic, base) in enumerate(zip(topics, bases, strict=True))
-        ]
 
     def _apply(self) -> None:
         for camera in self._cameras:
@@ -210,18 +212,3 @@ class DcfmNode(LifecycleNode):
             )
         message.status.append(engine_status(f"{self.get_name()}: ", self._engine))
         publisher.publish(message)
-
-
-def camera_bases(topics: Sequence[str]) -> list[str]:
-    """What goes before `segmentation/...` for each image topic.
-
-    One camera: "". Several: the topic's namespace (`/front/image_raw` -> `/front/`), or the whole topic as a namespace
-    where two cameras share one (`/left_image`, `/right_image` -> `/left_image/`, `/right_image/`).
-    """
-    if len(topics) == 1:
-        return [""]
-    namespaces = [topic.rpartition("/")[0] for topic in topics]
-    return [
-        f"{space}/" if space and namespaces.count(space) == 1 else f"{topic}/"
-        for space, topic in zip(namespaces, topics, strict=True)
-    ]

@@ -142,7 +142,9 @@ GROUPS: dict[str, tuple[type, str]] = {
 }
 NOT_PARAMETERS = {"phase"}  # chosen by the node, a different one for each camera
 # Parameters of rclpy itself, which a parameters file may set, too.
-FOREIGN = re.compile(r"use_sim_time|start_type_description_service|qos_overrides\..*")
+FOREIGN = re.compile(
+    r"use_sim_time|start_type_description_service|qos_overrides\./(parameter_events|clock)\..*"
+)
 
 
 def group(name: str) -> list[Parameter]:

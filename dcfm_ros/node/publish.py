@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from array import array
 from typing import Any
 
@@ -12,8 +14,11 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import ModelCard
 from dcfm_ros.msg import FrameTiming
 from dcfm_ros.node.camera_info import scaled_camera_info
+from dcfm_ros.node.names import CameraNames
+from dcfm_ros.stream import Segmentation
 from dcfm_ros.stream.overlay import draw_overlay
 
 try:
@@ -32,15 +37,36 @@ LATCHED = QoSProfile(
 FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # a mask of flat regions packs well at any level
 
 
-def image_message(header: Any, pixels: np.ndarray, encoding: str) -> Image:
-    """An Image of uint8 H×W or H×W×3 pixels, rows without padding."""
-    message = Image()
-    message.header = header
-    message.height, message.width = pixels.shape[:2]
-    message.encoding = encoding
-    message.step = pixels.shape[1] * (1 if pixels.ndim == 2 else pixels.shape[2])
-    message.data = _bytes_array(pixels)
-    return message
+class Pictures:
+    """A publisher of pictures. Its one message is filled in place: a publisher is done with it when `publish` returns."""
+
+    def __init__(self, node: Node, topic: str, encoding: str) -> None:
+        self.publisher = node.create_publisher(Image, topic, NEWEST)
+        self._message = Image(encoding=encoding)
+        self._pixels = np.empty(0, np.uint8)  # the message's data, in the shape of the picture
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody subscribes."""
+        return _watched(self.publisher)
+
+    def publish(self, header: Any, pixels: np.ndarray) -> None:
+        """Publish uint8 H×W or H×W×3 pixels, rows without padding."""
+        if pixels.shape != self._pixels.shape:
+            self._resize(pixels.shape)
+        np.copyto(self._pixels, pixels)
+        self._message.header = header
+        self.publisher.publish(self._message)
+
+    def _resize(self, shape: tuple[int, ...]) -> None:
+        message = self._message
+        message.height, message.width = shape[:2]
+        message.step = math.prod(shape[1:])
+        # rclpy takes an array.array as a whole; it would check bytes and lists element by element.
+        message.data = array("B", bytes(math.prod(shape)))
+        self._pixels = np.frombuffer(message.data, np.uint8).reshape(
+            shape
+        )  # some distributions have copied it
 
 
 def png_message(header: Any, mask: np.ndarray) -> CompressedImage:
@@ -51,74 +77,75 @@ def png_message(header: Any, mask: np.ndarray) -> CompressedImage:
     message = CompressedImage()
     message.header = header
     message.format = "mono8; png compressed "
-    message.data = _bytes_array(png)
+    message.data = array("B", png.tobytes())
     return message
 
 
-def _bytes_array(values: np.ndarray) -> array:
-    # rclpy takes an array.array as it is; it would check bytes and lists element by element.
-    data = array("B")
-    data.frombytes(np.ascontiguousarray(values).data.cast("B"))
-    return data
-
-
 class Outputs:
-    """The publishers of one camera."""
+    """The publishers of one camera. `lock` is held while a frame is published."""
 
-    def __init__(self, node: Node, base: str, timing_topic: str, card: Any) -> None:
-        """`base` is prepended to `segmentation/...`: "" or a camera's namespace with a slash at its end."""
-        topic = f"{base}segmentation"
+    def __init__(self, node: Node, names: CameraNames, card: ModelCard) -> None:
+        self.lock = threading.Lock()
         self._node = node
         self._card = card
-        self._mask = node.create_publisher(Image, f"{topic}/mask", NEWEST)
-        self._confidence = node.create_publisher(Image, f"{topic}/confidence", NEWEST)
-        self._overlay = node.create_publisher(Image, f"{topic}/overlay", NEWEST)
-        self._png = node.create_publisher(CompressedImage, f"{topic}/mask/compressed", NEWEST)
-        self._camera_info = node.create_publisher(CameraInfo, f"{topic}/camera_info", NEWEST)
-        self._timing = node.create_publisher(FrameTiming, timing_topic, TEN)
-        self._label_info = self._publish_label_info(f"{topic}/label_info")
+        self._mask = Pictures(node, names.output("mask"), "mono8")
+        self._confidence = Pictures(node, names.output("confidence"), "mono8")
+        self._overlay = Pictures(node, names.output("overlay"), "rgb8")
+        self._png = node.create_publisher(CompressedImage, names.output("mask/compressed"), NEWEST)
+        self._camera_info = node.create_publisher(CameraInfo, names.output("camera_info"), NEWEST)
+        self._timing = node.create_publisher(FrameTiming, names.timing, TEN)
+        self._publishers = [
+            *(pictures.publisher for pictures in (self._mask, self._confidence, self._overlay)),
+            *(self._png, self._camera_info, self._timing),
+        ]
+        self._label_info = self._publish_label_info(names.output("label_info"))
+
+    def wanted(self) -> bool:
+        """Whether somebody subscribes to anything that a frame is needed for."""
+        return any(_watched(publisher) for publisher in self._publishers)
 
     def wants_confidence(self) -> bool:
         """Whether somebody subscribes to the confidence image."""
-        return _watched(self._confidence)
+        return self._confidence.watched
+
+    def wants_timing(self) -> bool:
+        """Whether somebody subscribes to FrameTiming."""
+        return _watched(self._timing)
 
     def publish(
-        self, header: Any, rgb: np.ndarray, result: Any, info: CameraInfo | None, alpha: float, legend: bool
+        self,
+        header: Any,
+        rgb: np.ndarray,
+        result: Segmentation,
+        info: CameraInfo | None,
+        alpha: float,
+        legend: bool,
     ) -> None:
         """Publish everything that is subscribed to, the mask first, all with the input's header."""
         mask = result.mask
-        if _watched(self._mask):
-            self._mask.publish(image_message(header, mask, "mono8"))
-        if result.confidence is not None and _watched(self._confidence):
-            self._confidence.publish(image_message(header, result.confidence, "mono8"))
+        if self._mask.watched:
+            self._mask.publish(header, mask)
+        if result.confidence is not None and self._confidence.watched:
+            self._confidence.publish(header, result.confidence)
         if info is not None and _watched(self._camera_info):
             size = (mask.shape[1], mask.shape[0])
             self._camera_info.publish(scaled_camera_info(info, header, size))
         if _watched(self._png):
             self._png.publish(png_message(header, mask))
-        if _watched(self._overlay):
-            picture = draw_overlay(rgb, mask, self._card, alpha, legend)
-            self._overlay.publish(image_message(header, picture, "rgb8"))
+        if self._overlay.watched:
+            self._overlay.publish(header, draw_overlay(rgb, mask, self._card, alpha, legend))
 
     def publish_timing(self, timing: FrameTiming) -> None:
         """One per frame, after everything else."""
-        if _watched(self._timing):
-            self._timing.publish(timing)
+        self._timing.publish(timing)
 
     def close(self) -> None:
         """Take the topics off the graph."""
-        publishers = (
-            self._mask,
-            self._confidence,
-            self._overlay,
-            self._png,
-            self._camera_info,
-            self._timing,
-            self._label_info,
-        )
-        for publisher in publishers:
-            if publisher is not None:
+        with self.lock:
+            for publisher in self._publishers:
                 self._node.destroy_publisher(publisher)
+            if self._label_info is not None:
+                self._node.destroy_publisher(self._label_info)
 
     def _publish_label_info(self, topic: str) -> Any:
         """Latch the class names for whoever comes later; the publisher, or None without vision_msgs."""

@@ -1,0 +1,193 @@
+"""The thread that makes masks of one camera's images: convert, one call, publish."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+
+from dcfm_ros.engines import Engine
+from dcfm_ros.node.health import Health
+from dcfm_ros.node.inbox import Inbox
+from dcfm_ros.node.parameters import Configuration
+from dcfm_ros.node.publish import Outputs
+from dcfm_ros.node.timing import frame_timing
+from dcfm_ros.stream import Pose, StreamConfig, StreamSegmenter
+from dcfm_ros.stream.image_decode import BadImage
+from dcfm_ros.stream.stopwatch import Stopwatch
+
+MAX_LATENCY_MS = 60_000.0  # more than this, or less than nothing, means that the two clocks are not the same
+LOG_PERIOD_S = 5.0  # a camera that sends nothing but bad images shall not fill the log
+
+
+@dataclass
+class Latest:
+    """The newest of everything but images. The executor's thread assigns, the worker reads at each frame."""
+
+    configuration: Configuration
+    info: CameraInfo | None = None
+    pose: Pose | None = None
+
+
+class FrameWorker:
+    """A run of frames: from when the camera is started to when it is stopped.
+
+    The executor's thread only hands over the newest message; this thread does the rest, so a slow network never makes
+    ROS wait. What a run shares (its inbox, its stream) ends with it, even where its last frame takes long.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        *,
+        engine: Engine,
+        phase: float,
+        latest: Latest,
+        convert: Callable[[Any], np.ndarray],
+        outputs: Outputs,
+        health: Health,
+        node: Any,
+    ) -> None:
+        """
+        Args:
+            topic: for the log.
+            phase: 0 to 1, where in the key frame interval this camera's refreshes fall.
+            convert: makes uint8 H×W×3 RGB of a message; raises BadImage.
+            node: whose clock and log are used.
+        """
+        self._topic = topic
+        self._engine = engine
+        self._phase = phase
+        self._latest = latest
+        self._convert = convert
+        self._outputs = outputs
+        self._health = health
+        self._clock, self._log = node.get_clock(), node.get_logger()
+        self._inbox: Inbox[Any] = Inbox(latest.configuration.node.input_depth)
+        self._refresh = threading.Event()
+        self._segmenter: StreamSegmenter | None = None
+        self._built_for: StreamConfig | None = None
+        self._thread = threading.Thread(target=self._run, name=f"dcfm {topic}", daemon=True)
+        self._thread.start()
+
+    # -- called from the executor's thread --------------------------------------------------------------------------
+
+    def put(self, message: Any) -> None:
+        """Add the newest image; the oldest one that waits makes room for it."""
+        self._health.count("dropped", self._inbox.put(message))
+
+    def refresh(self) -> None:
+        """Ask for a new common feature at the next frame."""
+        self._refresh.set()
+
+    def stop(self) -> None:
+        """Publish nothing more, forget what waits, and end after the frame in work. Does not wait for that."""
+        with self._outputs.lock:
+            self._health.count("dropped", self._inbox.close())
+
+    def ended(self, deadline: float) -> bool:
+        """Wait until `deadline` (time.monotonic) for the end; whether it has come."""
+        self._thread.join(max(0.0, deadline - monotonic()))
+        return not self._thread.is_alive()
+
+    # -- the thread -------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while (message := self._inbox.take()) is not None:
+                self._guarded(message)
+        finally:
+            if self._segmenter is not None:
+                self._segmenter.close()
+
+    def _guarded(self, message: Any) -> None:
+        """One frame; its failure must not end the stream, and must not be silent."""
+        try:
+            self._work(message)
+        except BadImage as error:
+            self._health.bad_image(str(error))
+            self._log.warning(f"{self._topic}: {error}", throttle_duration_sec=LOG_PERIOD_S)
+        except Exception as error:
+            self._health.error(_reason(error), frame_failed=True)
+            self._log.error(
+                f"{self._topic}: frame failed: {_reason(error)}", throttle_duration_sec=LOG_PERIOD_S
+            )
+
+    def _work(self, message: Any) -> None:
+        watch = Stopwatch()
+        rgb = self._convert(message)  # even for nobody: a bad image belongs into the diagnostics
+        convert_ms = watch.lap()
+        if not self._outputs.wanted():
+            self._rest()
+            return
+        result = self._stream().step(
+            rgb,
+            _stamp_ns(message.header),
+            odometry=self._latest.pose,
+            confidence=self._outputs.wants_confidence(),
+        )
+        watch.lap()
+        with self._outputs.lock:
+            if self._inbox.closed:
+                self._health.count("dropped")  # stopped meanwhile: nobody expects this mask any more
+                return
+            look = self._latest.configuration.node
+            self._outputs.publish(
+                message.header, rgb, result, self._latest.info, look.overlay_alpha, look.overlay_legend
+            )
+            publish_ms = watch.lap()
+            total_ms, latency_ms = watch.total(), self._latency_ms(message.header)
+            self._health.processed(result, total_ms, latency_ms, f"{rgb.shape[1]}x{rgb.shape[0]}")
+            if self._outputs.wants_timing():
+                timing = frame_timing(message.header, result, self._health.counts())
+                timing.convert_ms, timing.publish_ms = convert_ms, publish_ms
+                timing.total_ms, timing.latency_ms = total_ms, latency_ms
+                self._outputs.publish_timing(timing)
+
+    def _stream(self) -> StreamSegmenter:
+        """The stream, a new one where its parameters have changed, with the refresh that was asked for."""
+        config = self._latest.configuration.stream
+        if self._segmenter is None or config != self._built_for:
+            if self._segmenter is not None:
+                self._segmenter.close()
+            self._segmenter = StreamSegmenter(
+                self._engine, replace(config, phase=self._phase), on_error=self._on_common_error
+            )
+            self._built_for = config
+        if self._refresh.is_set():
+            self._refresh.clear()
+            self._segmenter.request_refresh("service")
+        return self._segmenter
+
+    def _rest(self) -> None:
+        """Nobody subscribes: the network does not run. When somebody does, the common feature will be too old."""
+        self._health.count("unwanted")
+        if self._segmenter is not None:
+            self._segmenter.reset("nobody subscribed")
+
+    def _on_common_error(self, error: BaseException) -> None:
+        self._health.error(f"common branch: {_reason(error)}", frame_failed=False)
+        self._log.error(
+            f"{self._topic}: common branch failed: {_reason(error)}", throttle_duration_sec=LOG_PERIOD_S
+        )
+
+    def _latency_ms(self, header: Any) -> float:
+        """From the stamp until now; NaN without a stamp, and where the stamp is of another clock."""
+        stamp_ns = _stamp_ns(header)
+        latency = (self._clock.now().nanoseconds - stamp_ns) / 1e6
+        return latency if stamp_ns and 0 <= latency <= MAX_LATENCY_MS else math.nan
+
+
+def _stamp_ns(header: Any) -> int:
+    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+
+def _reason(error: BaseException) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,52 @@
+"""What a camera's topics are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CameraNames:
+    """One camera's topics, as they are given to ROS, which resolves and remaps them.
+
+    image: where frames come from. base: goes before `segmentation/...`: "" or a namespace that ends in a slash.
+    """
+
+    image: str
+    base: str
+
+    @property
+    def camera_info(self) -> str:
+        """Beside the image, where camera drivers put it."""
+        return f"{self.base or _namespace(self.image)}camera_info"
+
+    @property
+    def timing(self) -> str:
+        """Below the node's own name."""
+        return f"~/{self.base.lstrip('/')}timing"
+
+    def output(self, name: str) -> str:
+        """The topic of one of the pictures that are made of the image."""
+        return f"{self.base}segmentation/{name}"
+
+
+def camera_names(topics: Sequence[str]) -> list[CameraNames]:
+    """The names of the cameras whose images are on `topics`.
+
+    One camera's base is "". Of several, it is the topic's namespace (`/front/image_raw` -> `/front/`), or the whole
+    topic as a namespace where two cameras share one (`/left_image`, `/right_image` -> `/left_image/`, `/right_image/`).
+    """
+    if len(topics) == 1:
+        return [CameraNames(topics[0], "")]
+    spaces = [_namespace(topic) for topic in topics]
+    return [
+        CameraNames(topic, space if space.strip("/") and spaces.count(space) == 1 else f"{topic}/")
+        for space, topic in zip(spaces, topics, strict=True)
+    ]
+
+
+def _namespace(topic: str) -> str:
+    """ "/front/image" -> "/front/", "image" -> "" """
+    namespace, slash, _ = topic.rpartition("/")
+    return namespace + slash

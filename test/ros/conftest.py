@@ -1,0 +1,37 @@
+"""What the tests of the node share. ROS is imported inside the fixtures: this file is read where ROS is missing, too."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def ros():
+    """rclpy, started for the whole session and ended after it."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    yield rclpy
+    rclpy.try_shutdown()
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """A small random model whose masks have several classes."""
+    import torch
+
+    from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
+
+    torch.manual_seed(3)
+    card = ModelCard(name="random", input_size=(96, 64), licence="test")
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_model(build_model(ModelConfig(backbone="mobilenetv2"), card), path)
+    return path
+
+
+@pytest.fixture
+def graph(ros, weights):
+    """A ROS graph of its own: nodes in this process, and one that plays cameras and listens."""
+    from ros_graph import Graph
+
+    with Graph(weights) as graph:
+        yield graph
