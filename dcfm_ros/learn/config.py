@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from re import compile as pattern
 from typing import Any, Literal
 
 import yaml
@@ -20,7 +21,7 @@ class SourceConfig:
     """One dataset and how its frames become training samples.
 
     dataset   which layout, see `learn.datasets.DATASETS`
-    root      its folder (a bag, for `bag`); relative to `data_root`
+    root      its folder; relative to `data_root` unless it begins with / or ~
     split     train | val | test, where the layout has splits
     share     weight of this source in the mix, relative to the others'
     reach     a neighbour is at most so many frames of the video away, before or after (paper 3.3; the paper's R)
@@ -114,8 +115,9 @@ class OptimConfig:
 class TrainConfig:
     """A whole training.
 
-    train, val     datasets to learn from and to measure on while learning; environment variables in `data_root` and
-                   `pretrained` are filled in
+    Environment variables and ~ are filled in in `data_root`, `root`, `pretrained`, `init` and `out`.
+
+    train, val     datasets to learn from and to measure on while learning
     name, licence, notes   for the model card; input_size (width, height) too: what the model is meant to be fed with
     pretrained     ImageNet weights of the backbone; "" = random
     init           a `.safetensors` to start from instead; its architecture is taken, `model` and `pretrained` are not
@@ -198,10 +200,21 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise DcfmError(f"configuration '{path}': {error}") from error
 
 
+def expanded(path: str, key: str) -> Path:
+    """`path` with environment variables and ~ filled in; DcfmError, naming `key`, where one is not set."""
+    filled = os.path.expandvars(path)
+    missing = re.search(r"\$\{?(\w+)", filled)
+    if missing:
+        raise DcfmError(
+            f"'{key}' is '{path}', but the environment variable {missing[1]} is not set; set it, or set {key}="
+        )
+    return Path(filled).expanduser()
+
+
 class Loader(yaml.SafeLoader):
     """YAML 1.1 takes `1e-4` for text; here it is a number."""
 
 
 Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", pattern(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -17,12 +18,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.checkpoint import load_state, save_state, steps_done
-from dcfm_ros.learn.config import LossConfig, SourceConfig, TrainConfig
+from dcfm_ros.learn.config import LossConfig, SourceConfig, TrainConfig, expanded
 from dcfm_ros.learn.datasets import FrameDataset, open_dataset
 from dcfm_ros.learn.journal import Journal
 from dcfm_ros.learn.losses import Losses, symmetric_losses
 from dcfm_ros.learn.optimiser import Average, Schedule, build_optimiser
 from dcfm_ros.learn.samples import PairSamples, Source, batches
+from dcfm_ros.learn.sync_norm import synchronise_norms
 from dcfm_ros.learn.validation import normalise, picture, validate
 from dcfm_ros.model import DCFM, ModelCard, build_model, load_model, save_model
 from dcfm_ros.model.imagenet import load_imagenet
@@ -63,6 +65,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     if processes > 1:
         if device.type == "cuda":
             pass_of = nn.SyncBatchNorm.convert_sync_batchnorm(pass_of)
+        else:
+            synchronise_norms(pass_of)
         pass_of = DistributedDataParallel(
             pass_of, device_ids=[device.index] if device.type == "cuda" else None
         )
@@ -163,13 +167,14 @@ def join_processes(config: TrainConfig) -> tuple[int, int, torch.device]:
     if cuda:
         torch.cuda.set_device(device)
     if processes > 1:
-        dist.init_process_group("nccl" if cuda else "gloo")
+        # The others wait while the first one measures.
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=2))
     return rank, processes, device
 
 
 def prepare_folder(config: TrainConfig, resume: bool) -> Path:
     """The output folder with the configuration in it; DcfmError rather than writing over another training."""
-    out = Path(config.out)
+    out = expanded(config.out, "out")
     done = None if resume else steps_done(out)
     if done is not None:
         raise DcfmError(
@@ -181,7 +186,7 @@ def prepare_folder(config: TrainConfig, resume: bool) -> Path:
 
 
 def open_source(config: TrainConfig, source: SourceConfig) -> FrameDataset:
-    root = Path(os.path.expandvars(config.data_root)).expanduser() / source.root
+    root = expanded(config.data_root, "data_root") / expanded(source.root, "root")
     return open_dataset(source.dataset, root, source.split, **source.options)
 
 
@@ -196,7 +201,7 @@ def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
         notes=config.notes,
     )
     if config.init:
-        model = load_model(config.init)
+        model = load_model(expanded(config.init, "init"))
         if len(card.classes) != model.config.num_classes:
             raise DcfmError(
                 f"'{config.init}' tells {model.config.num_classes} classes apart, the dataset has {len(card.classes)}"
@@ -205,7 +210,7 @@ def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
         return model
     model = build_model(config.model, card)
     if config.pretrained:
-        load_imagenet(model, Path(os.path.expandvars(config.pretrained)).expanduser())
+        load_imagenet(model, expanded(config.pretrained, "pretrained"))
     return model
 
 

@@ -39,7 +39,7 @@ class Recordings(VideoFiles):
         root = existing_folder(root, LAYOUT)
         folder = existing_folder(root / split, LAYOUT)
         classes = read_classes(root / "classes.yaml")
-        store = Path(cache) if cache else Path(tempfile.gettempdir()) / "dcfm_frames"
+        store = Path(cache).expanduser() if cache else Path(tempfile.gettempdir()) / "dcfm_frames"
         videos = []
         for labels in sorted(
             path for path in folder.iterdir() if path.is_dir() and path.name.endswith(LABELS)

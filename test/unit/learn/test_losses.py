@@ -1,0 +1,138 @@
+"""The three loss terms against the published training's numbers, and what each of them is for."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dcfm_ros.learn.config import LossConfig
+from dcfm_ros.learn.losses import consistency, cross_entropy, symmetric_losses
+from dcfm_ros.learn.validation import normalise
+from dcfm_ros.model import ModelConfig, build_model, from_published
+
+CASES = ("mitb0_camvid", "mitb1_cityscapes", "pspnet18_cityscapes")
+
+
+@pytest.fixture(scope="module", params=CASES)
+def published(request, reference_root):
+    """(model with the reference weights in eval mode, the arrays of its loss case)."""
+    spec = importlib.util.spec_from_file_location("reference_weights", reference_root / "weights.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = json.loads((reference_root / "cases" / f"{request.param}.json").read_text())
+    encoder, decoder = (
+        {name: module.reference_tensor(name, shape) for name, shape in config["tensors"][part].items()}
+        for part in ("encoder", "decoder")
+    )
+    with np.load(reference_root / "cases" / f"{request.param}_loss.npz") as arrays:
+        return from_published(encoder, decoder, config), dict(arrays)
+
+
+def images(array, model):
+    return normalise(torch.from_numpy(array).permute(0, 3, 1, 2), model.card)
+
+
+@torch.no_grad()
+def test_every_term_equals_the_published_one(published):
+    model, arrays = published
+    losses = symmetric_losses(
+        model,
+        images(arrays["labelled"], model),
+        images(arrays["neighbour"], model),
+        torch.from_numpy(arrays["target"]),
+        LossConfig(),
+    )
+    own, reused, alike = (float(arrays[f"loss_{name}"]) for name in ("ce", "ce_reused", "consistency"))
+    assert float(losses.own) == pytest.approx(own, rel=1e-5)
+    assert float(losses.reused) == pytest.approx(reused, rel=1e-5)
+    assert float(losses.consistency) == pytest.approx(alike, rel=1e-5)
+    assert float(losses.total) == pytest.approx(own + 0.4 * reused + 10 * alike, rel=1e-5)
+    # The two cross entropies are close to each other: they must not be taken for one another.
+    assert abs(own - reused) > 1e-5 * own
+
+
+# -- each term -------------------------------------------------------------------------------------------------
+
+
+def test_cross_entropy_leaves_out_unlabelled_pixels():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 5, 3, 4)
+    target = torch.randint(0, 5, (2, 12, 16), dtype=torch.uint8)
+    target[0, :7] = 255
+    full = F.interpolate(logits, (12, 16), mode="bilinear", align_corners=False)
+    expected = F.cross_entropy(full, target.long(), ignore_index=255)
+    torch.testing.assert_close(cross_entropy(logits, target), expected)
+    weight = torch.tensor([1.0, 2.0, 0.5, 4.0, 1.0])
+    expected = F.cross_entropy(full, target.long(), weight, ignore_index=255)
+    torch.testing.assert_close(cross_entropy(logits, target, weight), expected)
+
+
+def test_cross_entropy_of_nothing_is_zero_and_finite():
+    logits = torch.randn(1, 5, 3, 4, requires_grad=True)
+    loss = cross_entropy(logits, torch.full((1, 12, 16), 255, dtype=torch.uint8))
+    loss.backward()
+    assert float(loss.detach()) == 0 and float(logits.grad.abs().max()) == 0
+
+
+def test_consistency_counts_only_where_both_are_labelled_alike():
+    fused, other = torch.zeros(1, 4, 1, 2), torch.ones(1, 4, 1, 2)
+    logits, elsewhere = torch.zeros(1, 3, 1, 2), torch.zeros(1, 3, 1, 2)
+    logits[:, 1], elsewhere[:, 1, 0, 0], elsewhere[:, 2, 0, 1] = 1, 1, 1
+    # Alike on the first pixel of two, where all four channels differ by one.
+    assert float(consistency(fused, other, logits, elsewhere)) == pytest.approx(0.5)
+    assert float(consistency(fused, other, logits, logits)) == pytest.approx(1.0)
+    assert float(consistency(fused, fused, logits, logits)) == 0.0
+
+
+# -- switching terms off ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pair():
+    torch.manual_seed(0)
+    model = build_model(ModelConfig(num_classes=5))
+    frames, neighbours = torch.randn(2, 2, 3, 32, 64).unbind(0)
+    target = torch.randint(0, 5, (2, 32, 64), dtype=torch.uint8)
+    return model, frames, neighbours, target
+
+
+@pytest.mark.parametrize("term", ["own", "reused", "consistency"])
+def test_a_term_of_weight_zero_is_not_there(pair, term):
+    everything = symmetric_losses(*pair, LossConfig())
+    losses = symmetric_losses(*pair, LossConfig(**{term: 0.0}))
+    assert getattr(losses, term) is None
+    rest = {"own": 1.0, "reused": 0.4, "consistency": 10.0}
+    del rest[term]
+    expected = sum(factor * getattr(everything, name) for name, factor in rest.items())
+    torch.testing.assert_close(losses.total, expected)
+
+
+def test_without_symmetric_terms_neighbours_are_not_looked_at(pair):
+    model, frames, neighbours, target = pair
+    config = LossConfig(reused=0, consistency=0)
+    alone = symmetric_losses(model, frames, torch.full_like(neighbours, torch.nan), target, config)
+    torch.testing.assert_close(alone.total, symmetric_losses(*pair, LossConfig()).own)
+
+
+def test_a_frame_that_is_its_own_neighbour_has_nothing_to_learn_from_it(pair):
+    model, frames, _, target = pair
+    losses = symmetric_losses(model, frames, frames, target, LossConfig())
+    torch.testing.assert_close(losses.own, losses.reused)
+    assert float(losses.consistency) < 1e-12
+
+
+def test_every_term_reaches_backbone_and_head(pair):
+    model, *batch = pair
+    for term in ("own", "reused", "consistency"):
+        off = {"own": 0.0, "reused": 0.0, "consistency": 0.0, term: 1.0}
+        model.zero_grad()
+        symmetric_losses(model, *batch, LossConfig(**off)).total.backward()
+        for parameter in (
+            model.backbone.features[0][0].weight,
+            model.head.fine.weight,
+            model.fusion.conv.weight,
+        ):
+            assert float(parameter.grad.abs().max()) > 0, term
