@@ -14,17 +14,19 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import Reader as Ros2Reader
+from rosbags.serde import SerdeError
 from ruamel.yaml import YAML
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.replay.messages import COMPRESSED_IMAGE, IMAGE, own_typestore, typestore
 from dcfm_ros.replay.sources import Frame, Source
 from dcfm_ros.stream.image_decode import decode_compressed, decode_image
+from dcfm_ros.stream.stopwatch import Stopwatch
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 _STORAGE_SUFFIXES = (".mcap", ".db3")
@@ -39,6 +41,17 @@ class Topic:
     type: str
     count: int
     rate: float
+
+
+class RawMessage(NamedTuple):
+    """A serialized message with all that is needed to write it into another bag."""
+
+    topic: str
+    kind: str
+    definition: str
+    type_hash: str
+    time_ns: int
+    data: bytes | memoryview | None
 
 
 def is_bag(path: Path) -> bool:
@@ -82,10 +95,35 @@ class Bag:
                 for topic, kind, time_ns, data in part.raw(names):
                     yield topic, time_ns, deserialize(data, kind)
 
+    def raw(self) -> Iterator[RawMessage]:
+        """Yield every message of the bag serialized for ROS 2 (CDR), in log-time order.
+
+        Messages of ROS 1 are converted; `data` is None for those whose type is not known.
+
+        Raises:
+            DcfmError: the bag is damaged from here on.
+        """
+        with _reading(self.path):
+            for part in self._parts:
+                for connection, time_ns, data in part.all():
+                    kind, definition = connection.msgtype, connection.msgdef.data
+                    if not self.is_ros1:
+                        yield RawMessage(connection.topic, kind, definition, connection.digest, time_ns, data)
+                        continue
+                    yield RawMessage(connection.topic, kind, "", "", time_ns, _cdr_of_ros1(data, kind))
+
     def _ros2_types(self, names: tuple[str, ...]) -> Any:
         """Standard types are enough for images; this package's own are loaded only where a topic has them."""
         own = any(topic.type.startswith("dcfm_ros/") for topic in self.topics if topic.name in names)
         return own_typestore() if own else typestore()
+
+
+def _cdr_of_ros1(data: bytes, kind: str) -> bytes | memoryview | None:
+    """A ROS 1 message as ROS 2 serializes it; None for a type that ROS 2 does not have, or has otherwise."""
+    try:
+        return typestore().ros1_to_cdr(data, kind) if kind in typestore().types else None
+    except SerdeError:
+        return None
 
 
 def _merge_topics(parts: list[_Part]) -> list[Topic]:
@@ -133,6 +171,11 @@ class _Part:
             if wanted:
                 for connection, time_ns, data in reader.messages(wanted):
                     yield connection.topic, connection.msgtype, time_ns, data
+
+    def all(self) -> Iterator[tuple[Any, int, bytes]]:
+        """Yield (connection, log time, serialized message) of every topic."""
+        with self.opened() as reader:
+            yield from reader.messages()
 
 
 class _Ros1Part(_Part):
@@ -237,11 +280,11 @@ def _first_line(error: Exception) -> str:
 class BagSource(Source):
     """The images of one topic of a bag. Stamps are the header stamps, or the log times where those are zero."""
 
-    def __init__(self, path: Path, topic: str | None = None) -> None:
+    def __init__(self, path: Path, topic: str | None = None, labels: str | None = None) -> None:
         super().__init__(path)
         self.bag = Bag(path)
         self.kind = "rosbag1" if self.bag.is_ros1 else "rosbag2"
-        chosen = _choose(self.bag, topic)
+        chosen = _choose(self.bag, topic, labels)
         self.topic = chosen.name
         self.length = chosen.count
         self.rate = chosen.rate or None
@@ -250,13 +293,14 @@ class BagSource(Source):
         index = 0
         try:
             for _, time_ns, message in self.bag.messages(self.topic):
+                watch = Stopwatch()
                 try:
                     rgb = to_rgb(message)
                 except DcfmError as error:
                     self.skipped[str(error)] += 1
                 else:
                     stamp = stamp_ns(message) or time_ns
-                    yield Frame(rgb, stamp, time_ns, message.header.frame_id, f"{index:06d}")
+                    yield Frame(rgb, stamp, time_ns, message.header.frame_id, f"{index:06d}", watch.total())
                 index += 1
         except DcfmError as error:
             if index == 0:
@@ -287,15 +331,15 @@ def stamp_ns(message: Any) -> int:
     return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
 
 
-def _choose(bag: Bag, name: str | None) -> Topic:
-    """The topic asked for, or the only image topic.
+def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:
+    """The topic asked for, or the only image topic beside the one with labels.
 
     Raises:
         DcfmError: no such topic, not an image topic, no image topic at all, or several.
     """
     images = [topic for topic in bag.topics if topic.type in IMAGE_TYPES]
     if name is None:
-        found = [topic for topic in images if topic.count]
+        found = [topic for topic in images if topic.count and topic.name != labels]
         if len(found) == 1:
             return found[0]
         if found:

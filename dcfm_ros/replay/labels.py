@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay.bags import IMAGE_TYPES, Bag, stamp_ns
+from dcfm_ros.replay.bags import IMAGE_TYPES, Bag, is_bag, stamp_ns
 from dcfm_ros.replay.files import ImageFolder
 from dcfm_ros.replay.sources import Frame, Source
 
@@ -85,19 +85,36 @@ class LabelTopic:
             )
         self._messages = bag.messages(topic)
         self._window: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._newest = -1
+        self._newest = self._asked = -1
 
     def of(self, frame: Frame) -> np.ndarray | None:
+        if frame.stamp_ns < self._asked:
+            self._follow_jump()
+        self._asked = frame.stamp_ns
         while frame.stamp_ns not in self._window and self._newest < frame.stamp_ns:
-            entry = next(self._messages, None)
-            if entry is None:
+            if not self._read():
                 break
-            _, time_ns, message = entry
-            self._newest = stamp_ns(message) or time_ns
-            self._window[self._newest] = self._decode(message)
-            if len(self._window) > _WINDOW:
-                self._window.popitem(last=False)
         return self._window.pop(frame.stamp_ns, None)
+
+    def _follow_jump(self) -> None:
+        """The frames' stamps have jumped back: read on to where those of the labels do."""
+        before = self._newest
+        while self._read():
+            if self._newest < before:
+                return
+            before = self._newest
+
+    def _read(self) -> bool:
+        """Take in the next label; false at the end."""
+        entry = next(self._messages, None)
+        if entry is None:
+            return False
+        _, time_ns, message = entry
+        self._newest = stamp_ns(message) or time_ns
+        self._window[self._newest] = self._decode(message)
+        if len(self._window) > _WINDOW:
+            self._window.popitem(last=False)
+        return True
 
     def _decode(self, message: object) -> np.ndarray:
         if hasattr(message, "format"):
@@ -136,7 +153,7 @@ def open_labels(source: Source, spec: str | None) -> Labels:
     """Labels for a source: a folder, a topic of the same bag, or those that lie beside a folder of images.
 
     Args:
-        spec: a folder, a topic name, or None: `label/` beside `image/` is then taken where it exists.
+        spec: a folder, a topic name, BAG:TOPIC for a topic of another bag, or None: `label/` beside `image/` is then taken where it exists.
 
     Raises:
         DcfmError: nothing usable at `spec`.
@@ -147,6 +164,9 @@ def open_labels(source: Source, spec: str | None) -> Labels:
                 if source.folder.name.startswith("image") and folder.is_dir():
                     return LabelFolder(folder)
         return NoLabels()
+    path, _, topic = spec.partition(":")
+    if topic and Path(path).exists() and is_bag(Path(path)):
+        return LabelTopic(Path(path), topic)
     if source.topic and not Path(spec).is_dir():
         return LabelTopic(source.path, spec)
     return LabelFolder(Path(spec))

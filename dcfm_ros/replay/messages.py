@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -17,6 +19,7 @@ from dcfm_ros.stream.segmentation import Segmentation
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 FRAME_TIMING = "dcfm_ros/msg/FrameTiming"
+DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 
 JPEG_QUALITY = 90
 
@@ -90,12 +93,20 @@ def encode_jpeg(rgb: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
     return data.tobytes()
 
 
-def frame_timing(result: Segmentation, frame_id: str, processed: int) -> Any:
-    """A FrameTiming message of an offline run, in which no frame is dropped and nothing is published.
+@dataclass(frozen=True)
+class Counts:
+    """Frames so far: arrived, with a mask, dropped for a newer one, unusable."""
 
-    Args:
-        processed: how many frames have been processed, this one included.
-    """
+    received: int
+    processed: int
+    dropped: int
+    failed: int
+
+
+def frame_timing(
+    result: Segmentation, frame_id: str, counts: Counts, *, convert_ms: float, latency_ms: float
+) -> Any:
+    """A FrameTiming message of an offline run, in which nothing is published and nothing gets lost on the way."""
     timing = result.timing
     return message(
         FRAME_TIMING,
@@ -108,18 +119,38 @@ def frame_timing(result: Segmentation, frame_id: str, processed: int) -> Any:
         stale=result.stale,
         motion=result.motion,
         agreement=result.agreement,
-        convert_ms=0.0,
+        convert_ms=convert_ms,
         preprocess_ms=timing.preprocess,
         independent_ms=timing.independent,
         fuse_ms=timing.fuse,
         label_map_ms=timing.label_map,
         publish_ms=0.0,
-        total_ms=timing.total,
+        total_ms=timing.total + convert_ms,
         common_ms=timing.common,
-        latency_ms=timing.total,
-        received=processed,
-        processed=processed,
-        dropped=0,
-        failed=0,
+        latency_ms=latency_ms,
+        received=counts.received,
+        processed=counts.processed,
+        dropped=counts.dropped,
+        failed=counts.failed,
         lost=0,
+    )
+
+
+def diagnostics(stamp_ns: int, statuses: Iterable[tuple[str, int, str, Mapping[str, object]]]) -> Any:
+    """A DiagnosticArray. statuses: (name, level, text, values); level 0 is OK, 1 a warning, 2 an error."""
+    pair, status = "diagnostic_msgs/msg/KeyValue", "diagnostic_msgs/msg/DiagnosticStatus"
+    return message(
+        DIAGNOSTICS,
+        header=header(stamp_ns, ""),
+        status=[
+            message(
+                status,
+                level=level,
+                name=name,
+                message=text,
+                hardware_id="dcfm",
+                values=[message(pair, key=key, value=str(value)) for key, value in values.items()],
+            )
+            for name, level, text, values in statuses
+        ],
     )

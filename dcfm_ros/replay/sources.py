@@ -34,6 +34,7 @@ class Frame:
         time_ns: when it was recorded (a bag's log time); equals `stamp_ns` where there is no such thing.
         frame_id: the header's frame_id, "" where there is none.
         name: what people call this frame: a file's name or a running number.
+        decode_ms: how long a message took to become a picture; 0 where there is no message.
     """
 
     rgb: np.ndarray
@@ -41,6 +42,7 @@ class Frame:
     time_ns: int
     frame_id: str
     name: str
+    decode_ms: float = 0.0
 
 
 class Source(abc.ABC):
@@ -87,18 +89,21 @@ class Source(abc.ABC):
         self.close()
 
 
-def open_source(path: str | Path, topic: str | None = None, *, rate: float | None = None) -> Source:
+def open_source(
+    path: str | Path, topic: str | None = None, *, rate: float | None = None, labels: str | None = None
+) -> Source:
     """Open a video file, folder of images, rosbag2 (folder, .mcap or .db3), ROS 1 .bag or camera (/dev/videoN).
 
     Args:
         topic: the image topic of a bag; None finds it where the bag has exactly one.
+        labels: a topic that holds no camera images but their labels.
         rate: frames per second, for a folder of images (default 15) or to ask of a camera.
 
     Raises:
         DcfmError: nothing there, not readable, no images in it, or a choice of topics (which the message lists).
     """
     path = Path(path)
-    source = _open(path, topic, rate)
+    source = _open(path, topic, rate, labels)
     if topic and not source.topic:
         source.close()
         raise DcfmError(
@@ -110,7 +115,7 @@ def open_source(path: str | Path, topic: str | None = None, *, rate: float | Non
 _KIND_WORDS = {"video": "a video", "images": "a folder of images", "camera": "a camera"}
 
 
-def _open(path: Path, topic: str | None, rate: float | None) -> Source:
+def _open(path: Path, topic: str | None, rate: float | None, labels: str | None) -> Source:
     from dcfm_ros.replay import bags, files
 
     if re.fullmatch(r"/dev/video\d+", str(path)):
@@ -120,7 +125,7 @@ def _open(path: Path, topic: str | None, rate: float | None) -> Source:
             f"{path} does not exist; give a video, a folder of images, a bag or a camera like /dev/video0."
         )
     if bags.is_bag(path):
-        return bags.BagSource(path, topic)
+        return bags.BagSource(path, topic, labels)
     if path.is_dir():
         return files.ImageFolder(path, rate or DEFAULT_FOLDER_RATE)
     return files.VideoSource(path)

@@ -18,6 +18,7 @@ from dcfm_ros.learn.metrics import ConfusionMatrix
 from dcfm_ros.replay.pictures import Picture, PictureBook
 from dcfm_ros.replay.record import FrameRecord, write_csv
 from dcfm_ros.replay.report import charts
+from dcfm_ros.replay.segments import SegmentNumbers
 from dcfm_ros.replay.summary import Summary
 
 PAGE, NUMBERS, FRAMES = "index.html", "results.json", "frames.csv"
@@ -39,6 +40,7 @@ class Report:
         consistency_windows: video consistency against the labels by window length, 0-1.
         labelled: number of frames that had a label.
         interval_ms: time between two frames as recorded, None where unknown.
+        segments: the numbers of every stretch of the run.
         notes: what the reader must know: frames skipped, reading that stopped early, an interrupted run.
         settings, machine: tables of words.
         files: what lies beside the page: name -> what it is.
@@ -57,6 +59,7 @@ class Report:
     consistency_windows: dict[int, float] = field(default_factory=dict)
     labelled: int = 0
     interval_ms: float | None = None
+    segments: Sequence[SegmentNumbers] = ()
     notes: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
@@ -89,6 +92,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "settings": report.settings,
         "machine": report.machine,
         "notes": list(report.notes),
+        "segments": [segment.as_json(report.classes) for segment in report.segments],
         **report.extra,
     }
     if report.confusion is not None:

@@ -1,0 +1,139 @@
+"""The two clocks of a replay: as fast as possible, for accuracy; and as on the robot, for what its camera would get.
+
+Both have the same methods: `stream` makes the segmenter, `play` puts a recording's frames through it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from dcfm_ros.engines import Engine
+from dcfm_ros.replay.simulation import Inbox, SimulatedWorker, VirtualTime
+from dcfm_ros.replay.sources import Frame
+from dcfm_ros.stream import Segmentation, StreamConfig, StreamSegmenter
+
+CLOCKS = ("fast", "robot")
+_DEFAULT_STEP_MS = 1e3 / 15
+# Modes whose common branch runs beside the frames: in simulated time it has to be simulated, too.
+_BESIDE = ("background", "process")
+
+
+@dataclass(frozen=True)
+class Played:
+    """A frame and what became of it.
+
+    result: None for a frame that was dropped. came_ms, done_ms: when it arrived and when its mask was there, since the
+    first arrival; done_ms is NaN for a dropped frame. log_ns: when a recorder on the robot would log the mask.
+    """
+
+    frame: Frame
+    result: Segmentation | None
+    came_ms: float
+    done_ms: float
+    log_ns: int
+
+
+class Clock(Protocol):
+    """How time goes by in a replay. name: for people and files. latency: what its latency means, in a sentence."""
+
+    name: str
+    latency: str
+
+    def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
+        """A segmenter that lives in this clock's time."""
+
+    def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
+        """Put the frames through the stream; each of them comes out once."""
+
+
+class FastClock:
+    """Every frame, one after the other, as fast as it goes: nothing is dropped."""
+
+    name = "fast"
+    latency = (
+        "Processing time of a frame, from the picture in memory to its mask. Frames are processed one after the other "
+        "as fast as it goes; reading, recording and reporting do not count."
+    )
+
+    def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
+        return StreamSegmenter(engine, config)
+
+    def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
+        now_ms = 0.0
+        for frame in _warmed(frames, stream, confidence):
+            result = stream.step(frame.rgb, frame.stamp_ns, confidence=confidence)
+            came_ms, now_ms = now_ms, now_ms + result.timing.total
+            yield Played(frame, result, came_ms, now_ms, frame.time_ns)
+
+
+class RobotClock:
+    """As the node would fare on this machine: frames come at their recorded stamps whether or not it is ready.
+
+    Decoding and segmenting take as long as they are measured to take; one frame waits, and a newer one takes its place;
+    a common branch in the background is done after its measured duration.
+
+    Args:
+        clock: seconds, as for `VirtualTime`.
+    """
+
+    name = "robot"
+    latency = (
+        "From the moment a frame is taken to its mask, in simulated real time: frames come at their recorded stamps, "
+        "processing takes as long as it was measured to take, one frame waits, and a newer one takes its place."
+    )
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._time = VirtualTime(clock)
+
+    def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
+        def worker(compute, on_error):
+            return SimulatedWorker(self._time, compute, on_error)
+
+        return StreamSegmenter(engine, config, make_worker=worker if config.mode in _BESIDE else None)
+
+    def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
+        inbox: Inbox[Frame] = Inbox()
+        for turn in inbox.turns(arrivals(_warmed(frames, stream, confidence))):
+            frame = turn.value
+            if turn.began_ms is None:
+                yield Played(frame, None, turn.arrived_ms, float("nan"), frame.time_ns)
+                continue
+            self._time.set(turn.began_ms + frame.decode_ms)
+            result = stream.step(frame.rgb, frame.stamp_ns, confidence=confidence)
+            inbox.free_ms = self._time.now_ms
+            log_ns = frame.time_ns + round(1e6 * (inbox.free_ms - turn.arrived_ms))
+            yield Played(frame, result, turn.arrived_ms, inbox.free_ms, log_ns)
+
+
+def arrivals(frames: Iterator[Frame]) -> Iterator[tuple[Frame, float]]:
+    """Each frame with its time of arrival in milliseconds since the first: the distances of the recorded stamps.
+
+    Where the stamps jump back, the recording goes on after the usual distance between two frames.
+    """
+    at_ms, step_ms = 0.0, _DEFAULT_STEP_MS
+    last_ns: int | None = None
+    for frame in frames:
+        if last_ns is not None:
+            if frame.stamp_ns > last_ns:
+                step_ms = (frame.stamp_ns - last_ns) / 1e6
+            at_ms += step_ms
+        last_ns = frame.stamp_ns
+        yield frame, at_ms
+
+
+def _warmed(frames: Iterator[Frame], stream: StreamSegmenter, confidence: bool) -> Iterator[Frame]:
+    """The frames, after the first has been through a stream of its own: what is done once (compiling, allocating)
+    would otherwise be measured as if frames took that long."""
+    for index, frame in enumerate(frames):
+        if index == 0:
+            with StreamSegmenter(stream.engine, stream.config) as other:
+                other.step(frame.rgb, frame.stamp_ns, confidence=confidence)
+        yield frame
+
+
+def make_clock(name: str) -> Clock:
+    """The clock of that name."""
+    return FastClock() if name == "fast" else RobotClock()

@@ -1,0 +1,250 @@
+"""One input through one stream into one report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.replay import machine
+from dcfm_ros.replay.bag_writer import BagWriter
+from dcfm_ros.replay.bags import BagSource
+from dcfm_ros.replay.clocks import Clock, Played
+from dcfm_ros.replay.diagnostics import Diagnostics
+from dcfm_ros.replay.labels import Labels, NoLabels
+from dcfm_ros.replay.messages import Counts
+from dcfm_ros.replay.outputs import Outputs
+from dcfm_ros.replay.record import NAN, FrameRecord
+from dcfm_ros.replay.report import Report
+from dcfm_ros.replay.run import Run
+from dcfm_ros.replay.sinks import Sinks
+from dcfm_ros.replay.sources import Frame, Source
+from dcfm_ros.replay.summary import summarise
+from dcfm_ros.replay.video_writer import VideoWriter
+from dcfm_ros.stream import StreamConfig, StreamSegmenter
+
+if TYPE_CHECKING:
+    from dcfm_ros.replay.job import Job
+
+_VIDEO_RATE = 15.0
+
+
+class Replayer:
+    """Feeds the frames of a source through a stream, measures, and remembers what the reader must be told."""
+
+    def __init__(
+        self,
+        job: Job,
+        source: Source,
+        labels: Labels,
+        stream: StreamSegmenter,
+        clock: Clock,
+        outputs: Outputs,
+    ) -> None:
+        self._job, self._source, self._labels = job, source, labels
+        self._stream, self._clock, self._outputs = stream, clock, outputs
+        self._card = stream.engine.card
+        self._run = Run(self._card, job.segment_s)
+        self._received = self._processed = self._dropped = self._repeated = 0
+        self._interrupted = False
+        self._problem = ""
+        self._files: dict[str, str] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def run(self, stop: Callable[[], bool], *, quiet: bool) -> bool:
+        """Process the frames; whether `stop` ended it. What was written is complete either way.
+
+        Raises:
+            DcfmError: no frame could be processed.
+            KeyboardInterrupt: it was stopped before the first frame.
+        """
+        sinks = self._sinks()
+        try:
+            self._process(sinks, stop, quiet)
+        except DcfmError as error:
+            # What has been processed is worth a report.
+            self._problem = f"ended after {self._received} frames: {error}"
+        finally:
+            sinks.close()
+        self._left_out = sinks.left_out
+        if not self._run.records:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            reasons = "; ".join(self._source.skipped) or self._source.problem or "it has no frames"
+            raise DcfmError(
+                f"No frame of {self._source.path} could be segmented: {self._problem or reasons}."
+            )
+        self._name_files(sinks)
+        return self._interrupted
+
+    def _sinks(self) -> Sinks:
+        job, source = self._job, self._source
+        merge = source.bag if job.merge and isinstance(source, BagSource) else None
+        return Sinks(
+            self._card,
+            BagWriter(self._outputs.bag, job.storage) if job.bag else None,
+            VideoWriter(self._outputs.video, source.rate or _VIDEO_RATE) if job.video else None,
+            Diagnostics(self._stream.engine, source.topic or str(source.path), job.budget_ms),
+            merge,
+        )
+
+    def _process(self, sinks: Sinks, stop: Callable[[], bool], quiet: bool) -> None:
+        expected, limit = self._source.length, self._job.frames
+        total = min(expected, limit) if expected and limit else limit or expected
+        frames = self._frames(stop)
+        with tqdm(
+            total=total, unit="frame", desc="segmenting", dynamic_ncols=True, disable=True if quiet else None
+        ) as bar:
+            for played in self._clock.play(frames, self._stream, confidence=self._job.with_confidence):
+                self._add(played)
+                sinks.write(played, self._counts())
+                bar.update()
+
+    def _frames(self, stop: Callable[[], bool]) -> Iterator[Frame]:
+        """The source's frames, without those that a camera sent twice: the node drops them, too."""
+        last: tuple[int, str] | None = None
+        for frame in self._source:
+            if stop():
+                self._interrupted = True
+                return
+            key = (frame.stamp_ns, frame.frame_id)
+            if key == last:
+                self._repeated += 1
+                continue
+            last = key
+            self._received += 1
+            yield frame
+            if self._received == self._job.frames:
+                return
+
+    def _add(self, played: Played) -> None:
+        frame, result = played.frame, played.result
+        if result is None:
+            self._dropped += 1
+            self._run.lose(FrameRecord(frame.stamp_ns, sent_ms=played.came_ms))
+            return
+        self._processed += 1
+        timing = result.timing
+        record = FrameRecord(
+            frame.stamp_ns,
+            sent_ms=played.came_ms,
+            received_ms=played.done_ms,
+            key_frame=result.key_frame or bool(result.trigger),
+            trigger=result.trigger,
+            key_stamp_ns=result.key_stamp_ns,
+            age_ms=result.age_ms,
+            age_frames=result.age_frames,
+            motion=result.motion,
+            agreement=result.agreement,
+            steps={
+                "convert": frame.decode_ms if self._clock.name == "robot" else NAN,
+                "preprocess": timing.preprocess,
+                "independent": timing.independent,
+                "fuse": timing.fuse,
+                "label_map": timing.label_map,
+            },
+            common_ms=timing.common,
+            confidence=float(result.confidence.mean()) / 255 if result.confidence is not None else NAN,
+        )
+        self._run.add(record, frame.rgb, result.mask, self._label(frame))
+
+    def _label(self, frame: Frame) -> np.ndarray | None:
+        try:
+            return self._labels.of(frame)
+        except DcfmError as error:
+            self._run.label_problems[str(error)] += 1
+            return None
+
+    def _counts(self) -> Counts:
+        failed = sum(self._source.skipped.values())
+        return Counts(self._received, self._processed, self._dropped + self._repeated, failed)
+
+    def _name_files(self, sinks: Sinks) -> None:
+        if sinks.video is not None and sinks.video.path is not None:
+            self._files[sinks.video.path.name] = "every frame with its mask as a video"
+        if sinks.bag is not None:
+            what = "masks, confidence, overlay, timing and diagnostics with the input's stamps"
+            merged = ", beside all messages of the input" if self._job.merge else ""
+            self._files[self._outputs.bag.name] = what + merged
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = []
+        if self._interrupted:
+            notes.append(f"interrupted by Ctrl-C after {len(self._run.records)} frames")
+        notes += [text for text in (self._problem, self._source.problem) if text]
+        if self._repeated:
+            notes.append(f"{self._repeated} frames came twice (same stamp) and were left out")
+        told = (
+            ("frames could not be read", self._source.skipped),
+            ("labels were not used", self._run.label_problems),
+            ("times the stream began anew", self._run.breaks),
+            ("messages of the input are not in the output", self._left_out),
+        )
+        notes += [f"{count} {what}: {why}" for what, reasons in told for why, count in reasons.items()]
+        return tuple(notes)
+
+    def report(self) -> Report:
+        """The report of what has been processed."""
+        records, source = self._run.records, self._source
+        facts = machine.describe()
+        return Report(
+            title="replay" if self._clock.name == "fast" else "replay as on the robot",
+            subject=f"{source.path} ({source.kind}{', ' + source.topic if source.topic else ''}), "
+            f"segmented frame by frame on {facts.get('Processor', 'this machine')}.",
+            latency_meaning=self._clock.latency,
+            classes=self._card.classes,
+            colors=self._card.colors,
+            summary=summarise(records),
+            records=records,
+            pictures=self._run.pictures,
+            confusion=self._run.confusion,
+            consistency_windows=self._run.video_consistency(),
+            labelled=self._run.labelled,
+            interval_ms=_interval_ms(np.asarray([record.stamp_ns for record in records], float)),
+            segments=self._run.segments(),
+            notes=self._notes(),
+            settings=self._settings(),
+            machine=facts,
+            files=self._files,
+        )
+
+    def _settings(self) -> dict[str, str]:
+        engine, card = self._stream.engine, self._card
+        width, height = self._stream.network_size
+        clocks = {"fast": "every frame, as fast as possible", "robot": "simulated real time, as on the robot"}
+        return {
+            "Input": str(self._source.path),
+            "Labels": "none" if isinstance(self._labels, NoLabels) else self._labels.name,
+            "Clock": clocks[self._clock.name],
+            "Common branch": self._stream.config.mode,
+            "Refresh": describe_triggers(self._stream.config),
+            "Model": card.name,
+            "Licence of the weights": card.licence,
+            "Network input": f"{width}×{height}",
+            "Engine": f"{engine.name}, {engine.device}, {engine.precision}",
+        }
+
+
+def _interval_ms(stamps: np.ndarray) -> float | None:
+    """The usual time between two frames as recorded."""
+    steps = np.diff(stamps)
+    steps = steps[steps > 0]
+    return float(np.median(steps)) / 1e6 if steps.size else None
+
+
+def describe_triggers(config: StreamConfig) -> str:
+    """When the common feature is refreshed, in words."""
+    on = []
+    if config.key_interval:
+        on.append(f"every {config.key_interval} frames")
+    if config.key_period_ms:
+        on.append(f"every {config.key_period_ms:g} ms")
+    if config.motion_threshold:
+        on.append(f"motion above {config.motion_threshold:g}")
+    if config.disagreement:
+        on.append(f"disagreement above {config.disagreement:g}")
+    return ", ".join([*on, f"at the latest after {config.max_age_ms:g} ms"])

@@ -1,0 +1,170 @@
+"""Time that only exists on paper: what a node would do while frames arrive, worked out one frame after the other.
+
+Processing is done for real and takes as long as it is measured to take; waiting costs nothing. So a recording of a
+minute is simulated in as long as its processed frames take, and the outcome depends on the measured durations alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from dcfm_ros.stream.common import CommonFeature, KeyFrame
+from dcfm_ros.stream.worker import Compute, OnError, Worker
+
+T = TypeVar("T")
+
+
+class VirtualTime:
+    """Milliseconds of simulated time: runs with `clock` while work is done, stands while paused, jumps over waiting.
+
+    Args:
+        clock: seconds; durations come from its differences. Tests make theirs up.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._shift = -clock()  # seconds from the clock to simulated time
+
+    @property
+    def now_ms(self) -> float:
+        return 1e3 * (self._clock() + self._shift)
+
+    def set(self, at_ms: float) -> None:
+        """Go on from there."""
+        self._shift = at_ms / 1e3 - self._clock()
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[Callable[[], float]]:
+        """What is done inside costs no simulated time; call the value for the milliseconds it took for real."""
+        began = self._clock()
+        ended: list[float] = []
+        try:
+            yield lambda: 1e3 * ((ended[0] if ended else self._clock()) - began)
+        finally:
+            ended.append(self._clock())
+            self._shift -= ended[0] - began
+
+
+@dataclass(frozen=True)
+class _Refresh:
+    """A common branch at work: the result that becomes known at `done_ms`."""
+
+    done_ms: float
+    feature: CommonFeature | None
+    error: Exception | None
+    era: int
+
+
+class SimulatedWorker(Worker):
+    """The background worker in simulated time: a result is there once its measured duration has passed.
+
+    As in the real one the frames go on meanwhile, and of the requests that wait the newest wins. Not simulated: that
+    frames and common branch slow each other down where they share cores.
+    """
+
+    def __init__(self, time: VirtualTime, compute: Compute, on_error: OnError | None) -> None:
+        self._newest: CommonFeature | None = None
+        self._request: KeyFrame | None = None
+        self._at_work: _Refresh | None = None
+        self._time = time
+        super().__init__(compute, on_error)
+
+    @property
+    def newest(self) -> CommonFeature | None:  # type: ignore[override]
+        """The newest common feature that is finished by now."""
+        self._settle()
+        return self._newest
+
+    @newest.setter
+    def newest(self, value: CommonFeature | None) -> None:
+        self._newest = value
+
+    @property
+    def waiting(self) -> bool:
+        self._settle()
+        return self._request is not None
+
+    def submit(self, frame: KeyFrame) -> None:
+        self._settle()
+        self._request = frame
+        self._settle()
+
+    def wait(self) -> CommonFeature:
+        while self.newest is None and self._at_work is not None:
+            self._time.set(max(self._time.now_ms, self._at_work.done_ms))
+        return super().wait()
+
+    def forget(self) -> None:
+        self._settle()
+        self._request = None
+        super().forget()
+
+    def _settle(self) -> None:
+        """Bring everything up to now: finish what is done, and begin what waited for it."""
+        while True:
+            begin_ms = self._time.now_ms
+            if self._at_work is not None:
+                if self._at_work.done_ms > begin_ms:
+                    return
+                # A request that waited was begun when the one before was done, not when somebody looks.
+                refresh, self._at_work = self._at_work, None
+                begin_ms = refresh.done_ms
+                self._finish(refresh.era, refresh.feature, refresh.error)
+            if self._request is None:
+                return
+            frame, self._request = self._request, None
+            self._at_work = self._begin(frame, begin_ms)
+
+    def _begin(self, frame: KeyFrame, begin_ms: float) -> _Refresh:
+        feature: CommonFeature | None = None
+        failure: Exception | None = None
+        with self._time.aside() as took_ms:
+            try:
+                feature = self._compute(frame, self._newest)
+            except Exception as error:  # kept, counted and reported, as the real worker does
+                failure = error
+        if failure is not None and self._on_error:
+            self._on_error(failure)
+        return _Refresh(begin_ms + took_ms(), feature, failure, self._era)
+
+
+@dataclass(frozen=True)
+class Turn(Generic[T]):
+    """What became of an arrival: when its work began, None when a newer one took its place."""
+
+    value: T
+    arrived_ms: float
+    began_ms: float | None
+
+
+class Inbox(Generic[T]):
+    """A queue of fixed length before one worker, in simulated time: when it is full the oldest gives way.
+
+    The caller does the work: `turns` yields an arrival whose turn it is, and the caller sets `free_ms` to when the work
+    on it is done before asking for the next one. An arrival at the very moment the worker becomes free finds it free.
+    """
+
+    def __init__(self, depth: int = 1) -> None:
+        self._depth = depth
+        self._waiting: list[tuple[T, float]] = []
+        self.free_ms = 0.0
+
+    def turns(self, arrivals: Iterator[tuple[T, float]]) -> Iterator[Turn[T]]:
+        """arrivals: (value, milliseconds), in order of time. Yields each of them once, in the order of their fate."""
+        for value, at_ms in arrivals:
+            while self._waiting and self.free_ms <= at_ms:
+                yield self._next()
+            if len(self._waiting) == self._depth:
+                oldest, arrived_ms = self._waiting.pop(0)
+                yield Turn(oldest, arrived_ms, None)
+            self._waiting.append((value, at_ms))
+        while self._waiting:
+            yield self._next()
+
+    def _next(self) -> Turn[T]:
+        value, arrived_ms = self._waiting.pop(0)
+        return Turn(value, arrived_ms, max(self.free_ms, arrived_ms))

@@ -1,0 +1,135 @@
+"""Where masks go beside the report: a bag, with or without the input's messages, and a video."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import ModelCard
+from dcfm_ros.replay import messages
+from dcfm_ros.replay.bag_writer import BagWriter
+from dcfm_ros.replay.bags import Bag, RawMessage
+from dcfm_ros.replay.clocks import Played
+from dcfm_ros.replay.diagnostics import Diagnostics
+from dcfm_ros.replay.messages import Counts
+from dcfm_ros.replay.video_writer import VideoWriter
+from dcfm_ros.stream import Segmentation
+from dcfm_ros.stream.overlay import draw_overlay
+
+MASK, CONFIDENCE, OVERLAY = (
+    "/segmentation/mask",
+    "/segmentation/confidence",
+    "/segmentation/overlay/compressed",
+)
+TIMING, DIAGNOSTICS = "/dcfm/timing", "/diagnostics"
+_OURS = (MASK, CONFIDENCE, OVERLAY, TIMING)
+
+
+class InputCopy:
+    """Copies all messages of a bag into another one, along with a run."""
+
+    def __init__(self, bag: Bag, writer: BagWriter) -> None:
+        self._messages: Iterator[RawMessage] = bag.raw()
+        self._next: RawMessage | None = None
+        self._writer = writer
+        self.left_out: Counter[str] = Counter()
+        self._advance()
+
+    def up_to(self, time_ns: int | None) -> None:
+        """Copy what was logged until then; None: all that is left."""
+        while self._next is not None and (time_ns is None or self._next.time_ns <= time_ns):
+            self._copy(self._next)
+            self._advance()
+
+    def _advance(self) -> None:
+        try:
+            self._next = next(self._messages, None)
+        except DcfmError as error:
+            self._next = None
+            self.left_out[str(error)] += 1
+
+    def _copy(self, raw: RawMessage) -> None:
+        if raw.topic in _OURS:
+            self.left_out[f"{raw.topic} is a topic of the output"] += 1
+            return
+        try:
+            self._writer.add_topic(raw.topic, raw.kind, raw.definition, raw.type_hash)
+        except DcfmError as error:
+            self.left_out[str(error)] += 1
+            return
+        if raw.data is None:
+            self.left_out[f"{raw.topic} is {raw.kind}, which is not known"] += 1
+        else:
+            self._writer.write_raw(raw.topic, raw.kind, raw.time_ns, raw.data)
+
+
+class Sinks:
+    """A bag and a video, or one of them, or nothing.
+
+    Args:
+        merge: the input's bag, where its messages are to be in the output, too.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        bag: BagWriter | None,
+        video: VideoWriter | None,
+        diagnostics: Diagnostics,
+        merge: Bag | None = None,
+    ) -> None:
+        self.bag, self.video = bag, video
+        self._card = card
+        self._diagnostics = diagnostics
+        self._copy = InputCopy(merge, bag) if merge is not None and bag is not None else None
+
+    def write(self, played: Played, counts: Counts) -> None:
+        """A frame with its mask; a dropped one leaves only a trace in the diagnostics."""
+        result = played.result
+        if result is None:
+            return
+        if self.bag is None and self.video is None:
+            return
+        overlay = draw_overlay(played.frame.rgb, result.mask, self._card)
+        if self.video is not None:
+            self.video.write(overlay)
+        if self.bag is not None:
+            if self._copy is not None:
+                self._copy.up_to(played.log_ns)
+            self._write_messages(self.bag, played, result, overlay, counts)
+
+    def _write_messages(
+        self, bag: BagWriter, played: Played, result: Segmentation, overlay: np.ndarray, counts: Counts
+    ) -> None:
+        frame = played.frame
+        stamp, name, time_ns = frame.stamp_ns, frame.frame_id, played.log_ns
+        bag.write(MASK, messages.IMAGE, time_ns, messages.mono8(result.mask, stamp, name))
+        if result.confidence is not None:
+            bag.write(CONFIDENCE, messages.IMAGE, time_ns, messages.mono8(result.confidence, stamp, name))
+        bag.write(OVERLAY, messages.COMPRESSED_IMAGE, time_ns, messages.jpeg(overlay, stamp, name))
+        latency_ms = played.done_ms - played.came_ms
+        timing = messages.frame_timing(
+            result, name, counts, convert_ms=frame.decode_ms, latency_ms=latency_ms
+        )
+        bag.write(TIMING, messages.FRAME_TIMING, time_ns, timing)
+        statuses = self._diagnostics.due(stamp, result, latency_ms, counts)
+        if statuses:
+            bag.write(DIAGNOSTICS, messages.DIAGNOSTICS, time_ns, messages.diagnostics(stamp, statuses))
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """Messages of the input that are not in the output: reason -> count."""
+        return self._copy.left_out if self._copy is not None else Counter()
+
+    def close(self) -> None:
+        """Finish the files; they are complete afterwards."""
+        try:
+            if self._copy is not None:
+                self._copy.up_to(None)
+        finally:
+            for sink in (self.bag, self.video):
+                if sink is not None:
+                    sink.close()

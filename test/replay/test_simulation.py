@@ -1,0 +1,172 @@
+"""Simulated real time with made-up durations: who is dropped, who is served, and when a common branch is done."""
+
+import math
+
+import numpy as np
+import pytest
+from fakes import FakeEngine, ManualClock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.replay.clocks import RobotClock, arrivals
+from dcfm_ros.replay.simulation import Inbox
+from dcfm_ros.replay.sources import Frame
+from dcfm_ros.stream import StreamConfig
+
+PERIOD = 100.0
+
+
+def frames(count, period_ms=PERIOD, decode_ms=0.0):
+    for index in range(count):
+        rgb = np.full((48, 64, 3), 40 * index % 256, np.uint8)
+        rgb[..., index % 3] = 255
+        stamp = 10**9 + round(index * period_ms * 1e6)
+        yield Frame(rgb, stamp, stamp, "camera", str(index), decode_ms)
+
+
+def play(engine, clock, source, **config):
+    settings = {"mode": "background", "key_period_ms": 0, "motion_threshold": 0, "agreement": False} | config
+    robot = RobotClock(clock)
+    with robot.stream(engine, StreamConfig(**settings)) as stream:
+        return list(robot.play(source, stream, confidence=False))
+
+
+def served(inbox, arrivals, work_ms):
+    """(value, begin) of those whose turn came, and the values that were dropped."""
+    done, dropped = [], []
+    for turn in inbox.turns(iter(arrivals)):
+        if turn.began_ms is None:
+            dropped.append(turn.value)
+        else:
+            done.append((turn.value, turn.began_ms))
+            inbox.free_ms = turn.began_ms + work_ms[turn.value]
+    return done, dropped
+
+
+def test_a_slow_worker_gets_the_newest_frame():
+    # Work takes 250 ms, frames come every 100 ms: while frame 0 is at work 1 gives way to 2. At 500 ms the worker takes
+    # frame 4, which waits, before frame 5 comes in.
+    arrivals = [(index, 100.0 * index) for index in range(7)]
+    done, dropped = served(Inbox(), arrivals, [250.0] * 7)
+    assert done == [(0, 0.0), (2, 250.0), (4, 500.0), (6, 750.0)]
+    assert dropped == [1, 3, 5]
+
+
+def test_a_deeper_queue_drops_the_oldest():
+    arrivals = [(index, 10.0 * index) for index in range(6)]
+    done, dropped = served(Inbox(2), arrivals, [100.0] * 6)
+    assert dropped == [1, 2, 3]
+    assert done == [(0, 0.0), (4, 100.0), (5, 200.0)]
+
+
+@given(
+    gaps=st.lists(st.integers(1, 50), min_size=1, max_size=30),
+    work=st.lists(st.integers(1, 120), min_size=30, max_size=30),
+)
+def test_the_queue_does_what_stepping_through_every_millisecond_does(gaps, work):
+    times = np.cumsum(gaps).tolist()
+    arrivals = [(index, float(time)) for index, time in enumerate(times)]
+    done, dropped = served(Inbox(), arrivals, work)
+    # The same, millisecond by millisecond: the worker looks at the queue before the next frame comes in.
+    waiting, free_at, wanted, lost = None, 0, [], []
+    for now in range(sum(gaps) + sum(work) + 2):
+        if waiting is not None and free_at <= now:
+            wanted.append((waiting, float(now)))
+            free_at, waiting = now + work[waiting], None
+        if now in times:
+            if waiting is not None:
+                lost.append(waiting)
+            waiting = times.index(now)
+            if free_at <= now:
+                wanted.append((waiting, float(now)))
+                free_at, waiting = now + work[waiting], None
+    assert (done, dropped) == (wanted, lost)
+    assert sorted([value for value, _ in done] + dropped) == list(range(len(gaps)))
+
+
+def test_frames_are_dropped_and_late_as_durations_say():
+    clock = ManualClock()
+    engine = FakeEngine(clock, independent=100, logits=20, label_map=30)
+    played = play(engine, clock, frames(6), mode="inline", key_interval=100)
+    assert [index for index, entry in enumerate(by_name(played)) if entry.result is None] == [3]
+    # 150 ms each: frame 1 waits 50 ms, frame 2 100 ms; frame 3 gives way to 4, which begins when 2 is done at 450 ms.
+    latencies = [entry.done_ms - entry.came_ms for entry in by_name(played)]
+    assert latencies == pytest.approx([150, 200, 250, math.nan, 200, 250], nan_ok=True)
+
+
+def by_name(played):
+    return sorted(played, key=lambda entry: int(entry.frame.name))
+
+
+def test_decoding_counts():
+    clock = ManualClock()
+    played = play(FakeEngine(clock, independent=10), clock, frames(2, decode_ms=7.0), mode="inline")
+    assert [entry.done_ms - entry.came_ms for entry in played] == pytest.approx([17, 17])
+
+
+def test_common_branch_in_the_background_is_done_after_its_duration():
+    clock = ManualClock()
+    engine = FakeEngine(clock, independent=10, common=[0, 50, 250, 250, 250])
+    played = play(engine, clock, frames(10), key_interval=3)
+    results = [entry.result for entry in played]
+    # The first frame waits for its own common branch; the others never do.
+    assert [entry.done_ms - entry.came_ms for entry in played] == pytest.approx([60] + [10] * 9)
+    # Asked for at frame 3 (at 310 ms), done 250 ms later: frame 5 (at its end 510 ms) still borrows from 0, 6 from 3.
+    assert [int(result.key_stamp_ns - 10**9) // 10**8 for result in results] == [0, 0, 0, 0, 0, 0, 3, 3, 3, 6]
+    assert [result.trigger for result in results] == ["first", "", "", "interval"] + ["", "", "interval"] * 2
+
+
+def test_inline_frames_wait_for_their_common_branch():
+    clock = ManualClock()
+    engine = FakeEngine(clock, independent=10, common=60)
+    played = play(engine, clock, frames(4), mode="inline", key_interval=2)
+    assert [entry.done_ms - entry.came_ms for entry in played] == pytest.approx([70, 10, 70, 10])
+
+
+def test_of_the_requests_that_wait_the_newest_wins():
+    clock = ManualClock()
+    # 350 ms each and a refresh asked for at every frame: while one is at work, the frames after it wait for its end.
+    engine = FakeEngine(clock, independent=10, common=[0, 0, 350, 350, 350, 350])
+    played = play(engine, clock, frames(9), key_interval=1)
+    keys = [int(entry.result.key_stamp_ns - 10**9) // 10**8 for entry in played]
+    # Begun at 110 ms (frame 1), done at 460; the newest waiting then is frame 4; done at 810, so frame 8 uses it.
+    assert keys == [0, 0, 0, 0, 0, 1, 1, 1, 4]
+
+
+def test_failures_of_the_common_branch_are_counted_and_survived():
+    clock = ManualClock()
+    engine = FakeEngine(clock, independent=10)
+    sound, calls = engine.common, []
+
+    def fragile(independent):
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("out of memory")
+        return sound(independent)
+
+    engine.common = fragile
+    played = play(engine, clock, frames(6), key_interval=2)
+    assert [entry.result.errors for entry in played] == [0, 0, 1, 1, 1, 1]
+    assert "out of memory" in played[2].result.error and not played[5].result.error
+    engine.common = lambda independent: 1 / 0
+    with pytest.raises(DcfmError, match="no common feature"):
+        play(engine, clock, frames(1))
+
+
+def test_the_same_durations_give_the_same_outcome():
+    def run():
+        clock = ManualClock()
+        engine = FakeEngine(clock, independent=35, common=170, logits=10, label_map=15)
+        return [
+            (entry.frame.name, str(entry.done_ms), entry.result and entry.result.mask.tobytes())
+            for entry in play(engine, clock, frames(40, period_ms=50), key_interval=4)
+        ]
+
+    assert run() == run()
+
+
+def test_stamps_that_jump_back_go_on_after_the_usual_distance():
+    source = list(frames(3, period_ms=40))
+    times = [time for _, time in arrivals(iter([*source, *source]))]
+    assert times == pytest.approx([0, 40, 80, 120, 160, 200])
