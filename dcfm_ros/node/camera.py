@@ -39,12 +39,12 @@ class Camera:
         self._engine = engine
         self._phase = phase
         self._latest = Latest(configuration)
-        self._outputs = Outputs(node, names, engine.card)
+        self._outputs = Outputs(node, names, engine.card, configuration.node.input_depth)
         self._health = Health()
         self._last_image: tuple[int, int, str] | None = None
         self._subscriptions: list[Any] = []
         self._worker: FrameWorker | None = None
-        self._retired: list[FrameWorker] = []  # stopped, and perhaps still in the middle of a long frame
+        self._stopped: list[FrameWorker] = []  # perhaps still in the middle of a long frame
 
     def start(self) -> None:
         """Subscribe and begin to work."""
@@ -82,15 +82,15 @@ class Camera:
         self._subscriptions = []
         if self._worker is not None:
             self._worker.stop()
-            self._retired = [worker for worker in self._retired if not worker.ended(0.0)] + [self._worker]
+            self._stopped = [worker for worker in self._stopped if worker.busy] + [self._worker]
             self._worker = None
 
-    def close(self, deadline: float) -> bool:
-        """Take the topics off the graph; whether all work has ended by `deadline` (time.monotonic)."""
+    def close(self, deadline: float) -> None:
+        """Take the topics off the graph; wait until `deadline` (time.monotonic) for the frames in work."""
         self.stop()
         self._outputs.close()
-        ended = [worker.ended(deadline) for worker in self._retired]
-        return all(ended)
+        for worker in self._stopped:
+            worker.join(deadline)
 
     def reconfigure(self, configuration: Configuration) -> None:
         """Use new parameters from the next frame on."""

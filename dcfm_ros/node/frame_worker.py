@@ -91,10 +91,14 @@ class FrameWorker:
         with self._outputs.lock:
             self._health.count("dropped", self._inbox.close())
 
-    def ended(self, deadline: float) -> bool:
-        """Wait until `deadline` (time.monotonic) for the end; whether it has come."""
+    @property
+    def busy(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._thread.is_alive()
+
+    def join(self, deadline: float) -> None:
+        """Wait for the end, until `deadline` (time.monotonic) at most."""
         self._thread.join(max(0.0, deadline - monotonic()))
-        return not self._thread.is_alive()
 
     # -- the thread -------------------------------------------------------------------------------------------------
 

@@ -6,34 +6,34 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 SPIN_S = 0.1  # how long a signal may wait to be noticed
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the node until Ctrl-C or SIGTERM.
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the node until Ctrl-C or SIGTERM, then end the process.
 
-    Returns the exit status. 0: ended by a signal. 1: could not start; one line on stderr says why.
+    Exit status 0: ended by a signal. 1: could not start; one line on stderr says why.
     """
     # Both signals raise KeyboardInterrupt in this thread, wherever it is, from the first import on.
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
-    status, ended = 0, True
+    status = 0
     try:
-        status, ended = _run(argv)
+        status = _run(argv)
     except KeyboardInterrupt:
         _ignore_signals()
     sys.stdout.flush()
     sys.stderr.flush()
-    if not ended:
-        # A worker is inside the network and cannot be interrupted. Ctrl-C shall not wait for it.
-        os._exit(status)
-    return status
+    # All that others see is closed by now. To take the interpreter and the network's libraries down in good order takes
+    # another second, and for ever where a worker hangs inside the network. Ctrl-C shall not wait for that.
+    os._exit(status)
 
 
-def _run(argv: Sequence[str] | None) -> tuple[int, bool]:
-    """Exit status, and whether all workers have ended."""
+def _run(argv: Sequence[str] | None) -> int:
+    """Exit status."""
     try:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
@@ -55,7 +55,7 @@ def _run(argv: Sequence[str] | None) -> tuple[int, bool]:
     except DcfmError as error:
         rclpy.logging.get_logger("dcfm").fatal(str(error))
         rclpy.shutdown()
-        return 1, True
+        return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     status = 0
@@ -67,15 +67,15 @@ def _run(argv: Sequence[str] | None) -> tuple[int, bool]:
         pass
     finally:
         _ignore_signals()
-        ended = node.close()
+        node.close()
         executor.shutdown(timeout_sec=0)
         rclpy.shutdown()
-    return status, ended
+    return status
 
 
-def _refuse(reason: str) -> tuple[int, bool]:
+def _refuse(reason: str) -> int:
     print(f"dcfm_node: {' '.join(reason.split())}", file=sys.stderr)
-    return 1, True
+    return 1
 
 
 def _ignore_signals() -> None:
@@ -85,4 +85,4 @@ def _ignore_signals() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

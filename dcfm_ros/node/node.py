@@ -52,11 +52,10 @@ class DcfmNode(LifecycleNode):
             return True
         return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
 
-    def close(self) -> bool:
-        """Stop the work and leave the graph; false when a worker is still busy with a long frame."""
-        ended = self._release()
+    def close(self) -> None:
+        """Stop the work and leave the graph. A worker that is busy with a long frame is not waited for."""
+        self._release()
         self.destroy_node()
-        return ended
 
     # -- lifecycle --------------------------------------------------------------------------------------------------
 
@@ -134,17 +133,17 @@ class DcfmNode(LifecycleNode):
             (self.destroy_service, self.create_service(Trigger, "~/refresh", self._on_refresh)),
         ]
 
-    def _release(self) -> bool:
-        """Back to what an unconfigured node is; whether all work has ended."""
+    def _release(self) -> None:
+        """Back to what an unconfigured node is."""
         self._active = False
         self._apply()  # stops all cameras before any of them is waited for
         deadline = monotonic() + STOP_S
-        ended = [camera.close(deadline) for camera in self._cameras]
+        for camera in self._cameras:
+            camera.close(deadline)
         for destroy, entity in self._entities:
             destroy(entity)
         self._cameras, self._judges, self._entities, self._engine = [], [], [], None
         self.parameters.configured = False
-        return all(ended)
 
     # -- what the states and services turn on and off ---------------------------------------------------------------
 

@@ -26,22 +26,25 @@ try:
 except ImportError:
     LabelInfo = None
 
-NEWEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
-TEN = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+TIMINGS_KEPT = 10
 FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # a mask of flat regions packs well at any level
+
+
+def reliable(depth: int, *, latched: bool = False) -> QoSProfile:
+    """Serves reliable and best-effort subscribers alike. latched: whoever comes later gets the last ones, too."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
 
 
 class Pictures:
     """A publisher of pictures. Its one message is filled in place: a publisher is done with it when `publish` returns."""
 
-    def __init__(self, node: Node, topic: str, encoding: str) -> None:
-        self.publisher = node.create_publisher(Image, topic, NEWEST)
+    def __init__(self, node: Node, topic: str, encoding: str, depth: int) -> None:
+        self.publisher = node.create_publisher(Image, topic, reliable(depth))
         self._message = Image(encoding=encoding)
         self._pixels = np.empty(0, np.uint8)  # the message's data, in the shape of the picture
 
@@ -82,18 +85,21 @@ def png_message(header: Any, mask: np.ndarray) -> CompressedImage:
 
 
 class Outputs:
-    """The publishers of one camera. `lock` is held while a frame is published."""
+    """The publishers of one camera. `lock` is held while a frame is published.
 
-    def __init__(self, node: Node, names: CameraNames, card: ModelCard) -> None:
+    depth: how many messages each keeps until all subscribers have them; as many as frames may wait for the network.
+    """
+
+    def __init__(self, node: Node, names: CameraNames, card: ModelCard, depth: int) -> None:
         self.lock = threading.Lock()
         self._node = node
         self._card = card
-        self._mask = Pictures(node, names.output("mask"), "mono8")
-        self._confidence = Pictures(node, names.output("confidence"), "mono8")
-        self._overlay = Pictures(node, names.output("overlay"), "rgb8")
-        self._png = node.create_publisher(CompressedImage, names.output("mask/compressed"), NEWEST)
-        self._camera_info = node.create_publisher(CameraInfo, names.output("camera_info"), NEWEST)
-        self._timing = node.create_publisher(FrameTiming, names.timing, TEN)
+        self._mask = Pictures(node, names.output("mask"), "mono8", depth)
+        self._confidence = Pictures(node, names.output("confidence"), "mono8", depth)
+        self._overlay = Pictures(node, names.output("overlay"), "rgb8", depth)
+        self._png = node.create_publisher(CompressedImage, names.output("mask/compressed"), reliable(depth))
+        self._camera_info = node.create_publisher(CameraInfo, names.output("camera_info"), reliable(depth))
+        self._timing = node.create_publisher(FrameTiming, names.timing, reliable(max(depth, TIMINGS_KEPT)))
         self._publishers = [
             *(pictures.publisher for pictures in (self._mask, self._confidence, self._overlay)),
             *(self._png, self._camera_info, self._timing),
@@ -155,7 +161,7 @@ class Outputs:
                 "Everything else works; nav2's semantic layer needs it (package vision_msgs)."
             )
             return None
-        publisher = self._node.create_publisher(LabelInfo, topic, LATCHED)
+        publisher = self._node.create_publisher(LabelInfo, topic, reliable(1, latched=True))
         message = LabelInfo()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.class_map = [

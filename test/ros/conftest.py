@@ -1,6 +1,13 @@
 """What the tests of the node share. ROS is imported inside the fixtures: this file is read where ROS is missing, too."""
 
+import os
+from pathlib import Path
+
 import pytest
+
+# Large images between processes need more shared memory than Fast DDS takes by itself.
+PROFILE = Path(__file__).resolve().parents[2] / "config" / "fastdds.xml"
+os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(PROFILE))
 
 
 @pytest.fixture(scope="session")

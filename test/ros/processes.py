@@ -1,0 +1,63 @@
+"""The node as a process of its own, as `ros2 run` starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dcfm_ros
+
+# In front of the installed package, where there is one: what is tested is what the tests have imported.
+SOURCE = Path(dcfm_ros.__file__).resolve().parents[1]
+
+
+class NodeProcess:
+    """Runs the node's executable, or other Python code in its place; its output goes into a file."""
+
+    def __init__(self, log, *, namespace="", code=None, arguments=(), **parameters):
+        program = ["-c", code] if code else ["-m", "dcfm_ros.node.main"]
+        words = ["--ros-args", *arguments]
+        if namespace:
+            words += ["-r", f"__ns:={namespace}"]
+        for name, value in parameters.items():
+            words += ["-p", f"{name}:={json.dumps(value)}"]
+        self.log = Path(log)
+        with self.log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, *program, *words],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=SOURCE,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.status is None:
+            self._process.kill()
+        self._process.wait()
+
+    @property
+    def status(self):
+        return self._process.poll()
+
+    @property
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def wait(self, seconds=60.0):
+        """Exit status."""
+        return self._process.wait(seconds)
+
+    def end(self, number=signal.SIGINT, seconds=60.0):
+        """Send a signal; (exit status, seconds that it took)."""
+        began = time.monotonic()
+        self._process.send_signal(number)
+        status = self._process.wait(seconds)
+        return status, time.monotonic() - began

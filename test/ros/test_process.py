@@ -1,0 +1,170 @@
+"""The node as a process: how it starts, how it refuses to, and how it ends."""
+
+import signal
+
+import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from processes import NodeProcess
+from ros_graph import image, picture, stamp_of
+from safetensors.torch import load_file, save_file
+from sensor_msgs.msg import Image
+
+SOON_S = 1.0  # what is promised of Ctrl-C
+FIRST_FRAMES = 10_000  # far more than are sent while a process starts
+
+# As the executable, but its common branch hangs like a driver in trouble.
+HANGING = """
+import sys, threading
+from dcfm_ros.engines.torch_engine import TorchEngine
+TorchEngine.common = lambda self, independent: (print("HANGS", flush=True), threading.Event().wait())
+from dcfm_ros.node.main import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def process(graph, weights, tmp_path):
+    """Starts the node's process in the graph's namespace."""
+    started = []
+
+    def start(**parameters):
+        values = {"weights": str(weights), "threads": 1, **parameters}
+        node = NodeProcess(tmp_path / f"node{len(started)}.log", namespace=graph.namespace, **values)
+        started.append(node)
+        return node
+
+    yield start
+    for node in started:
+        node.__exit__()
+
+
+def first_mask(graph, node):
+    """(camera, masks) once the process has made its first mask."""
+    probe = graph.probe
+    camera, masks = probe.camera(), probe.listen(Image, "segmentation/mask")
+    probe.until(lambda: camera.get_subscription_count() or node.status is not None, "the node to subscribe")
+    for i in range(FIRST_FRAMES):
+        assert node.status is None, node.output
+        camera.publish(image(picture(i), stamp_of(i)))
+        with probe.changed:
+            probe.changed.wait_for(lambda: masks.messages, 0.05)
+        if masks.messages:
+            return camera, masks
+    raise AssertionError(f"no mask; the node said:\n{node.output}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_within_a_second(graph, process, number):
+    node = process(mode="background", key_interval=1)
+    camera, _ = first_mask(graph, node)
+    for i in range(FIRST_FRAMES, FIRST_FRAMES + 5):  # so that it has something to do
+        camera.publish(image(picture(i), stamp_of(i)))
+    status, seconds = node.end(number)
+    assert status == 0, node.output
+    assert seconds < SOON_S
+    assert "Traceback" not in node.output and "ERROR" not in node.output, node.output
+
+
+def test_a_signal_ends_it_while_it_loads(graph, process):
+    node = process()
+    graph.probe.until(lambda: "loading" in node.output, "the node to load its weights")
+    status, _ = node.end()
+    assert status == 0, node.output
+    assert "Traceback" not in node.output, node.output
+
+
+@pytest.mark.parametrize("mode", ["inline", "background"])
+def test_a_signal_ends_it_while_the_network_hangs(graph, process, mode):
+    node = process(code=HANGING, mode=mode)
+    camera, masks = graph.probe.camera(), graph.probe.listen(Image, "segmentation/mask")
+    graph.probe.matched(camera)
+    for i in range(FIRST_FRAMES):
+        camera.publish(image(picture(i), stamp_of(i)))
+        with graph.probe.changed:
+            graph.probe.changed.wait(0.05)
+        if "HANGS" in node.output:
+            break
+    status, seconds = node.end()
+    assert status == 0, node.output
+    assert seconds < SOON_S
+    assert masks.messages == []
+
+
+def last_line(output):
+    return output.strip().splitlines()[-1]
+
+
+def test_missing_weights_end_the_start_with_one_line(process, tmp_path):
+    missing = tmp_path / "nowhere.safetensors"
+    node = process(weights=str(missing))
+    assert node.wait() == 1
+    assert "FATAL" in last_line(node.output)
+    assert str(missing) in last_line(node.output) and "does not exist" in last_line(node.output)
+    assert "Traceback" not in node.output
+
+
+def test_a_truncated_file_ends_the_start_with_one_line(process, weights, tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(weights.read_bytes()[:5000])
+    node = process(weights=str(broken))
+    assert node.wait() == 1
+    assert "FATAL" in last_line(node.output)
+    assert str(broken) in last_line(node.output) and "damaged" in last_line(node.output)
+    assert "Traceback" not in node.output
+
+
+def test_foreign_weights_end_the_start_with_one_line(process, weights, tmp_path):
+    foreign = tmp_path / "foreign.safetensors"
+    save_file(load_file(weights), foreign)  # the same tensors, without the configuration
+    node = process(weights=str(foreign))
+    assert node.wait() == 1
+    assert "FATAL" in last_line(node.output) and "dcfm convert" in last_line(node.output)
+    assert "Traceback" not in node.output
+
+
+@pytest.mark.parametrize(
+    "parameters, words",
+    [
+        ({"key_intervall": 5}, ["key_intervall", "unknown parameter"]),
+        ({"overlay_alpha": 3.0}, ["overlay_alpha", "0.0", "1.0"]),
+        ({"input_depth": "deep"}, ["input_depth", "wrong type"]),
+        ({"device": "tpu"}, ["tpu"]),
+        ({"image_topics": ["a", "a"]}, ["image_topics", "twice"]),
+    ],
+)
+def test_wrong_parameters_end_the_start_with_one_line(process, parameters, words):
+    node = process(**parameters)
+    assert node.wait() == 1
+    assert "FATAL" in last_line(node.output)
+    for word in words:
+        assert word in last_line(node.output)
+    assert "Traceback" not in node.output
+
+
+def test_a_parameters_file_that_is_not_there_ends_the_start_with_one_line(process, tmp_path):
+    node = process(arguments=["--params-file", str(tmp_path / "nowhere.yaml")])
+    assert node.wait() == 1
+    assert "dcfm_node: " in last_line(node.output) and "nowhere.yaml" in last_line(node.output)
+    assert "Traceback" not in node.output
+
+
+def test_without_autostart_a_lifecycle_manager_drives_it(graph, process):
+    node = process(autostart=False)
+    probe = graph.probe
+
+    def state():
+        return probe.call(GetState, "dcfm/get_state", GetState.Request()).current_state.label
+
+    def change(transition):
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return probe.call(ChangeState, "dcfm/change_state", request).success
+
+    assert state() == "unconfigured"
+    assert change(Transition.TRANSITION_CONFIGURE) and state() == "inactive"
+    assert change(Transition.TRANSITION_ACTIVATE) and state() == "active"
+    first_mask(graph, node)
+    assert change(Transition.TRANSITION_DEACTIVATE) and state() == "inactive"
+    assert change(Transition.TRANSITION_CLEANUP) and state() == "unconfigured"
+    assert change(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN) and state() == "finalized"
+    assert node.end()[0] == 0, node.output
