@@ -6,69 +6,22 @@ of all classes' smallest corners can win. Most cells have one such candidate and
 candidates are interpolated pixel by pixel. H×W×C numbers are never made.
 
 For the confidence the same bound, lowered by `slack`, finds the classes whose share of the softmax is not negligible.
-
-The functions are plain Python here; `kernel` compiles them with numba, where it is installed.
 """
 
 from __future__ import annotations
-
-import logging
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.engines.base import UNLABELLED, Mask
+from dcfm_ros.engines.jit import kernel
 from dcfm_ros.engines.taps import Taps
 
-logger = logging.getLogger(__name__)
-
-NEGLIGIBLE = 1e-4
-"""Share of the softmax that all classes left out of a confidence may have together: 0.03 of its 255 steps."""
+HALVINGS = 12
+"""exp(x) is taken as (1 + x / 2^HALVINGS)^(2^HALVINGS): exact enough for 255 steps, and the loop over pixels is SIMD."""
 
 
-def label_cells(
-    logits: NDArray[np.float32], rows: Taps, columns: Taps, slack: float, mask: Mask, confidence: Mask
-) -> None:
-    """Fills `mask` and, unless it is empty, `confidence`: uint8 H×W. logits: float32 C×h×w, contiguous."""
-    classes, height, width = logits.shape
-    with_confidence = confidence.size > 0
-    bound = np.empty(width, np.float32)
-    poison = np.empty(width, np.float32)
-    count = np.empty(width, np.int32)
-    winner = np.empty(width, np.int32)
-    line = np.empty(mask.shape[1], np.uint8)
-    sure = np.empty(mask.shape[1], np.uint8)
-    mixed = np.empty(width, np.int32)
-    candidates = np.empty(classes, np.int32)
-    for y in range(height):
-        begin, end = rows.starts[y], rows.starts[y + 1]
-        if begin == end:
-            continue
-        below = min(y + 1, height - 1)
-        find_bounds(logits, y, below, bound, poison)
-        find_candidates(logits, y, below, bound, np.float32(slack), count, winner)
-        mixed_cells = fill_line(columns.starts, poison, count, winner, line, sure, mixed)
-        for row in range(begin, end):
-            mask[row] = line
-            if with_confidence:
-                confidence[row] = sure
-        for i in range(mixed_cells):
-            x = mixed[i]
-            right = min(x + 1, width - 1)
-            found = 0
-            for c in range(classes):
-                a, b = logits[c, y, x], logits[c, y, right]
-                d, e = logits[c, below, x], logits[c, below, right]
-                if max(max(a, b), max(d, e)) >= bound[x] - np.float32(slack):
-                    candidates[found] = c
-                    found += 1
-            # A cell's pixels: rows begin ... end, columns.starts[x] ... columns.starts[x + 1].
-            compare(logits, y, below, x, right, candidates[:found], rows, columns, mask)
-            if with_confidence:
-                rate(logits, y, below, x, right, candidates[:found], rows, columns, confidence)
-
-
+@kernel
 def find_bounds(
     logits: NDArray[np.float32], y: int, below: int, bound: NDArray[np.float32], poison: NDArray[np.float32]
 ) -> None:
@@ -89,6 +42,7 @@ def find_bounds(
         poison[x] += poison[x + 1]
 
 
+@kernel
 def find_candidates(
     logits: NDArray[np.float32],
     y: int,
@@ -114,6 +68,7 @@ def find_candidates(
             winner[last] = c
 
 
+@kernel
 def fill_line(
     starts: NDArray[np.int64],
     poison: NDArray[np.float32],
@@ -142,65 +97,131 @@ def fill_line(
     return found
 
 
+@kernel
+def cell_weights(y: int, x: int, rows: Taps, columns: Taps, weights: NDArray[np.float32]) -> int:
+    """weights: for each of a cell's pixels, row by row, the second row's and the second column's. Returns their number."""
+    pixel = 0
+    for i in range(rows.starts[y], rows.starts[y + 1]):
+        for j in range(columns.starts[x], columns.starts[x + 1]):
+            weights[0, pixel] = rows.weight[i]
+            weights[1, pixel] = columns.weight[j]
+            pixel += 1
+    return pixel
+
+
+@kernel
 def compare(
-    logits: NDArray[np.float32],
-    y: int,
-    below: int,
-    x: int,
-    right: int,
+    corners: NDArray[np.float32],
     candidates: NDArray[np.int32],
-    rows: Taps,
-    columns: Taps,
-    mask: Mask,
+    down: NDArray[np.float32],
+    right: NDArray[np.float32],
+    best: NDArray[np.float32],
+    label: NDArray[np.int32],
 ) -> None:
-    """Labels the pixels of one cell. On a tie the lowest class id wins, as in arg-max."""
+    """best, label: per pixel of a cell the largest value of all candidates, and whose it is; the first's on a tie.
+
+    corners: float32 candidates×4: top left, top right, bottom left, bottom right. down, right: the pixels' weights.
+    """
     one = np.float32(1)
-    for j in range(columns.starts[x], columns.starts[x + 1]):
-        w1 = columns.weight[j]
-        w0 = one - w1
-        for i in range(rows.starts[y], rows.starts[y + 1]):
-            h1 = rows.weight[i]
-            h0 = one - h1
-            best = np.float32(-np.inf)
-            label = 0
-            for c in candidates:
-                top = w0 * logits[c, y, x] + w1 * logits[c, y, right]
-                bottom = w0 * logits[c, below, x] + w1 * logits[c, below, right]
-                value = h0 * top + h1 * bottom
-                if value > best:
-                    best = value
-                    label = c
-            mask[i, j] = label
+    best[:] = -np.inf
+    label[:] = 0
+    for k in range(candidates.size):
+        a, b, d, e = corners[k, 0], corners[k, 1], corners[k, 2], corners[k, 3]
+        c = candidates[k]
+        for p in range(best.size):
+            left = one - right[p]
+            value = (one - down[p]) * (left * a + right[p] * b) + down[p] * (left * d + right[p] * e)
+            label[p] = c if value > best[p] else label[p]
+            best[p] = value if value > best[p] else best[p]
 
 
+@kernel
 def rate(
+    corners: NDArray[np.float32],
+    down: NDArray[np.float32],
+    right: NDArray[np.float32],
+    best: NDArray[np.float32],
+    total: NDArray[np.float32],
+) -> None:
+    """total: per pixel of a cell the sum of exp(value - best) over all candidates. Arguments as `compare`'s."""
+    one = np.float32(1)
+    part = np.float32(1 / 2**HALVINGS)
+    total[:] = 0
+    for k in range(corners.shape[0]):
+        a, b, d, e = corners[k, 0], corners[k, 1], corners[k, 2], corners[k, 3]
+        for p in range(best.size):
+            left = one - right[p]
+            value = (one - down[p]) * (left * a + right[p] * b) + down[p] * (left * d + right[p] * e)
+            power = max(one + (value - best[p]) * part, np.float32(0))
+            for _ in range(HALVINGS):
+                power *= power
+            total[p] += power
+
+
+@kernel
+def label_cells(
     logits: NDArray[np.float32],
-    y: int,
-    below: int,
-    x: int,
-    right: int,
-    candidates: NDArray[np.int32],
     rows: Taps,
     columns: Taps,
+    slack: float,
+    first: int,
+    last: int,
+    mask: Mask,
     confidence: Mask,
 ) -> None:
-    """The winner's softmax probability in the pixels of one cell, 0-255."""
-    one = np.float32(1)
-    for j in range(columns.starts[x], columns.starts[x + 1]):
-        w1 = columns.weight[j]
-        w0 = one - w1
-        for i in range(rows.starts[y], rows.starts[y + 1]):
-            h1 = rows.weight[i]
-            h0 = one - h1
-            best = np.float32(-np.inf)
-            total = np.float32(0)
-            for c in candidates:
-                top = w0 * logits[c, y, x] + w1 * logits[c, y, right]
-                bottom = w0 * logits[c, below, x] + w1 * logits[c, below, right]
-                value = h0 * top + h1 * bottom
-                if value > best:
-                    total = total * math.exp(best - value) + one
-                    best = value
-                else:
-                    total += math.exp(value - best)
-            confidence[i, j] = np.uint8(255 / total + 0.5)
+    """Fills the rows of `mask` and, unless it is empty, of `confidence` that begin in low-resolution rows first ... last.
+
+    logits: float32 C×h×w, contiguous; mask, confidence: uint8 H×W; slack: how far below the winner a class counts for
+    the confidence.
+    """
+    classes, height, width = logits.shape
+    with_confidence = confidence.size > 0
+    bound = np.empty(width, np.float32)
+    poison = np.empty(width, np.float32)
+    count = np.empty(width, np.int32)
+    winner = np.empty(width, np.int32)
+    line = np.empty(mask.shape[1], np.uint8)
+    sure = np.empty(mask.shape[1], np.uint8)
+    mixed = np.empty(width, np.int32)
+    candidates = np.empty(classes, np.int32)
+    corners = np.empty((classes, 4), np.float32)
+    most = np.max(rows.starts[1:] - rows.starts[:-1]) * np.max(columns.starts[1:] - columns.starts[:-1])
+    weights = np.empty((2, most), np.float32)
+    best = np.empty(most, np.float32)
+    label = np.empty(most, np.int32)
+    total = np.empty(most, np.float32)
+    for y in range(first, last):
+        begin, end = rows.starts[y], rows.starts[y + 1]
+        if begin == end:
+            continue
+        below = min(y + 1, height - 1)
+        find_bounds(logits, y, below, bound, poison)
+        find_candidates(logits, y, below, bound, np.float32(slack), count, winner)
+        mixed_cells = fill_line(columns.starts, poison, count, winner, line, sure, mixed)
+        for row in range(begin, end):
+            mask[row] = line
+            if with_confidence:
+                confidence[row] = sure
+        for i in range(mixed_cells):
+            x = mixed[i]
+            beside = min(x + 1, width - 1)
+            found = 0
+            for c in range(classes):
+                a, b = logits[c, y, x], logits[c, y, beside]
+                d, e = logits[c, below, x], logits[c, below, beside]
+                if max(max(a, b), max(d, e)) >= bound[x] - np.float32(slack):
+                    candidates[found] = c
+                    corners[found, 0], corners[found, 1], corners[found, 2], corners[found, 3] = a, b, d, e
+                    found += 1
+            pixels = cell_weights(y, x, rows, columns, weights)
+            down, right = weights[0, :pixels], weights[1, :pixels]
+            compare(corners, candidates[:found], down, right, best[:pixels], label[:pixels])
+            if with_confidence:
+                rate(corners[:found], down, right, best[:pixels], total[:pixels])
+            pixel = 0
+            for row in range(begin, end):
+                for column in range(columns.starts[x], columns.starts[x + 1]):
+                    mask[row, column] = label[pixel]
+                    if with_confidence:
+                        confidence[row, column] = np.uint8(np.float32(255) / total[pixel] + np.float32(0.5))
+                    pixel += 1

@@ -1,20 +1,111 @@
-"""From logits at low resolution to labels at any size: bilinear upsampling and arg-max."""
+"""From logits at low resolution to labels at any size: bilinear upsampling and arg-max, by the fastest way there is."""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import logging
+import math
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dcfm_ros.engines.base import UNLABELLED, Mask
+from dcfm_ros.engines.base import Mask
+from dcfm_ros.engines.label_tiles import label_tiles
+from dcfm_ros.engines.taps import taps
+
+logger = logging.getLogger(__name__)
+
+NEGLIGIBLE = 1e-4
+"""Share of the softmax that all classes left out of a confidence may have together: 0.03 of its 255 steps."""
+MOST_THREADS = 8
+THREAD_WORK = 1 << 18
+"""Numbers read and bytes written that are worth a thread of their own."""
 
 
 def label_map(logits: Tensor, size: tuple[int, int], *, confidence: bool = False) -> tuple[Mask, Mask | None]:
-    """logits: C×h×w; size: (width, height). Returns the mask and, when asked, the winner's probability, uint8 H×W."""
-    full = F.interpolate(logits[None].float(), (size[1], size[0]), mode="bilinear", align_corners=False)[0]
-    best, winner = full.max(0)
-    mask = winner.to(torch.uint8).masked_fill_(~full.isfinite().all(0), UNLABELLED)
-    if not confidence:
-        return mask.cpu().numpy(), None
-    share = torch.exp(best - torch.logsumexp(full, 0)).nan_to_num_(0)
-    return mask.cpu().numpy(), (255 * share).round().to(torch.uint8).cpu().numpy()
+    """logits: C×h×w of any float type; size: (width, height). Returns the mask and, when asked, the winner's probability.
+
+    Both are uint8 H×W. A pixel between logits that are not finite is `UNLABELLED`, with probability 0; of equal
+    classes the first wins.
+    """
+    if logits.is_cuda:
+        mask, share = _cuda(logits, size, confidence)
+        return mask.cpu().numpy(), None if share is None else share.cpu().numpy()
+    return label_array(logits.float().numpy(), size, confidence=confidence)
+
+
+def label_array(
+    logits: NDArray[np.float32], size: tuple[int, int], *, confidence: bool = False
+) -> tuple[Mask, Mask | None]:
+    """`label_map` for an array."""
+    kernel = _kernel()
+    if kernel is None:
+        mask, share = label_tiles(torch.from_numpy(logits), size, confidence=confidence)
+        return mask.numpy(), None if share is None else share.numpy()
+    return _by_kernel(kernel, np.ascontiguousarray(logits, np.float32), size, confidence)
+
+
+def _by_kernel(
+    kernel: ModuleType, logits: NDArray[np.float32], size: tuple[int, int], confidence: bool
+) -> tuple[Mask, Mask | None]:
+    classes, rows, columns = logits.shape
+    width, height = size
+    mask = np.empty((height, width), np.uint8)
+    share = np.empty((height, width) if confidence else (0, 0), np.uint8)
+    slack = math.log(classes / NEGLIGIBLE) if confidence else 0.0
+    row_taps, column_taps = taps(rows, height), taps(columns, width)
+
+    def label(first: int, last: int) -> None:
+        kernel.label_cells(logits, row_taps, column_taps, slack, first, last, mask, share)
+
+    parts = min(_threads(), rows, 1 + (logits.size + mask.size) // THREAD_WORK)
+    borders = [rows * i // parts for i in range(parts + 1)]
+    others = [_pool().submit(label, *border) for border in zip(borders[1:], borders[2:], strict=False)]
+    label(borders[0], borders[1])
+    for other in others:
+        other.result()
+    return mask, share if confidence else None
+
+
+def _cuda(logits: Tensor, size: tuple[int, int], confidence: bool) -> tuple[Tensor, Tensor | None]:
+    fused = _triton()
+    if fused is None:
+        return label_tiles(logits, size, confidence=confidence)
+    result: tuple[Tensor, Tensor | None] = fused.label_pixels(logits, size, confidence=confidence)
+    return result
+
+
+def _threads() -> int:
+    return min(torch.get_num_threads(), MOST_THREADS)
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS, "dcfm label map")
+
+
+@functools.cache
+def _kernel() -> ModuleType | None:
+    return _optional("dcfm_ros.engines.label_kernel", "numba")
+
+
+@functools.cache
+def _triton() -> ModuleType | None:
+    return _optional("dcfm_ros.engines.label_triton", "triton")
+
+
+def _optional(module: str, package: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        logger.warning(
+            "label maps are made by torch, many times slower than need be: %s (pip install %s)",
+            error,
+            package,
+        )
+        return None

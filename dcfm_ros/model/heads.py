@@ -46,12 +46,15 @@ class SegFormerHead(nn.Module):
 
     def parts(self, features: tuple[Tensor, ...]) -> Iterator[Tensor]:
         """What each scale adds to the sum, N×channels×h×w at stride 4, the finest first."""
-        # The published concatenation runs from the coarsest scale to the finest.
-        slices = self.fuse.weight[:, :, 0, 0].chunk(len(features), dim=1)[::-1]
-        for feature, module, fuse in zip(features, self.projections, slices, strict=True):
+        for feature, module, fuse in zip(features, self.projections, self.slices(), strict=True):
             projection = cast(nn.Linear, module)
             weight = (fuse @ projection.weight)[:, :, None, None]
             yield resize(F.conv2d(feature, weight, fuse @ projection.bias), features[0])
+
+    def slices(self) -> tuple[Tensor, ...]:
+        """Each scale's part of the fusing conv, channels×channels, the finest first."""
+        # The published concatenation runs from the coarsest scale to the finest.
+        return self.fuse.weight[:, :, 0, 0].chunk(len(self.projections), dim=1)[::-1]
 
     def finish(self, total: Tensor | None) -> Tensor:
         """The fused feature from the sum of all parts."""
