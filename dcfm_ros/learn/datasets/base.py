@@ -34,6 +34,8 @@ class FrameDataset(Protocol):
     """Labelled frames, each somewhere in a video whose other frames may be read as its neighbours."""
 
     classes: ClassSet
+    fps: float
+    """Frames per second that offsets count in."""
 
     def __len__(self) -> int:
         """How many labelled frames there are."""

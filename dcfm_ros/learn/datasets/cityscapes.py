@@ -26,6 +26,8 @@ class Cityscapes(VideoFiles):
     Where the package of snippets is not there, the single frames (leftImg8bit) do, without neighbours.
     """
 
+    fps = 17.0
+
     def __init__(self, root: str | Path, split: str = "train") -> None:
         root = existing_folder(root, LAYOUT)
         truth = existing_folder(root / "gtFine" / split, LAYOUT)

@@ -40,15 +40,18 @@ class Recordings(VideoFiles):
         folder = existing_folder(root / split, LAYOUT)
         classes = read_classes(root / "classes.yaml")
         store = Path(cache).expanduser() if cache else Path(tempfile.gettempdir()) / "dcfm_frames"
-        videos = []
+        videos, rates = [], []
         for labels in sorted(
             path for path in folder.iterdir() if path.is_dir() and path.name.endswith(LABELS)
         ):
             name = labels.name.removesuffix(LABELS)
-            videos.append(_video(_recording(folder, name), images_in(labels), topic, reach, store))
+            video, rate = _video(_recording(folder, name), images_in(labels), topic, reach, store)
+            videos.append(video)
+            rates.append(rate)
         if not any(video.labels for video in videos):
             raise DcfmError(f"no label in '{folder}'; expected {LAYOUT}")
         super().__init__(videos, classes, lookup_table({i: i for i in range(len(classes.names))}))
+        self.fps = rates[0]
 
 
 def read_classes(path: Path) -> ClassSet:
@@ -75,7 +78,8 @@ def _recording(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def _video(path: Path, labels: dict[int, Path], topic: str, reach: int, store: Path) -> Video:
+def _video(path: Path, labels: dict[int, Path], topic: str, reach: int, store: Path) -> tuple[Video, float]:
+    """The labelled part of a recording, and its rate in frames per second."""
     with open_source(path, topic or None) as source:
         by_stamp = source.kind.startswith("rosbag")
         if source.kind == "images":
@@ -95,7 +99,8 @@ def _video(path: Path, labels: dict[int, Path], topic: str, reach: int, store: P
         if places.get(number) not in frames:
             what = "image with this stamp" if by_stamp else "frame with this number"
             raise DcfmError(f"'{label}' labels no frame: '{path}' has no {what}; expected {LAYOUT}")
-    return Video(path.stem, frames, {places[number]: label for number, label in labels.items()})
+    video = Video(path.stem, frames, {places[number]: label for number, label in labels.items()})
+    return video, source.rate or VideoFiles.fps
 
 
 def _copy(source: Source, folder: Path, wanted: set[int], reach: int, by_stamp: bool) -> None:

@@ -24,6 +24,7 @@ class Synthetic:
     """
 
     classes = CAMVID
+    fps = 15.0
 
     def __init__(
         self,

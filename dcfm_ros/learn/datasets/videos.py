@@ -29,6 +29,8 @@ class VideoFiles:
     A subclass reads its layout; where label images are not one byte per pixel, it overrides `read_label`.
     """
 
+    fps = 30.0
+
     def __init__(self, videos: Sequence[Video], classes: ClassSet, table: Image) -> None:
         self.classes, self.table = classes, table
         self.places = [(video, number) for video in videos for number in sorted(video.labels)]

@@ -16,14 +16,17 @@ LAYOUT = (
 
 
 class Vspw(VideoFiles):
-    """Label images hold class id + 1; 0 and everything above 124 count as unlabelled."""
+    """Label images hold class id + 1; 0 and everything above 124 count as unlabelled. Offsets count frames that are there."""
+
+    fps = 15.0
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
         root = existing_folder(root, LAYOUT)
         videos = []
         for name in existing_file(root / f"{split}.txt", LAYOUT).read_text().split():
             folder = existing_folder(root / "data" / name, LAYOUT)
-            frames = images_in(existing_folder(folder / "origin", LAYOUT))
+            # Of the videos' frames only some were kept, and their numbers have gaps: a frame's number is its place.
+            frames = dict(enumerate(images_in(existing_folder(folder / "origin", LAYOUT)).values()))
             labels = {number: folder / "mask" / f"{image.stem}.png" for number, image in frames.items()}
             videos.append(Video(name, frames, labels))
         if not any(video.labels for video in videos):

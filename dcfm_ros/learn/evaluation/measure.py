@@ -12,12 +12,13 @@ from pathlib import Path
 from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.datasets import FrameDataset
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, EvaluationConfig, MethodSpec
 from dcfm_ros.learn.evaluation.cost import ModelCost, model_cost
 from dcfm_ros.learn.evaluation.report import DataFacts, Evaluation, ModelFacts, Row
 from dcfm_ros.learn.evaluation.run import Accuracy, evaluate, network_size
 from dcfm_ros.learn.evaluation.speed import Speed, measure_speed
-from dcfm_ros.learn.evaluation.video import Video, VideoDataset, videos_of
+from dcfm_ros.learn.evaluation.video import Video, videos_of
 from dcfm_ros.model import DCFM, load_model
 
 PER_FRAME = MethodSpec(CAUSAL, 1)
@@ -42,7 +43,7 @@ class Footage:
         return sum(len(video) for video in self.videos)
 
 
-def open_footage(dataset: VideoDataset, name: str, split: str, reach: int) -> Footage:
+def open_footage(dataset: FrameDataset, name: str, split: str, reach: int) -> Footage:
     """A dataset's videos, or its frames one by one where most of them are not part of any video."""
     everything = videos_of(dataset, reach)
     moving = [video for video in everything if len(video) > 1]

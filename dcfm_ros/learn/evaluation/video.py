@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +12,6 @@ from dcfm_ros.learn.datasets.base import FrameDataset
 
 # Slower than this it is a series of photographs: no robot keeps a common feature for so many metres.
 MIN_VIDEO_FPS = 5.0
-# Of the frame numbers of a dataset that does not say.
-NATIVE_FPS = 30.0
-
-
-class VideoDataset(FrameDataset, Protocol):
-    """A dataset that says which of its labelled frames belong to one video."""
-
-    def sequence(self, index: int) -> str:
-        """Name of the video that labelled frame `index` is from; frames of one video follow each other."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +49,14 @@ class Video:
         return (self.load(index) for index in range(self.length))
 
 
-def videos_of(dataset: VideoDataset, reach: int) -> list[Video]:
+def videos_of(dataset: FrameDataset, reach: int) -> list[Video]:
     """A dataset's labelled frames as videos, each labelled frame in one of them.
 
     Labelled frames that follow each other at `MIN_VIDEO_FPS` or faster are one video. One that stands alone
     is a video together with its unlabelled neighbours, up to `reach` before and after it, where the dataset
-    has them close enough, and else a video of one frame. `dataset.fps`, where there is one, is the rate that
-    offsets count in; else 30 Hz.
+    has them close enough, and else a video of one frame.
     """
-    fps = float(getattr(dataset, "fps", NATIVE_FPS))
+    fps = dataset.fps
     max_step = fps / MIN_VIDEO_FPS
     return [
         _along(dataset, run, fps) if len(run) > 1 else _around(dataset, run[0][1], fps, max_step, reach)
@@ -75,7 +64,7 @@ def videos_of(dataset: VideoDataset, reach: int) -> list[Video]:
     ]
 
 
-def _runs(dataset: VideoDataset, max_step: float) -> list[list[tuple[int, int]]]:
+def _runs(dataset: FrameDataset, max_step: float) -> list[list[tuple[int, int]]]:
     """Groups labelled frames into runs of (number of the frame in its sequence, index)."""
     runs: list[list[tuple[int, int]]] = []
     previous = ("", 0)
@@ -90,7 +79,7 @@ def _runs(dataset: VideoDataset, max_step: float) -> list[list[tuple[int, int]]]
     return runs
 
 
-def _along(dataset: VideoDataset, run: list[tuple[int, int]], fps: float) -> Video:
+def _along(dataset: FrameDataset, run: list[tuple[int, int]], fps: float) -> Video:
     """A run of labelled frames."""
     first, last = run[0][0], run[-1][0]
 
@@ -102,7 +91,7 @@ def _along(dataset: VideoDataset, run: list[tuple[int, int]], fps: float) -> Vid
     return Video(fps * (len(run) - 1) / (last - first), len(run), len(run), load)
 
 
-def _around(dataset: VideoDataset, index: int, fps: float, max_step: float, reach: int) -> Video:
+def _around(dataset: FrameDataset, index: int, fps: float, max_step: float, reach: int) -> Video:
     """One labelled frame among the unlabelled ones next to it."""
     offsets = sorted([0, *dataset.offsets(index)])
     middle = offsets.index(0)

@@ -90,8 +90,8 @@ def test_vspw(tmp_path):
     assert unique(dataset[0].label) == [0, 1, 123, 255]
     assert [dataset.sequence(i) for i in range(5)] == ["1001_a"] * 3 + ["1002_b"] * 2
     # No neighbour is of another video.
-    assert dataset.offsets(3) == [3] and dataset.offsets(1) == [-3, 3]
-    assert trees.brightness(dataset.neighbour(1, 3)) == 52
+    assert dataset.offsets(3) == [1] and dataset.offsets(1) == [-1, 1]
+    assert trees.brightness(dataset.neighbour(1, 1)) == 52
 
 
 # -- recordings ------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_a_video(tmp_path):
         video.write(trees.plain(5 * number))
     video.release()
     dataset = open_dataset("recordings", root, "train", reach=3, cache=str(tmp_path / "cache"))
-    assert trees.brightness(dataset[0].image) == pytest.approx(10, abs=1)
+    assert trees.brightness(dataset[0].image) == pytest.approx(10, abs=1) and dataset.fps == 15
     # Three frames around each label, which overlap here; the rest of the video is not kept.
     assert dataset.offsets(0) == [-2, -1, *range(1, 9)]
     assert trees.brightness(dataset.neighbour(1, 3)) == pytest.approx(50, abs=1)
@@ -145,7 +145,7 @@ def test_a_bag(tmp_path):
     cache = tmp_path / "cache"
     dataset = open_dataset("recordings", root, "train", reach=4, cache=str(cache))
     assert len(dataset) == 1 and dataset.offsets(0) == [-4, -3, -2, -1, 1, 2, 3, 4]
-    assert np.array_equal(dataset[0].image, trees.plain(120))
+    assert np.array_equal(dataset[0].image, trees.plain(120)) and dataset.fps == pytest.approx(10, rel=0.06)
     assert np.array_equal(dataset.neighbour(0, -4), trees.plain(80))
     # The second time the bag is not read again.
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.png")}
