@@ -17,7 +17,7 @@ ROS_MODULES = ("rclpy", "dcfm_ros.msg")
 # Mark (and, for the first two, folder of test/ whose tests get it) -> what makes it impossible here, "" if nothing.
 NEEDS = {
     "ros": lambda: _absent(*ROS_MODULES),
-    "launch": lambda: _absent(*ROS_MODULES, "launch_ros", "launch_testing"),
+    "launch": lambda: _absent(*ROS_MODULES, "launch_ros"),
     "gpu": lambda: "" if _has_gpu() else "no CUDA GPU",
 }
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import ModelCard
-from dcfm_ros.node.demo_drive import LABEL_TOPIC, Drive, rendered
+from dcfm_ros.node.demo_drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
 from dcfm_ros.node.demo_processes import Child, Crew, child_environment
 from dcfm_ros.replay import machine
 from dcfm_ros.replay.outputs import Outputs, prepare
@@ -94,6 +94,7 @@ class Input:
     """What the player plays."""
 
     path: Path
+    topic: str | None
     labels: str | None
     words: str
 
@@ -156,12 +157,11 @@ def _card(weights: Path | None) -> ModelCard:
 def _input(args: argparse.Namespace) -> Input:
     if args.input is not None:
         path = Path(args.input)
-        return Input(
-            path if str(path).startswith("/dev/") else path.resolve(), args.labels, path.name or str(path)
-        )
+        place = path if str(path).startswith("/dev/") else path.resolve()
+        return Input(place, args.topic, args.labels, path.name or str(path))
     fps = args.fps or 15.0
     drive = Drive(args.seed, args.size or (480, 360), fps, args.frames or max(1, round(DRIVE_SECONDS * fps)))
-    return Input(rendered(drive).resolve(), LABEL_TOPIC, drive.words)
+    return Input(rendered(drive).resolve(), IMAGE_TOPIC, LABEL_TOPIC, drive.words)
 
 
 def _topics() -> Topics:
@@ -234,7 +234,7 @@ def _player_command(args: argparse.Namespace, played: Input) -> list[str]:
     ]
     command += ["--listeners", "2", "--patience", str(_START_PATIENCE)]
     for name, value in (
-        ("topic", args.topic),
+        ("topic", played.topic),
         ("labels", played.labels),
         ("frames", args.frames),
         ("fps", args.fps),

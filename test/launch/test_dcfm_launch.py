@@ -1,0 +1,162 @@
+"""dcfm.launch.py: the node that it starts has the name, topics, parameters and environment that were asked for."""
+
+import importlib.util
+import threading
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext
+from rcl_interfaces.srv import GetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import parameter_value_to_python
+
+SHARE = Path(get_package_share_directory("dcfm_ros"))
+PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
+NO_PROFILE = {PROFILE: None, "FASTRTPS_DEFAULT_PROFILES_FILE": None}
+
+
+@pytest.fixture(scope="module")
+def description():
+    """The launch file as a module."""
+    spec = importlib.util.spec_from_file_location("dcfm_launch", SHARE / "launch" / "dcfm.launch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def listener():
+    """A node that looks at the graph."""
+    rclpy.init(args=[])
+    node = rclpy.create_node("listener")
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    yield node
+    executor.shutdown()
+    thread.join()
+    rclpy.shutdown()
+
+
+def topics_of(node, name, namespace):
+    subscribed = {topic for topic, _ in node.get_subscriber_names_and_types_by_node(name, namespace)}
+    published = {topic for topic, _ in node.get_publisher_names_and_types_by_node(name, namespace)}
+    return subscribed, published
+
+
+def parameters_of(node, launch, full_name, names):
+    client = node.create_client(GetParameters, f"{full_name}/get_parameters")
+    launch.until(client.service_is_ready, "parameter service")
+    future = client.call_async(GetParameters.Request(names=names))
+    launch.until(future.done, "parameters")
+    return dict(zip(names, map(parameter_value_to_python, future.result().values), strict=True))
+
+
+def environment_of(launch):
+    """The environment of the one process that was launched."""
+    (pid,) = launch.children()
+    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+def test_arguments_reach_the_node(launched, weights, listener):
+    launch = launched(
+        "dcfm.launch.py",
+        *("name:=eyes", "namespace:=robot", "odom:=/wheels/odom", "use_sim_time:=true"),
+        *(f"weights:={weights}", "image_topics:=/front/image_raw", "odometry_distance_m:=2", "threads:=1"),
+        environment=NO_PROFILE,
+    )
+
+    wanted = {"/front/image_raw", "/front/camera_info", "/wheels/odom"}
+
+    def listens():
+        here = ("eyes", "/robot") in listener.get_node_names_and_namespaces()
+        return here and wanted <= topics_of(listener, "eyes", "/robot")[0]
+
+    launch.until(listens, f"node /robot/eyes that reads {wanted}")
+    published = topics_of(listener, "eyes", "/robot")[1]
+    assert {"/robot/segmentation/mask", "/robot/eyes/timing"} <= published
+    wanted = {"use_sim_time": True, "odometry_distance_m": 2.0, "threads": 1, "key_period_ms": 1000.0}
+    assert parameters_of(listener, launch, "/robot/eyes", list(wanted)) == wanted
+    assert environment_of(launch)[PROFILE] == str(SHARE / "config" / "fastdds.xml")
+    launch.interrupt()
+    assert launch.children() == []
+    assert "Traceback" not in launch.output
+
+
+def test_arguments_go_before_the_parameters_file_and_the_profile_can_be_switched_off(
+    launched, weights, listener, tmp_path
+):
+    file = tmp_path / "mine.yaml"
+    values = {"weights": str(weights), "key_interval": 7, "overlay_alpha": 0.25}
+    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}))
+    launch = launched(
+        "dcfm.launch.py",
+        *(f"params_file:={file}", "overlay_alpha:=0.75", "fastdds_profile:=", "autostart:=false"),
+        environment=NO_PROFILE,
+    )
+    wanted = {"key_interval": 7, "overlay_alpha": 0.75, "autostart": False, "use_sim_time": False}
+    assert parameters_of(listener, launch, "/dcfm", list(wanted)) == wanted
+    assert PROFILE not in environment_of(launch)
+    launch.interrupt()
+    assert launch.children() == []
+
+
+def test_a_profile_of_the_users_own_stays(launched, weights, tmp_path):
+    profile = tmp_path / "mine.xml"
+    profile.write_text((SHARE / "config" / "fastdds.xml").read_text())
+    launch = launched("dcfm.launch.py", f"weights:={weights}", environment={PROFILE: str(profile)})
+    launch.until(launch.children, "node")
+    assert environment_of(launch)[PROFILE] == str(profile)
+
+
+def test_what_is_not_a_value_of_the_parameter_ends_the_launch(launched):
+    launch = launched("dcfm.launch.py", "threads:=many")
+    assert launch.process.wait(60) != 0
+    assert "threads:=many: expected a int" in launch.output
+
+
+def test_every_parameter_is_an_argument_with_its_description(description):
+    declared = {
+        action.name: action
+        for action in description.generate_launch_description().entities
+        if hasattr(action, "default_value")
+    }
+    defaults = yaml.safe_load((SHARE / "config" / "dcfm.yaml").read_text())["/**"]["ros__parameters"]
+    for name in defaults:
+        assert len(declared[name].description) > len("parameter: "), name
+        assert description.read_comments(SHARE / "config" / "dcfm.yaml")[name] in declared[name].description
+    assert set(description.ARGUMENTS) <= set(declared)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("/front/image, /rear/image", str, "/front/image, /rear/image"),
+        ("[/front/image, /rear/image]", list, ["/front/image", "/rear/image"]),
+        ("/image", list, ["/image"]),
+        ("2", float, 2.0),
+        ("true", bool, True),
+    ],
+)
+def test_arguments_have_the_type_of_their_parameter(description, text, kind, value):
+    result = description.typed("x", text, kind)
+    assert result == value and type(result) is kind
+
+
+def test_rviz_shows_the_first_camera_of_the_namespace(description):
+    node = description.rviz("robot", ["camera/image"], {"use_sim_time": True})
+    context = LaunchContext()
+    pairs = [
+        tuple("".join(part.perform(context) for part in side) for side in rule)
+        for rule in node._Node__remappings
+    ]
+    assert pairs == [
+        ("/image", "/robot/camera/image"),
+        ("/segmentation/overlay", "/robot/segmentation/overlay"),
+        ("/segmentation/mask", "/robot/segmentation/mask"),
+    ]

@@ -1,0 +1,16 @@
+"""demo.launch.py: plays, writes the report and ends by itself."""
+
+import pytest
+
+
+@pytest.mark.slow
+def test_demo_plays_to_the_end(launched, weights, tmp_path):
+    launch = launched(
+        "demo.launch.py",
+        f"output:={tmp_path / 'out'}",
+        f"arguments:=--frames 6 --size 96x64 --weights {weights}",
+        environment={"XDG_CACHE_HOME": str(tmp_path)},
+    )
+    launch.process.wait(150)
+    assert (tmp_path / "out" / "index.html").is_file(), launch.output
+    assert launch.children() == []
