@@ -14,6 +14,7 @@ from dcfm_ros.engines import label_map as ways
 from dcfm_ros.engines.base import UNLABELLED
 from dcfm_ros.engines.label_map import label_array, label_map
 from dcfm_ros.engines.label_tiles import label_tiles
+from dcfm_ros.engines.taps import taps
 
 KINDS = ("random", "smooth", "constant", "tied", "large")
 
@@ -103,9 +104,19 @@ def test_where_logits_are_not_finite_pixels_are_unlabelled(way, shape, seed, poi
         mask, share = label_map(logits, size, confidence=True)
     else:
         mask, share = (part.numpy() for part in label_tiles(logits, size, confidence=True))
-    finite = F.interpolate(logits[None], (size[1], size[0]), mode="bilinear")[0].isfinite().all(0).numpy()
-    assert np.array_equal(mask == UNLABELLED, ~finite)
-    assert (share[~finite] == 0).all()
+    counts, reads = zip(reading(row, height, out_height), reading(column, width, out_width))
+    unlabelled = mask == UNLABELLED
+    assert unlabelled[np.outer(*counts)].all()
+    assert not unlabelled[~np.outer(*reads)].any()
+    assert (share[unlabelled] == 0).all()
+
+
+def reading(place, inputs, outputs):
+    """Which outputs of an axis count the input at `place`, and which read it at all, be it with weight 0."""
+    first, weight, _ = taps(inputs, outputs)
+    second = np.minimum(first + 1, inputs - 1)
+    first_counts, second_counts = (first == place) & (weight < 1), (second == place) & (weight > 0)
+    return first_counts | second_counts, (first == place) | (second == place)
 
 
 def test_all_pixels_of_equal_classes_get_the_first():
