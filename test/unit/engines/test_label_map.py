@@ -94,11 +94,8 @@ def test_the_confidence_is_the_winners_softmax(classes, shape, seed, spread):
 def test_where_logits_are_not_finite_pixels_are_unlabelled(way, shape, seed, poison, data):
     height, width, out_height, out_width = shape
     logits = logits_of("random", 5, height, width, seed)
-    logits[
-        data.draw(st.integers(0, 4)),
-        data.draw(st.integers(0, height - 1)),
-        data.draw(st.integers(0, width - 1)),
-    ] = poison
+    row, column = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    logits[data.draw(st.integers(0, 4)), row, column] = poison
     size = (out_width, out_height)
     if way == "kernel":
         mask, share = label_map(logits, size, confidence=True)
