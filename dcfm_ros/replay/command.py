@@ -7,28 +7,45 @@ frame after the other: two runs give the same masks, bit for bit.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from dcfm_ros.engines import EngineConfig
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.replay import machine
 from dcfm_ros.replay.bag_writer import STORAGES
 from dcfm_ros.replay.clocks import CLOCKS
 from dcfm_ros.replay.interrupt import Interruptible
 from dcfm_ros.replay.job import Job, run_job
+from dcfm_ros.replay.many import jobs_for, recordings_in, run_many
 from dcfm_ros.replay.options import add_options, read_options
+from dcfm_ros.replay.pools import LocalPool, Pool, RayPool
+from dcfm_ros.replay.report.sweep_page import write_sweep
+from dcfm_ros.replay.report.table_page import write_table
 from dcfm_ros.replay.segments import DEFAULT_SECONDS
-from dcfm_ros.replay.text import summary_text
+from dcfm_ros.replay.sweep import parse, run_sweep
+from dcfm_ros.replay.text import summary_text, sweep_text, table_text
 from dcfm_ros.stream import StreamConfig
 from dcfm_ros.stream.config import MODES
 
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.
 _DEFAULT_MODE = {"fast": "inline", "robot": StreamConfig().mode}
+_DEFAULT_BUDGET_MS = 200.0
 _NO_OPTION = ("mode", "phase", "odometry_distance_m", "odometry_angle_deg")
+_INTERRUPTED = 130
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("input", help="rosbag2 (folder, .mcap, .db3), ROS 1 .bag, video, or folder of images")
+    parser.add_argument(
+        "input",
+        nargs="+",
+        type=Path,
+        help="rosbag2 (folder, .mcap, .db3), ROS 1 .bag, video, or folder of images; several, or a folder of them, for one "
+        "table over all",
+    )
     parser.add_argument(
         "-o", "--report", type=Path, required=True, metavar="FOLDER", help="where to write the report"
     )
@@ -39,21 +56,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="ground truth: a label topic of the bag, BAG:TOPIC of another bag, or a folder of label images",
     )
     parser.add_argument("--frames", type=int, help="stop after this many frames")
-    parser.add_argument("--rate", type=float, help="frames per second of a folder of images (default: 15)")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        metavar="HZ",
+        help="frames per second of a folder of images (default: 15), and the camera rate that a sweep recommends for "
+        "(default: as recorded)",
+    )
     parser.add_argument(
         "--weights", type=Path, help="weights file (default: the model that comes with the package)"
-    )
-    parser.add_argument(
-        "--clock",
-        choices=CLOCKS,
-        default="fast",
-        help="fast: every frame, as fast as possible; robot: simulated real time on the recorded stamps, with the frames "
-        "dropped that the node would drop on this machine (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--mode",
-        choices=MODES,
-        help="where key frames are computed (default: inline; with --clock robot as in the node: background)",
     )
     parser.add_argument(
         "--segment",
@@ -62,16 +73,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="length of the stretches with numbers of their own (default: %(default)g)",
     )
-    parser.add_argument(
-        "--budget-ms",
-        type=float,
-        default=200.0,
-        metavar="MS",
-        help="latency above this is a warning (default: %(default)g)",
-    )
+    _configure_time(parser.add_argument_group("time"))
     _configure_outputs(parser.add_argument_group("outputs"))
+    _configure_several(parser.add_argument_group("several runs"))
     add_options(parser.add_argument_group("stream"), StreamConfig, {}, _NO_OPTION)  # type: ignore[arg-type]
     add_options(parser.add_argument_group("engine"), EngineConfig, {})  # type: ignore[arg-type]
+
+
+def _configure_time(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--clock",
+        choices=CLOCKS,
+        help="fast: every frame, as fast as possible; robot: simulated real time on the recorded stamps, in which frames "
+        "are dropped as the node would drop them on this machine (default: fast; for a sweep: robot)",
+    )
+    group.add_argument(
+        "--mode",
+        choices=MODES,
+        help="where key frames are computed (default: inline; with --clock robot as in the node: background)",
+    )
+    group.add_argument(
+        "--budget-ms",
+        type=float,
+        metavar="MS",
+        help=f"latency above this is a warning in the diagnostics (default: {_DEFAULT_BUDGET_MS:g}); what a sweep "
+        "recommends keeps it in 95 %% of the frames (default: the time between two frames)",
+    )
 
 
 def _configure_outputs(group: argparse._ArgumentGroup) -> None:
@@ -92,50 +119,97 @@ def _configure_outputs(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _configure_several(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--sweep",
+        nargs="+",
+        metavar="NAME=VALUE,VALUE",
+        help="run a grid, for example: trigger=interval:5,motion:0.1 engine=torch,openvino size=480x360,640x480; names are "
+        "trigger, size, and all options of stream and engine",
+    )
+    group.add_argument("--jobs", type=int, help="recordings at a time (default: the cores of this machine)")
+    group.add_argument(
+        "--ray",
+        nargs="?",
+        const="auto",
+        metavar="ADDRESS",
+        help="replay several recordings on a Ray cluster: its address, auto (default), or local",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
-    """Replay and report. Returns 0, or 130 after Ctrl-C: the report then covers what was processed."""
+    """Replay and report. Returns 0, 130 after Ctrl-C (the report then covers what was processed), or 2 when one of
+    several recordings could not be replayed."""
+    recordings = recordings_in(args.input)
     job = job_of(args)
     with Interruptible() as stop:
-        done = run_job(job, stop)
+        if args.sweep:
+            return _sweep(args, job, stop)
+        if len(recordings) > 1 or args.ray:
+            return _many(args, job, recordings, stop)
+        return _single(dataclasses.replace(job, input=recordings[0]) if recordings else job, stop)
+
+
+def _single(job: Job, stop: Callable[[], bool]) -> int:
+    done = run_job(job, stop)
     print(summary_text(done.report))
     print(f"\n  open {done.page}")
-    return 130 if done.interrupted else 0
+    return _INTERRUPTED if done.interrupted else 0
+
+
+def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
+    sweep = run_sweep(job, parse(args.sweep), stop, rate=args.rate, budget_ms=args.budget_ms)
+    processor = machine.describe().get("Processor", "this machine")
+    page = write_sweep(sweep, f"{job.input}, {len(sweep.points)} runs on {processor}.", job.folder)
+    print(sweep_text(sweep))
+    print(f"\n  open {page}")
+    return _INTERRUPTED if sweep.interrupted else 0
+
+
+def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Callable[[], bool]) -> int:
+    if not recordings:
+        raise DcfmError(f"No recordings in {', '.join(map(str, args.input))}.")
+    workers = args.jobs or len(os.sched_getaffinity(0))
+    pool: Pool = RayPool(args.ray) if args.ray else LocalPool(workers)
+    jobs = jobs_for(job, recordings, 1 if args.ray else min(workers, len(recordings)))
+    outcomes = run_many(jobs, job.folder, pool, stop, force=job.force)
+    page = write_table(outcomes, job.folder)
+    print(table_text(outcomes))
+    print(f"\n  open {page}")
+    if stop():
+        return _INTERRUPTED
+    return 2 if any(outcome.problem for outcome in outcomes) else 0
 
 
 def job_of(args: argparse.Namespace) -> Job:
-    """The replay that the options describe.
+    """The replay that the options describe, of the first of several recordings.
 
     Raises:
         DcfmError: options that make no sense.
     """
-    if args.frames is not None and args.frames < 1:
-        raise DcfmError(f"--frames is 1 or more, not {args.frames}.")
-    if not args.segment > 0:
-        raise DcfmError(f"--segment is a number of seconds above 0, not {args.segment:g}.")
-    mode = args.mode or _DEFAULT_MODE[args.clock]
-    if args.clock == "fast" and mode != "inline":
-        raise DcfmError(
-            f"--mode {mode} needs --clock robot: as fast as possible, masks would depend on how fast this machine is."
-        )
+    for name in ("frames", "jobs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise DcfmError(f"--{name} is 1 or more, not {value}.")
+    for name in ("segment", "rate", "budget_ms"):
+        value = getattr(args, name)
+        if value is not None and not value > 0:
+            raise DcfmError(f"--{name.replace('_', '-')} is a number above 0, not {value:g}.")
     if args.no_bag and args.merge:
         raise DcfmError("--merge puts the input's messages into the bag that --no-bag leaves out.")
-    return Job(
-        input=Path(args.input),
+    if args.sweep and len(args.input) > 1:
+        raise DcfmError("--sweep runs its grid over one recording; give one.")
+    clock = args.clock or ("robot" if args.sweep else "fast")
+    job = Job(
+        input=args.input[0],
         folder=args.report,
-        stream=read_options(args, StreamConfig, mode=mode),
+        stream=read_options(args, StreamConfig, mode=args.mode or _DEFAULT_MODE[clock]),
         engine=read_options(args, EngineConfig),
-        weights=args.weights,
-        topic=args.topic,
-        labels=args.labels,
-        frames=args.frames,
-        rate=args.rate,
-        clock=args.clock,
+        clock=clock,
         bag=not args.no_bag,
         video=not args.no_video,
-        storage=args.storage,
-        merge=args.merge,
-        confidence=args.confidence,
-        budget_ms=args.budget_ms,
+        budget_ms=args.budget_ms or _DEFAULT_BUDGET_MS,
         segment_s=args.segment,
-        force=args.force,
     )
+    same = ("weights", "topic", "labels", "frames", "rate", "storage", "merge", "confidence", "force")
+    return dataclasses.replace(job, **{name: getattr(args, name) for name in same})

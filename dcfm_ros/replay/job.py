@@ -27,6 +27,10 @@ class Job:
     `open_labels`. frames: stop after so many. rate: of a folder of images, Hz. clock: "fast" or "robot". bag, video:
     whether to write them. storage: of the bag. merge: the input's messages go into the bag, too. confidence: whether
     it is computed; None: only where it does not disturb the measurement. budget_ms: latency that is a warning.
+    segment_s: length of the stretches with numbers of their own. force: replace a former run.
+
+    Raises:
+        DcfmError: a mode whose outcome the clock cannot know.
     """
 
     input: Path
@@ -47,6 +51,13 @@ class Job:
     budget_ms: float = 200.0
     segment_s: float = DEFAULT_SECONDS
     force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.clock == "fast" and self.stream.mode != "inline":
+            raise DcfmError(
+                f"mode {self.stream.mode} needs --clock robot: as fast as possible, masks would depend on how fast this "
+                f"machine is."
+            )
 
     @property
     def with_confidence(self) -> bool:

@@ -12,7 +12,8 @@ from dcfm_ros.replay.report.page import FRAMES, NUMBERS, PAGE
 BAG, VIDEO, LOG = "bag", "overlay", "log"
 # Tells a folder that a run has written from one of the user's own, of which nothing is ever removed.
 _MARK = ".dcfm_run"
-_OURS = (PAGE, NUMBERS, FRAMES, BAG, LOG, f"{VIDEO}.webm", f"{VIDEO}.mp4")
+RUNS, TABLE = "runs", "table.csv"
+_OURS = (PAGE, NUMBERS, FRAMES, TABLE, BAG, LOG, f"{VIDEO}.webm", f"{VIDEO}.mp4")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Outputs:
     @property
     def video(self) -> Path:
         return self.folder / VIDEO
+
+    @property
+    def runs(self) -> Path:
+        """Where the reports of several runs lie, each in a folder of its own."""
+        return self.folder / RUNS
 
     @property
     def log(self) -> Path:
@@ -50,13 +56,24 @@ def prepare(folder: Path, *, force: bool) -> Outputs:
                 )
             if not force:
                 raise DcfmError(f"The output folder {folder} holds a former run; add --force to replace it.")
-            for name in _OURS:
-                _remove(folder / name)
+            _clear(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _MARK).touch()
     except OSError as error:
         raise DcfmError(f"The output folder {folder} cannot be written: {error.strerror}.") from error
     return Outputs(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Remove a run's files, and those of the runs inside."""
+    for name in (*_OURS, _MARK):
+        _remove(folder / name)
+    runs = folder / RUNS
+    for inner in [*runs.iterdir(), runs] if runs.is_dir() else []:
+        if (inner / _MARK).exists():
+            _clear(inner)
+        if inner.is_dir() and not any(inner.iterdir()):
+            inner.rmdir()
 
 
 def _remove(path: Path) -> None:

@@ -16,6 +16,7 @@ _CHUNK = 512
 _INTEGERS = ("stamp_ns", "key_stamp_ns", "age_frames")
 _OTHERS = ("key_frame", "trigger", "steps", "shares")
 _FLOATS = tuple(item.name for item in fields(FrameRecord) if item.name not in (*_INTEGERS, *_OTHERS))
+_NUMBERS = (*_INTEGERS, *_FLOATS)
 
 
 class RecordStore(Sequence[FrameRecord]):
@@ -49,7 +50,7 @@ class RecordStore(Sequence[FrameRecord]):
         if record.trigger not in self._triggers:
             self._triggers.append(record.trigger)
         row = self._buffer[self._length % _CHUNK]
-        for name in (*_INTEGERS, *_FLOATS, "key_frame"):
+        for name in (*_NUMBERS, "key_frame"):
             row[name] = getattr(record, name)
         row["trigger"] = self._triggers.index(record.trigger)
         row["steps"] = [record.steps.get(step, np.nan) for step in STEPS]
@@ -84,7 +85,7 @@ class RecordStore(Sequence[FrameRecord]):
         for chunk in range(start // _CHUNK, -(-stop // _CHUNK)):
             first = chunk * _CHUNK
             rows = self._rows(chunk)[max(0, start - first) : stop - first]
-            yield from (self._record(row) for row in rows)
+            yield from map(self._record, rows.tolist())
 
     def _rows(self, chunk: int) -> np.ndarray:
         if chunk == self._length // _CHUNK:
@@ -92,12 +93,12 @@ class RecordStore(Sequence[FrameRecord]):
         size = self._row.itemsize * _CHUNK
         return np.frombuffer(os.pread(self._file.fileno(), size, chunk * size), self._row)
 
-    def _record(self, row: Any) -> FrameRecord:
-        values = {name: row[name].item() for name in (*_INTEGERS, *_FLOATS, "key_frame")}
-        steps = zip(STEPS, row["steps"].tolist(), strict=True)
+    def _record(self, row: tuple[Any, ...]) -> FrameRecord:
+        key_frame, trigger, steps, has_shares, shares = row[len(_NUMBERS) :]
         return FrameRecord(
-            **values,
-            trigger=self._triggers[row["trigger"]],
-            steps={step: ms for step, ms in steps if ms == ms},
-            shares=tuple(row["shares"].tolist()) if row["has_shares"] else (),
+            **dict(zip(_NUMBERS, row, strict=False)),
+            key_frame=key_frame,
+            trigger=self._triggers[trigger],
+            steps={step: ms for step, ms in zip(STEPS, steps, strict=True) if ms == ms},
+            shares=tuple(shares) if has_shares else (),
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from dcfm_ros.replay.many import Outcome, total_confusion
 from dcfm_ros.replay.report.page import Report
 from dcfm_ros.replay.summary import Spread
+from dcfm_ros.replay.sweep import Sweep
 
 _RULE = "─"
 
@@ -86,3 +89,47 @@ def _quality(report: Report) -> list[tuple[str, str]]:
             )
         )
     return lines
+
+
+def sweep_text(sweep: Sweep) -> str:
+    """The runs of a sweep, cheapest first, and the recommendation."""
+    width = max([len(point.name) for point in sweep.points] + [8])
+    lines = [
+        f"{_RULE * 2} sweep {_RULE * (width + 44)}",
+        f"  {'':<{width}}  quality  ms/frame   p95 ms    lost  keys",
+    ]
+    for point in sorted(sweep.points, key=lambda p: (math.isnan(p.cost_ms), p.cost_ms)):
+        if point.problem:
+            lines.append(f"  {point.name:<{width}}  {point.problem}")
+            continue
+        mark = " *" if point == sweep.best else ""
+        lines.append(
+            f"  {point.name:<{width}} {point.quality:8.2%} {point.cost_ms:9.1f} {point.latency_p95:8.1f} "
+            f"{point.lost:7.1%} {point.key_frames:5.0%}{mark}"
+        )
+    head = f"take {sweep.best.name}" if sweep.best else "no run keeps up"
+    return "\n".join([*lines, "", f"  quality: {sweep.quality}", f"  {head}: {sweep.why}"])
+
+
+def table_text(outcomes: Sequence[Outcome]) -> str:
+    """One line per recording, and the accuracy over all of them."""
+    width = max([len(outcome.name) for outcome in outcomes] + [9])
+    lines = [
+        f"{_RULE * 2} {len(outcomes)} recordings {_RULE * (width + 24)}",
+        f"  {'recording':<{width}}  frames   masks  p95 ms     mIoU",
+    ]
+    for outcome in outcomes:
+        if outcome.numbers is None:
+            lines.append(f"  {outcome.name:<{width}}  {outcome.problem}")
+            continue
+        summary = outcome.numbers["summary"]
+        latency = summary["latency"]["p95"] if summary["latency"] else math.nan
+        iou = outcome.confusion.mean_iou if outcome.confusion is not None else math.nan
+        shown = "" if math.isnan(iou) else f"{iou:9.2%}"
+        lines.append(
+            f"  {outcome.name:<{width}} {summary['frames_in']:7d} {summary['masks_out']:7d} {latency:7.1f}{shown}"
+        )
+    total = total_confusion(outcomes)
+    if total is not None:
+        lines += ["", f"  mIoU of all labelled pixels together: {total.mean_iou:.2%}"]
+    return "\n".join(lines)

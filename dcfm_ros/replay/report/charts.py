@@ -16,6 +16,7 @@ FRAME, KEY, LOST, SOFT = "var(--frame)", "var(--key)", "var(--bad)", "var(--soft
 _STEP_COLORS = {step: f"var(--step{i})" for i, step in enumerate(STEPS)}
 _STEP_NAMES = {"label_map": "label map"}
 _REST = "transport and waiting"
+_MAX_MARKS = 2000
 
 
 def seconds(records: Sequence[FrameRecord]) -> list[float]:
@@ -48,7 +49,11 @@ def latency_over_time(records: Sequence[FrameRecord], interval_ms: float | None)
     times = seconds(records)
     plot.line(times, latencies, SOFT, 1.0)
     other, key = [], []
+    every = 1 + len(records) // _MAX_MARKS
     for index, (time, record) in enumerate(zip(times, records, strict=False)):
+        # Of a long run not every frame is marked, but everything above the axis is.
+        if index % every and not record.latency_ms > top:
+            continue
         if record.lost:
             plot.tick_up(time, LOST, f"frame {index}: lost", 14)
             continue
@@ -56,13 +61,31 @@ def latency_over_time(records: Sequence[FrameRecord], interval_ms: float | None)
         label = f"frame {index}: {record.latency_ms:.1f} ms{over}"
         if record.key_frame:
             key.append((time, record.latency_ms, f"{label}, key frame ({record.trigger})"))
-        elif len(records) <= 4000:
+        else:
             other.append((time, record.latency_ms, label))
     plot.dots(other, FRAME, 2.0)
     plot.dots(key, KEY, 4.0 if len(key) < 200 else 2.5)
     if interval_ms and interval_ms <= top:
         plot.level(interval_ms, f"time between two frames, {interval_ms:.0f} ms")
     return plot.svg("Latency over time", over_time=True)
+
+
+def drops_over_time(records: Sequence[FrameRecord]) -> str:
+    """Frames without a mask, per second or longer; nothing where there are none."""
+    lost = [time for time, record in zip(seconds(records), records, strict=True) if record.lost]
+    if not lost:
+        return ""
+    start, end = _span(records)
+    bin_s = max(1.0, (end - start) / 120)
+    edges = np.arange(start, end + bin_s, bin_s)
+    counts = np.histogram(lost, edges)[0] / bin_s
+    plot = Plot((start, end), (0, float(counts.max()) * 1.2), size=(1100, 110), margins=(52, 8, 22, 24))
+    plot.axes("s", y_count=2)
+    for left, value in zip(edges, counts, strict=False):
+        if value:
+            label = f"{value:.1f} frames per second without a mask"
+            plot.bar(left, min(left + bin_s, end), 0, value, LOST, label)
+    return plot.svg("Frames without a mask", over_time=True)
 
 
 def latency_histogram(records: Sequence[FrameRecord], summary: Summary) -> str:
@@ -203,7 +226,7 @@ def _track(
     plot = Plot(_span(records), (low, high), size=(1100, 130), margins=(52, 8, 22, 24))
     plot.axes("s", y_count=2, y_format=(lambda value: f"{value:.0%}") if track.share else number)
     for time, record in zip(times, records, strict=False):
-        if record.key_frame and len(records) <= 4000:
+        if record.key_frame and len(records) <= 2 * _MAX_MARKS:
             plot.tick_up(time, KEY, f"key frame ({record.trigger})", 6)
     sparse = len(known) < 0.6 * len(values)
     points = [(x, y) for x, y in zip(times, values, strict=False) if not math.isnan(y)]

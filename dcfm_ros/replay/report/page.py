@@ -6,7 +6,7 @@ import base64
 import importlib.resources
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.learn.metrics import ConfusionMatrix
+from dcfm_ros.learn.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix
 from dcfm_ros.replay.pictures import Picture, PictureBook
 from dcfm_ros.replay.record import FrameRecord, write_csv
 from dcfm_ros.replay.report import charts
@@ -23,6 +23,7 @@ from dcfm_ros.replay.summary import Summary
 
 PAGE, NUMBERS, FRAMES = "index.html", "results.json", "frames.csv"
 _MAX_TIPS = 3000
+_MAX_SEGMENTS = 40
 
 
 @dataclass(frozen=True)
@@ -105,15 +106,15 @@ def as_json(report: Report) -> dict[str, Any]:
             "per_class_iou": dict(zip(report.classes, report.confusion.per_class_iou.tolist(), strict=False)),
             "video_consistency": {str(window): value for window, value in report.consistency_windows.items()},
         }
-    return _finite(values)
+    return finite(values)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON knows no NaN."""
     if isinstance(value, dict):
-        return {str(key): _finite(entry) for key, entry in value.items()}
+        return {str(key): finite(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
+        return [finite(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -129,19 +130,27 @@ def render(report: Report) -> str:
             *(f'<div class="note">{escape(note)}</div>' for note in report.notes),
             _latency(report),
             _over_time(report),
+            _segments(report),
             _classes(report),
             _moments(report),
             _machine(report),
         )
     )
+    return document(report.title, body, _page_data(report))
+
+
+def document(title: str, body: str, data: str = "") -> str:
+    """An HTML page that needs nothing else. data: JSON for the page's script, which is left out without any."""
+    script = (
+        f'<div id="tip"></div><script type="application/json" id="data">{data}</script>'
+        f"<script>{_asset('page.js')}</script>"
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="icon" href="data:,">'
-        f"<title>{escape(report.title)} · dcfm_ros</title><style>{_asset('page.css')}</style></head>"
-        f'<body><main>{body}</main><div id="tip"></div>'
-        f'<script type="application/json" id="data">{_page_data(report)}</script>'
-        f"<script>{_asset('page.js')}</script></body></html>\n"
+        f"<title>{escape(title)} · dcfm_ros</title><style>{_asset('page.css')}</style></head>"
+        f"<body><main>{body}</main>{script if data else ''}</body></html>\n"
     )
 
 
@@ -246,6 +255,12 @@ def _latency(report: Report) -> str:
         + ('<span><i style="background:var(--bad)"></i>lost</span>' if report.summary.lost else "")
         + f"</div></div>{over_time}</div>"
     ]
+    drops = charts.drops_over_time(report.records)
+    if drops:
+        parts.append(
+            '<div class="card"><div class="charthead"><h3>Frames without a mask, per second</h3>'
+            f"<span>{report.summary.lost} of {report.summary.frames_in}</span></div>{drops}</div>"
+        )
     histogram = charts.latency_histogram(report.records, report.summary)
     parts.append('<div class="pair" style="margin-top:14px">')
     parts.append(f'<div class="card"><h3>Distribution</h3>{histogram}{_latency_table(report.summary)}</div>')
@@ -308,6 +323,54 @@ def _over_time(report: Report) -> str:
         '<section><h2>Reuse and quality over time</h2><p class="about">Orange ticks are key frames. Point at a chart to '
         f'see everything known about that frame.</p><div class="card">{body}</div></section>'
     )
+
+
+def _segments(report: Report) -> str:
+    """The stretches of the run in a table; of very many the worst."""
+    segments = list(report.segments)
+    if len(segments) < 2:
+        return ""
+    about = "Each stretch of the recording by itself."
+    if len(segments) > _MAX_SEGMENTS:
+        about = f"The {_MAX_SEGMENTS} worst of {len(segments)} stretches; all of them are in {NUMBERS}."
+        segments = sorted(sorted(segments, key=_badness)[:_MAX_SEGMENTS], key=lambda segment: segment.first)
+    columns: tuple[tuple[str, Callable[[SegmentNumbers], str]], ...] = (
+        ("from", lambda s: f"{s.start_s:.1f} s"),
+        ("for", lambda s: f"{s.duration_s:.1f} s"),
+        ("frames", lambda s: f"{s.frames}"),
+        ("lost", lambda s: f"{s.lost}" if report.summary.lost else ""),
+        ("key frames", lambda s: f"{s.key_frames}"),
+        ("p95 ms", lambda s: _known(s.latency_p95, "{:.1f}")),
+        ("mIoU", lambda s: _known(s.mean_iou, "{:.1%}")),
+        *(
+            (f"VC{window}", lambda s, window=window: _known(s.video_consistency[window], "{:.1%}"))
+            for window in CONSISTENCY_WINDOWS
+        ),
+        ("agreement", lambda s: _known(s.agreement, "{:.1%}")),
+        ("flow consistency", lambda s: _known(s.consistency, "{:.1%}")),
+        ("confidence", lambda s: _known(s.confidence, "{:.1%}")),
+    )
+    cells = [(name, [show(segment) for segment in segments]) for name, show in columns]
+    cells = [(name, values) for name, values in cells if any(values)]
+    head = "".join(f'<th class="n">{name}</th>' for name, _ in cells)
+    rows = "".join(
+        "<tr>" + "".join(f'<td class="n">{values[row]}</td>' for _, values in cells) + "</tr>"
+        for row in range(len(segments))
+    )
+    return (
+        f'<section><h2>By segment</h2><p class="about">{about}</p><div class="card scroll"><table><tr>{head}</tr>{rows}'
+        "</table></div></section>"
+    )
+
+
+def _badness(segment: SegmentNumbers) -> float:
+    """Lower is worse, by the best measure of quality that is known."""
+    measures = (segment.mean_iou, segment.consistency, segment.agreement)
+    return next((value for value in measures if not math.isnan(value)), -segment.latency_p95)
+
+
+def _known(value: float, text: str) -> str:
+    return "" if math.isnan(value) else text.format(value)
 
 
 def _classes(report: Report) -> str:

@@ -1,0 +1,130 @@
+"""Many recordings at once: on all cores of this machine, or on a cluster through Ray; one table over all."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.metrics import ConfusionMatrix
+from dcfm_ros.replay.bags import is_bag
+from dcfm_ros.replay.files import natural_key
+from dcfm_ros.replay.job import Done, Job, run_job
+from dcfm_ros.replay.outputs import RUNS, prepare
+from dcfm_ros.replay.pools import Pool
+from dcfm_ros.replay.report.page import as_json
+from dcfm_ros.replay.sources import IMAGE_SUFFIXES
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v"})
+_IMAGE_FOLDERS = ("image", "images")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a recording came to, small enough to travel between machines.
+
+    numbers: as in its results.json, None where there are none. confusion: of its labelled frames. classes: their names,
+    by id. problem: why it has no report, "" if it has. page: its report, relative to the table's folder.
+    """
+
+    name: str
+    page: str
+    numbers: dict[str, Any] | None = None
+    confusion: ConfusionMatrix | None = None
+    classes: tuple[str, ...] = ()
+    interrupted: bool = False
+    problem: str = ""
+
+
+def recordings_in(paths: Iterable[Path]) -> list[Path]:
+    """The recordings named, and those inside of folders that are none themselves, in natural order."""
+    found: list[Path] = []
+    for path in paths:
+        inner = [path] if not path.is_dir() or is_recording(path) else sorted(path.iterdir(), key=natural_key)
+        found += [path] if inner == [path] else [entry for entry in inner if is_recording(entry)]
+    return found
+
+
+def is_recording(path: Path) -> bool:
+    """Whether the path looks like one recording: a bag, a video or a folder of images."""
+    if not path.exists() or is_bag(path):
+        return path.exists()
+    if path.is_file():
+        return path.suffix.lower() in VIDEO_SUFFIXES
+    folders = [path, *(path / name for name in _IMAGE_FOLDERS if (path / name).is_dir())]
+    return any(file.suffix.lower() in IMAGE_SUFFIXES for folder in folders for file in folder.iterdir())
+
+
+def jobs_for(job: Job, recordings: Sequence[Path], workers: int) -> list[Job]:
+    """The job for each recording, with a folder of its own; the cores are shared out among `workers`."""
+    engine = job.engine
+    if not engine.threads:
+        engine = dataclasses.replace(engine, threads=max(1, len(os.sched_getaffinity(0)) // workers))
+    jobs, taken = [], set()
+    for path in recordings:
+        name = base = re.sub(r"[^\w.+-]", "-", path.stem if path.is_file() else path.name)
+        number = 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name)
+        folder = job.folder / RUNS / name
+        jobs.append(
+            dataclasses.replace(
+                job, input=path.resolve(), folder=folder.resolve(), engine=engine, force=False
+            )
+        )
+    return jobs
+
+
+def run_many(
+    jobs: Sequence[Job], folder: Path, pool: Pool, stop: Callable[[], bool], *, force: bool
+) -> list[Outcome]:
+    """Replay all of them; a recording that cannot be replayed does not keep the others from it.
+
+    Args:
+        stop: once true, what runs ends early with a report, and nothing new begins.
+
+    Raises:
+        DcfmError: the output is in the way.
+    """
+    prepare(folder, force=force)
+    outcomes: dict[int, Outcome] = {}
+    with tqdm(total=len(jobs), unit="bag", desc="replaying", dynamic_ncols=True, disable=None) as bar:
+        for index, outcome in pool.map(replay_one, jobs, stop):
+            outcomes[index] = outcome
+            bar.update()
+    return [outcomes[index] for index in sorted(outcomes)]
+
+
+def replay_one(job: Job, stop: Callable[[], bool]) -> Outcome:
+    """Replay a recording in whatever process this is; problems that a user can act on become part of the outcome."""
+    page = f"{RUNS}/{job.folder.name}/index.html"
+    try:
+        done = run_job(job, stop, quiet=True)
+    except DcfmError as error:
+        return Outcome(job.folder.name, "", problem=str(error))
+    except KeyboardInterrupt:
+        return Outcome(job.folder.name, "", interrupted=True, problem="interrupted before its first frame")
+    return _outcome(job.folder.name, page, done)
+
+
+def _outcome(name: str, page: str, done: Done) -> Outcome:
+    return Outcome(
+        name, page, as_json(done.report), done.report.confusion, done.report.classes, done.interrupted
+    )
+
+
+def total_confusion(outcomes: Sequence[Outcome]) -> ConfusionMatrix | None:
+    """Of all labelled frames of all recordings together; None without any."""
+    matrices = [outcome.confusion for outcome in outcomes if outcome.confusion is not None]
+    total = None
+    for matrix in matrices:
+        total = matrix if total is None else total + matrix
+    return total

@@ -1,0 +1,126 @@
+"""Where many replays run: processes of this machine, or a Ray cluster. Both have the same method."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol, TypeVar
+
+from dcfm_ros.errors import DcfmError
+
+J = TypeVar("J")
+R = TypeVar("R")
+Stop = Callable[[], bool]
+
+_POLL_S = 0.2
+_RAY_HINT = "Start one with `ray start --head`, give its address (--ray HOST:PORT), or `--ray local` for this machine."
+
+
+class Pool(Protocol):
+    """Calls a function with every job, several at a time."""
+
+    def map(self, work: Callable[[J, Stop], R], jobs: Sequence[J], stop: Stop) -> Iterator[tuple[int, R]]:
+        """Yield (index of the job, result) as they come. Once `stop()` is true, work at hand is told to end."""
+
+
+class LocalPool:
+    """`workers` processes on this machine, each started afresh."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def map(self, work: Callable[[J, Stop], R], jobs: Sequence[J], stop: Stop) -> Iterator[tuple[int, R]]:
+        context = multiprocessing.get_context("spawn")
+        ended = context.Event()
+        with concurrent.futures.ProcessPoolExecutor(
+            min(self._workers, len(jobs)), context, _begin_worker, (ended,)
+        ) as pool:
+            waiting = {pool.submit(_work, work, job): index for index, job in enumerate(jobs)}
+            while waiting:
+                if stop() and not ended.is_set():
+                    ended.set()
+                    waiting = {future: index for future, index in waiting.items() if not future.cancel()}
+                done, _ = concurrent.futures.wait(waiting, _POLL_S, concurrent.futures.FIRST_COMPLETED)
+                for future in done:
+                    index = waiting.pop(future)
+                    try:
+                        yield index, future.result()
+                    except BrokenProcessPool as error:
+                        raise DcfmError(
+                            "A process that replays a recording ended unexpectedly; is there enough memory? Fewer at a "
+                            "time need less: --jobs."
+                        ) from error
+
+
+_ended: Any = None  # in a worker process: the event that tells it to end
+
+
+def _begin_worker(ended: Any) -> None:
+    global _ended
+    # Ctrl-C reaches every process of the terminal; the one that started this answers it, and tells.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _ended = ended
+
+
+def _work(work: Callable[[J, Stop], R], job: J) -> R:
+    return work(job, _ended.is_set)
+
+
+class RayPool:
+    """A Ray cluster; recordings and output must be where all of its machines find them.
+
+    Args:
+        address: of the cluster; "auto": the one of this machine; "local": one of its own, for this run.
+
+    Raises:
+        DcfmError: Ray is not installed, or no such cluster.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise DcfmError(
+                "--ray needs the package `ray`, which is not installed: `pip install ray`, here and on every machine of "
+                "the cluster. Without it, --jobs uses the cores of this machine."
+            ) from error
+        self._ray = ray
+        try:
+            local = {"include_dashboard": False} if address == "local" else {"address": address}
+            ray.init(log_to_driver=False, logging_level=logging.WARNING, **local)
+        except ConnectionError as error:
+            raise DcfmError(f"There is no Ray cluster at {address!r}. {_RAY_HINT}") from error
+
+    def map(self, work: Callable[[J, Stop], R], jobs: Sequence[J], stop: Stop) -> Iterator[tuple[int, R]]:
+        ray = self._ray
+        remote = ray.remote(_ray_work)
+        waiting = {remote.remote(work, job): index for index, job in enumerate(jobs)}
+        cancelled = False
+        while waiting:
+            if stop() and not cancelled:
+                cancelled = True
+                # A task at work gets a KeyboardInterrupt, one that waits never begins.
+                for task in waiting:
+                    ray.cancel(task)
+            done, _ = ray.wait(list(waiting), timeout=_POLL_S)
+            for task in done:
+                index = waiting.pop(task)
+                try:
+                    yield index, ray.get(task)
+                except ray.exceptions.TaskCancelledError:
+                    continue
+                except ray.exceptions.RayError as error:
+                    first = str(error).strip().splitlines()[-1]
+                    raise DcfmError(f"A replay failed on the Ray cluster: {first}") from error
+        ray.shutdown()
+
+
+def _ray_work(work: Callable[[J, Stop], R], job: J) -> R:
+    from dcfm_ros.replay.interrupt import Interruptible
+
+    with Interruptible() as stop:
+        return work(job, stop)

@@ -1,0 +1,333 @@
+"""A grid of settings over one recording: what each costs, how good it is, and which one to take."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqdm import tqdm
+
+from dcfm_ros.engines import EngineConfig
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.replay.job import Job, run_job
+from dcfm_ros.replay.outputs import RUNS, prepare
+from dcfm_ros.replay.report import Report
+from dcfm_ros.replay.sinks import MASK
+from dcfm_ros.stream import StreamConfig
+
+# Below this a difference in quality is not worth its cost: two tenths of a percentage point.
+TOLERANCE = 0.002
+_ALIASES = {"size": "input_size"}
+_TRIGGERS: Mapping[str, tuple[str, type]] = {
+    "interval": ("key_interval", int),
+    "time": ("key_period_ms", float),
+    "motion": ("motion_threshold", float),
+    "disagreement": ("disagreement", float),
+}
+_TRIGGERS_OFF: dict[str, Any] = {
+    "key_interval": 0,
+    "key_period_ms": 0.0,
+    "motion_threshold": 0.0,
+    "disagreement": 0.0,
+}
+_REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value of one axis of the grid, as it was written, and what it changes."""
+
+    axis: str
+    text: str
+    stream: dict[str, Any] = field(default_factory=dict)
+    engine: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A run of the grid. Shares are 0-1, NaN where not known.
+
+    quality: mIoU, or the share of pixels labelled as when every frame is a key frame. cost_ms: computing time per frame,
+    common branch included wherever it ran. problem: why there are no numbers; "" where there are. page: the report,
+    relative to the sweep's folder.
+    """
+
+    name: str
+    settings: dict[str, str]
+    quality: float = math.nan
+    cost_ms: float = math.nan
+    latency_p95: float = math.nan
+    lost: float = math.nan
+    key_frames: float = math.nan
+    consistency: float = math.nan
+    problem: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All runs of a grid, and the one recommended.
+
+    quality: what the points' quality is, in words. rate: Hz that the recommendation is for, None where unknown.
+    budget_ms: the latency it must keep. best: None when no run keeps up; why: the reason for either.
+    """
+
+    points: tuple[Point, ...]
+    quality: str
+    rate: float | None
+    budget_ms: float
+    best: Point | None
+    why: str
+    interrupted: bool = False
+
+    def pareto(self) -> list[Point]:
+        """The points that no other one beats in both quality and cost, cheapest first."""
+        front: list[Point] = []
+        for point in sorted(_known(self.points), key=lambda p: (p.cost_ms, -p.quality)):
+            if not front or point.quality > front[-1].quality:
+                front.append(point)
+        return front
+
+
+def parse(words: Sequence[str]) -> list[list[Setting]]:
+    """`trigger=interval:5,motion:0.1 size=480x360,640x480` as one list of settings per axis.
+
+    Axes are `trigger`, `size` and every setting of stream and engine by name. Triggers join with `+`.
+
+    Raises:
+        DcfmError: an axis or a value that does not exist.
+    """
+    axes = []
+    for word in words:
+        name, equals, values = word.partition("=")
+        if not equals or not values:
+            raise DcfmError(
+                f"--sweep {word}: expected NAME=VALUE,VALUE, as in trigger=interval:5,motion:0.1."
+            )
+        axes.append([_setting(name, value) for value in values.split(",")])
+    names = [axis[0].axis for axis in axes]
+    if len(set(names)) < len(names):
+        raise DcfmError(f"--sweep names an axis twice: {', '.join(names)}.")
+    return axes
+
+
+def _setting(axis: str, text: str) -> Setting:
+    if axis == "trigger":
+        return Setting(axis, text, stream=_trigger(text))
+    name = _ALIASES.get(axis, axis.replace("-", "_"))
+    for kind in ("stream", "engine"):
+        defaults = {item.name: item.default for item in dataclasses.fields(_config(kind))}
+        if name in defaults:
+            return Setting(axis, text, **{kind: {name: _value(axis, text, defaults[name])}})
+    known = [
+        "trigger",
+        *_ALIASES,
+        *(f.name for c in (StreamConfig, EngineConfig) for f in dataclasses.fields(c)),
+    ]
+    raise DcfmError(f"--sweep knows no axis {axis!r}; known: {', '.join(known)}.")
+
+
+def _config(kind: str) -> Any:
+    return StreamConfig if kind == "stream" else EngineConfig
+
+
+def _trigger(text: str) -> dict[str, Any]:
+    values: dict[str, Any] = dict(_TRIGGERS_OFF)
+    for part in text.split("+"):
+        name, _, number = part.partition(":")
+        if name not in _TRIGGERS:
+            raise DcfmError(
+                f"--sweep trigger={text}: unknown trigger {name!r}; known: {', '.join(_TRIGGERS)}."
+            )
+        field_name, kind = _TRIGGERS[name]
+        try:
+            values[field_name] = kind(number)
+        except ValueError:
+            raise DcfmError(f"--sweep trigger={text}: {name} needs a number, as in {name}:5.") from None
+    return values
+
+
+def _value(axis: str, text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        if text not in ("true", "false"):
+            raise DcfmError(f"--sweep {axis}={text}: expected true or false.")
+        return text == "true"
+    try:
+        return type(default)(text) if isinstance(default, (int, float)) else text
+    except ValueError:
+        raise DcfmError(f"--sweep {axis}={text}: expected a number.") from None
+
+
+def variants(job: Job, axes: Sequence[Sequence[Setting]]) -> list[tuple[dict[str, str], Job]]:
+    """Every combination of settings as (axis -> value, job); the reports go into folders of their own.
+
+    Raises:
+        DcfmError: a value that stream or engine refuse.
+    """
+    jobs = []
+    for combination in itertools.product(*axes):
+        stream, engine = job.stream, job.engine
+        for setting in combination:
+            stream = dataclasses.replace(stream, **setting.stream)
+            engine = dataclasses.replace(engine, **setting.engine)
+        settings = {setting.axis: setting.text for setting in combination}
+        folder = job.folder / RUNS / _slug(settings)
+        jobs.append((settings, dataclasses.replace(job, stream=stream, engine=engine, folder=folder)))
+    return jobs
+
+
+def _slug(settings: Mapping[str, str]) -> str:
+    return "_".join(re.sub(r"[^\w.+-]", "-", f"{axis}-{text}") for axis, text in settings.items())
+
+
+def run_sweep(
+    job: Job,
+    axes: Sequence[Sequence[Setting]],
+    stop: Callable[[], bool],
+    *,
+    rate: float | None,
+    budget_ms: float | None,
+) -> Sweep:
+    """Run the grid, one after the other so that each is measured alone.
+
+    Without ground truth every run is compared with one in which every frame is a key frame, at the largest size.
+
+    Args:
+        job: what all runs have in common; its folder gets one report per run.
+        rate: camera rate that the recommendation is for, Hz; None: as recorded.
+        budget_ms: latency that 95 % of the frames must keep; None: the time between two frames.
+
+    Raises:
+        DcfmError: settings that make no sense, or no run worked.
+    """
+    grid = variants(dataclasses.replace(job, bag=False, video=False, merge=False, force=False), axes)
+    prepare(job.folder, force=job.force)
+    quality = "mIoU"
+    if job.labels is None and not _has_labels(job):
+        quality = "share of pixels labelled as when every frame is a key frame"
+        reference = _reference(job, [variant for _, variant in grid])
+        if run_job(reference, stop).interrupted:
+            raise KeyboardInterrupt
+        grid = [
+            (settings, dataclasses.replace(variant, labels=f"{reference.folder / 'bag'}:{MASK}"))
+            for settings, variant in grid
+        ]
+    points, recorded, interrupted = [], None, False
+    for settings, variant in tqdm(grid, unit="run", desc="sweeping", dynamic_ncols=True, disable=None):
+        if interrupted := stop():
+            break
+        name = ", ".join(settings.values())
+        try:
+            done = run_job(variant, stop, quiet=True)
+        except DcfmError as error:
+            points.append(Point(name, settings, problem=str(error)))
+            continue
+        except KeyboardInterrupt:
+            interrupted = True
+            break
+        recorded = recorded or done.report.interval_ms
+        page = done.page.relative_to(job.folder).as_posix()
+        points.append(point_of(name, settings, done.report, page, is_truth=quality == "mIoU"))
+    if not points and interrupted:
+        raise KeyboardInterrupt
+    interval_ms = 1e3 / rate if rate else recorded
+    budget = budget_ms or interval_ms or math.inf
+    best, why = recommend(points, interval_ms, budget, count_losses=rate is None)
+    return Sweep(
+        tuple(points), quality, 1e3 / interval_ms if interval_ms else None, budget, best, why, interrupted
+    )
+
+
+def _has_labels(job: Job) -> bool:
+    """Whether labels lie beside a folder of images, where they are found without being named."""
+    from dcfm_ros.replay.labels import NoLabels, open_labels
+    from dcfm_ros.replay.sources import open_source
+
+    with open_source(job.input, job.topic, rate=job.rate) as source:
+        return not isinstance(open_labels(source, None), NoLabels)
+
+
+def _reference(job: Job, runs: Sequence[Job]) -> Job:
+    """Every frame a key frame, at the largest size of the grid, with the first engine: what reuse is measured against."""
+    largest = max(runs, key=lambda run: run.stream.input_size[0] * run.stream.input_size[1])
+    stream = dataclasses.replace(
+        largest.stream, **{**_TRIGGERS_OFF, "key_interval": 1}, mode="inline", agreement=False
+    )
+    return dataclasses.replace(
+        job,
+        stream=stream,
+        engine=runs[0].engine,
+        folder=job.folder / RUNS / _REFERENCE,
+        clock="fast",
+        bag=True,
+        storage="mcap",
+        video=False,
+        merge=False,
+        confidence=False,
+        force=False,
+    )
+
+
+def point_of(name: str, settings: dict[str, str], report: Report, page: str, *, is_truth: bool) -> Point:
+    """A run's place in the sweep."""
+    summary, matrix = report.summary, report.confusion
+    quality = math.nan
+    if matrix is not None and matrix.pixels:
+        quality = matrix.mean_iou if is_truth else matrix.pixel_accuracy
+    steps = sum(spread.mean * spread.count for spread in summary.steps.values())
+    common = summary.common_ms.mean * summary.common_ms.count if summary.common_ms else 0.0
+    return Point(
+        name,
+        settings,
+        quality=quality,
+        cost_ms=(steps + common) / summary.masks_out if summary.masks_out else math.nan,
+        latency_p95=summary.latency.percentiles[95] if summary.latency else math.nan,
+        lost=summary.lost / summary.frames_in,
+        key_frames=summary.key_frame_count / max(1, summary.masks_out),
+        consistency=summary.consistency.mean if summary.consistency else math.nan,
+        page=page,
+    )
+
+
+def recommend(
+    points: Sequence[Point], interval_ms: float | None, budget_ms: float, *, count_losses: bool
+) -> tuple[Point | None, str]:
+    """The best point that keeps up with the camera and the budget, and why; None when none does.
+
+    Of points whose quality differs by less than `TOLERANCE` from the best one's, the cheapest.
+
+    Args:
+        interval_ms: time between two frames; None: any cost will do.
+        count_losses: a run that lost frames does not keep up.
+    """
+    known = _known(points)
+    if not known:
+        return None, "no run has numbers to compare"
+    limit = interval_ms or math.inf
+    able = [
+        point
+        for point in known
+        if point.cost_ms <= limit and point.latency_p95 <= budget_ms and not (count_losses and point.lost > 0)
+    ]
+    if not able:
+        closest = min(known, key=lambda point: max(point.cost_ms / limit, point.latency_p95 / budget_ms))
+        return None, (
+            f"none keeps up; closest is {closest.name} with {closest.cost_ms:.1f} ms of computing per frame and 95 % "
+            f"of the frames within {closest.latency_p95:.1f} ms"
+            + (f", {closest.lost:.1%} of the frames lost" if closest.lost else "")
+        )
+    top = max(point.quality for point in able)
+    best = min((point for point in able if point.quality >= top - TOLERANCE), key=lambda point: point.cost_ms)
+    return best, (
+        f"{best.cost_ms:.1f} ms of computing per frame, 95 % of the frames within {best.latency_p95:.1f} ms; "
+        f"{len(able)} of {len(known)} runs keep up, and none of them is better by more than {TOLERANCE:.1%}"
+    )
+
+
+def _known(points: Sequence[Point]) -> list[Point]:
+    return [point for point in points if not (math.isnan(point.quality) or math.isnan(point.cost_ms))]

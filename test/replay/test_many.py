@@ -1,0 +1,108 @@
+"""Many recordings at once: found, shared out, and put into one table."""
+
+import importlib.util
+import json
+
+import bags
+import cv2
+import numpy as np
+import pytest
+import torch
+from bags import stamp_of
+
+from dcfm_ros import cli
+from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
+from dcfm_ros.replay.many import Outcome, jobs_for, recordings_in, total_confusion
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_model(build_model(ModelConfig(), ModelCard(input_size=(64, 64))), path)
+    return path
+
+
+def labelled(path, length):
+    entries = []
+    for index in range(length):
+        stamp = stamp_of(index)
+        entries.append(("/image", bags.IMAGE, stamp, bags.image(bags.picture(index), stamp)))
+        label = bags.image(np.full((48, 64), index % 3, np.uint8), stamp, encoding="mono8")
+        entries.append(("/label", bags.IMAGE, stamp, label))
+    return bags.write_ros2(path, entries)
+
+
+def folder_of_recordings(path):
+    path.mkdir()
+    labelled(path / "drive10", 4)
+    labelled(path / "drive9", 3)
+    (path / "broken").mkdir()
+    (path / "broken" / "metadata.yaml").write_text("rosbag2_bagfile_information: {}")
+    (path / "notes.txt").write_text("sunny")
+    return path
+
+
+def test_recordings_are_found_in_natural_order(tmp_path):
+    path = folder_of_recordings(tmp_path / "all")
+    (path / "pictures").mkdir()
+    cv2.imwrite(str(path / "pictures" / "0.png"), bags.picture(0))
+    (path / "clip.mp4").touch()
+    assert [entry.name for entry in recordings_in([path])] == [
+        "broken",
+        "clip.mp4",
+        "drive9",
+        "drive10",
+        "pictures",
+    ]
+    # What is a recording itself is not looked into, and what is named is taken as it is.
+    assert recordings_in([path / "drive9"]) == [path / "drive9"]
+    assert recordings_in([path / "nowhere", path / "pictures"]) == [path / "nowhere", path / "pictures"]
+
+
+def test_folders_of_equal_names_do_not_collide(tmp_path):
+    from fakes import job
+
+    jobs = jobs_for(job(tmp_path, tmp_path / "out"), [tmp_path / "a" / "run", tmp_path / "b" / "run"], 4)
+    assert [entry.folder.name for entry in jobs] == ["run", "run_2"]
+    assert all(entry.engine.threads >= 1 for entry in jobs)
+
+
+def check_table(out):
+    numbers = json.loads((out / "results.json").read_text())
+    assert [run["name"] for run in numbers["runs"]] == ["broken", "drive9", "drive10"]
+    assert "not valid rosbag2 metadata" in numbers["runs"][0]["problem"]
+    assert numbers["total"]["frames_in"] == 7 and numbers["total"]["failed"] == 1
+    alone = [run["results"]["accuracy"]["pixel_accuracy"] for run in numbers["runs"][1:]]
+    assert numbers["total"]["pixel_accuracy"] == pytest.approx((3 * alone[0] + 4 * alone[1]) / 7)
+    page = (out / "index.html").read_text()
+    for run in numbers["runs"][1:]:
+        assert run["page"] in page and (out / run["page"]).is_file()
+    return numbers
+
+
+@pytest.mark.slow
+def test_a_folder_of_bags_on_all_cores(tmp_path, weights, capsys):
+    path = folder_of_recordings(tmp_path / "all")
+    options = ["--labels", "/label", "--weights", str(weights), "--no-video", "--jobs", "2"]
+    assert cli.main(["replay", str(path), "-o", str(tmp_path / "out"), *options]) == 2  # one is broken
+    numbers = check_table(tmp_path / "out")
+    shown = capsys.readouterr().out
+    assert "3 recordings" in shown and "drive10" in shown
+    # A recording by itself comes to the same.
+    assert cli.main(["replay", str(path / "drive9"), "-o", str(tmp_path / "one"), *options]) == 0
+    one = json.loads((tmp_path / "one" / "results.json").read_text())
+    assert one["accuracy"] == numbers["runs"][1]["results"]["accuracy"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+def test_a_folder_of_bags_through_ray(tmp_path, weights):
+    path = folder_of_recordings(tmp_path / "all")
+    options = ["--labels", "/label", "--weights", str(weights), "--no-video", "--ray", "local"]
+    assert cli.main(["replay", str(path), "-o", str(tmp_path / "out"), *options]) == 2
+    check_table(tmp_path / "out")
+
+
+def test_no_labels_no_accuracy():
+    assert total_confusion([Outcome("a", ""), Outcome("b", "")]) is None
