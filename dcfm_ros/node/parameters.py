@@ -16,10 +16,9 @@ from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
     ParameterDescriptor,
-    ParameterType,
     SetParametersResult,
 )
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from dcfm_ros.engines import EngineConfig
@@ -239,11 +238,6 @@ def _declare(node: Node, parameter: Parameter) -> Any:
     """Declare one parameter; its start value as the dataclass wants it."""
     try:
         declared = node.declare_parameter(parameter.name, parameter.ros_default, _descriptor(parameter))
-    except InvalidParameterTypeException as error:
-        expected = type(parameter.ros_default).__name__
-        raise DcfmError(
-            f"parameter {parameter.name} has the wrong type; expected {expected}: {error}"
-        ) from error
     except InvalidParameterValueException as error:
         raise DcfmError(f"parameter {parameter.name}: {error}") from error
     return _field_value(parameter, declared.value)
@@ -253,26 +247,33 @@ def _descriptor(parameter: Parameter) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(description=parameter.text, read_only=parameter.when == AT_START)
     words = ["one of " + ", ".join(parameter.choices)] if parameter.choices else []
     descriptor.additional_constraints = "; ".join([*words, f"changes {parameter.when}"])
+    # Types are checked here, not by rclpy: `ros2 param set ... 2000` is accepted where 2000.0 is meant, and a refusal
+    # names the parameter.
+    descriptor.dynamic_typing = True
     low, high = parameter.low, parameter.high
+    if low is None or high is None:
+        return descriptor
     if isinstance(parameter.default, float):
-        # `ros2 param set ... 2000` is accepted where 2000.0 is meant: the dataclass checks what the type does not.
-        descriptor.type = ParameterType.PARAMETER_DOUBLE
-        descriptor.dynamic_typing = True
-        if low is not None and high is not None:
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=float(low), to_value=float(high))
-            ]
-    elif isinstance(parameter.default, int) and low is not None and high is not None:
+        descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
+    elif isinstance(parameter.default, int):
         descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
     return descriptor
 
 
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
 def _field_value(parameter: Parameter, value: Any) -> Any:
-    """A ROS parameter's value as its field has it. Raises DcfmError for another type than a number for numbers."""
-    if isinstance(parameter.default, tuple):
-        return tuple(value)
-    if isinstance(parameter.default, float):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise DcfmError(f"{parameter.name} is {value!r}; expected a number")
-        return float(value)
-    return value
+    """A ROS parameter's value as its field has it. Raises DcfmError for one of another type."""
+    default = parameter.default
+    if not isinstance(default, tuple):
+        if isinstance(default, float) and type(value) is int:
+            value = float(value)
+        if type(value) is type(default):
+            return value
+        raise DcfmError(f"{parameter.name} is {value!r}; expected {KINDS[type(default)]}")
+    kind = type(default[0])
+    items = () if value is None or isinstance(value, (str, bytes, bool, int, float)) else tuple(value)
+    if items and all(type(item) is kind for item in items):
+        return items
+    raise DcfmError(f"{parameter.name} is {value!r}; expected a list, each of its items {KINDS[kind]}")

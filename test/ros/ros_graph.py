@@ -104,16 +104,19 @@ class Listener:
     def __init__(self, probe, kind, topic, profile):
         self._probe = probe
         self.messages = []
-        self.subscription = probe.create_subscription(kind, topic, self._keep, profile)
+        self._subscription = probe.create_subscription(kind, topic, self._keep, profile)
+        self.topic = self._subscription.topic_name
 
     def _keep(self, message):
         with self._probe.changed:
             self.messages.append(message)
             self._probe.changed.notify_all()
 
-    @property
-    def topic(self):
-        return self.subscription.topic_name
+    def leave(self, node):
+        """Unsubscribe, and wait until the node knows it."""
+        self._probe.destroy_subscription(self._subscription)
+        publisher = next(p for p in node.publishers if p.topic_name == self.topic)
+        self._probe.until(lambda: publisher.get_subscription_count() == 0, f"the end of {self.topic}")
 
     @property
     def stamps(self):
@@ -153,7 +156,9 @@ class Probe(Node):
         deadline = time.monotonic() + seconds
         with self.changed:
             while not predicate():
-                assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+                assert time.monotonic() < deadline, (
+                    f"waited {seconds:g} s in vain for {what() if callable(what) else what}"
+                )
                 self.changed.wait(0.02)
 
     def listen(self, kind, topic, profile=None):
@@ -190,7 +195,7 @@ class Probe(Node):
 
         self.until(
             lambda: newest() is not None and accept(newest()),
-            f"a status '{name}' that is {what}; the newest: {newest()}",
+            lambda: f"a status '{name}' that is {what}; the newest: {newest()}",
         )
         return newest()
 

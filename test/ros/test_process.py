@@ -128,7 +128,7 @@ def test_foreign_weights_end_the_start_with_one_line(process, weights, tmp_path)
     [
         ({"key_intervall": 5}, ["key_intervall", "unknown parameter"]),
         ({"overlay_alpha": 3.0}, ["overlay_alpha", "0.0", "1.0"]),
-        ({"input_depth": "deep"}, ["input_depth", "wrong type"]),
+        ({"input_depth": "deep"}, ["input_depth", "a whole number"]),
         ({"device": "tpu"}, ["tpu"]),
         ({"image_topics": ["a", "a"]}, ["image_topics", "twice"]),
     ],

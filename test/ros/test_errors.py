@@ -1,0 +1,112 @@
+"""Errors of the network reach the log and the diagnostics, and the masks go on."""
+
+import pytest
+from dcfm_ros.msg import FrameTiming
+from ros_graph import image, picture, stamp_of
+from sensor_msgs.msg import Image
+
+from dcfm_ros.node import node as node_module
+
+
+@pytest.fixture
+def engine_of(monkeypatch):
+    """Has the node's engine changed by a function before it is used."""
+
+    def change(function):
+        create = node_module.create_engine
+
+        def made(*args):
+            engine = create(*args)
+            function(engine)
+            return engine
+
+        monkeypatch.setattr(node_module, "create_engine", made)
+
+    return change
+
+
+def fail_from(method, call, error):
+    """`method`, which raises from its `call`th call on."""
+    calls = []
+
+    def failing(*args, **options):
+        calls.append(None)
+        if len(calls) >= call:
+            raise error
+        return method(*args, **options)
+
+    return failing
+
+
+@pytest.mark.parametrize("mode", ["inline", "background"])
+def test_a_failing_common_branch_is_told_and_masks_go_on(graph, engine_of, capfd, mode):
+    def spoil(engine):
+        engine.common = fail_from(engine.common, 2, RuntimeError("out of\nmemory"))
+        engine.background = lambda threads: engine
+
+    engine_of(spoil)
+    node = graph.node(mode=mode, key_interval=2, key_period_ms=0.0, motion_threshold=0.0)
+    probe = graph.probe
+    camera = probe.camera()
+    masks, timings = probe.listen(Image, "segmentation/mask"), probe.listen(FrameTiming, "dcfm/timing")
+    probe.matched(camera)
+    graph.ready(node, masks, timings)
+    for i in range(8):
+        camera.publish(image(picture(i), stamp_of(i)))
+        masks.wait(i + 1)
+        timings.wait(i + 1)
+    assert masks.stamps == [stamp_of(i) for i in range(8)]
+    assert [t.age_frames for t in timings.messages] == list(range(8)), "the last good one stays in use"
+    assert timings.messages[-1].failed == 0
+    message = "common branch: RuntimeError: out of memory"
+    probe.until(lambda: any(message in s.message for s in probe.history), "the error in the diagnostics")
+    told = next(s for s in probe.history if message in s.message)
+    assert told.name.endswith("processing") and told.level == b"\x02"
+    assert probe.status("common feature", lambda s: "out of" in s.message).level == b"\x02"
+    assert "common branch failed: RuntimeError: out of memory" in capfd.readouterr().err
+
+
+def test_a_frame_that_fails_is_told_and_the_next_one_is_tried(graph, engine_of, capfd):
+    def spoil(engine):
+        good = engine.label_map
+        engine.label_map = fail_from(good, 2, RuntimeError("no luck"))
+        engine.mend = lambda: setattr(engine, "label_map", good)
+        engines.append(engine)
+
+    engines = []
+    engine_of(spoil)
+    camera, masks = graph.segmenting(key_period_ms=0.0, motion_threshold=0.0)
+    probe = graph.probe
+    camera.publish(image(picture(0), stamp_of(0)))
+    masks.wait(1)
+    camera.publish(image(picture(1), stamp_of(1)))
+    probe.until(lambda: any("no luck" in s.message for s in probe.history), "the error in the diagnostics")
+    engines[0].mend()
+    camera.publish(image(picture(2), stamp_of(2)))
+    masks.wait(2)
+    assert masks.stamps == [stamp_of(0), stamp_of(2)]
+    assert "frame failed: RuntimeError: no luck" in capfd.readouterr().err
+
+
+def test_a_degraded_engine_is_a_warning(graph, engine_of):
+    engines = []
+    engine_of(engines.append)
+    graph.node()
+    assert graph.probe.status("engine").level == b"\x00"
+    engines[0].problem = "TensorRT is gone, torch took over"
+    status = graph.probe.status("engine", lambda s: "torch took over" in s.message, "degraded")
+    assert status.level == b"\x01"
+
+
+def test_too_slow_is_a_warning_and_after_a_while_an_error(graph):
+    camera, _ = graph.segmenting(budget_ms=0.1, over_budget_s=0.3)
+    probe = graph.probe
+    levels = set()
+    for i in range(10_000):
+        camera.publish(image(picture(), stamp_of(i)))
+        with probe.changed:
+            probe.changed.wait(0.05)
+            levels = {s.level for s in probe.history if "over the budget" in s.message}
+        if b"\x02" in levels:
+            break
+    assert levels == {b"\x01", b"\x02"}

@@ -1,0 +1,119 @@
+"""Stamps that jump, stand still, repeat or are missing."""
+
+import math
+
+import pytest
+from dcfm_ros.msg import FrameTiming
+from ros_graph import image, picture, qos, stamp_ns, stamp_of
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
+
+@pytest.fixture
+def timed(graph):
+    """Starts a node and returns (camera, masks, timings), everything connected."""
+
+    def start(**parameters):
+        node = graph.node(key_period_ms=0.0, motion_threshold=0.0, **parameters)
+        probe = graph.probe
+        camera = probe.camera()
+        masks = probe.listen(Image, "segmentation/mask")
+        timings = probe.listen(FrameTiming, "dcfm/timing")
+        probe.matched(camera)
+        graph.ready(node, masks, timings)
+        return camera, masks, timings
+
+    return start
+
+
+def send(camera, timings, stamps, size=(160, 96)):
+    for stamp in stamps:
+        count = len(timings.messages)
+        camera.publish(image(picture(size=size), stamp))
+        timings.wait(count + 1)
+
+
+def test_a_looping_bag_resets_the_stream(timed):
+    camera, masks, timings = timed()
+    send(camera, timings, [stamp_of(i) for i in (10, 11, 12, 0, 1)])
+    assert [t.trigger for t in timings.messages] == ["first", "", "", "reset", ""]
+    assert [t.age_frames for t in timings.messages] == [0, 1, 2, 0, 1]
+    assert [stamp_ns_of_key(t) for t in timings.messages] == [stamp_of(i) for i in (10, 10, 10, 0, 0)]
+    assert masks.stamps == [stamp_of(i) for i in (10, 11, 12, 0, 1)]
+
+
+def test_a_jump_ahead_makes_the_common_feature_too_old(timed):
+    camera, _, timings = timed(max_age_ms=3000.0)
+    send(camera, timings, [stamp_of(0), stamp_of(1), stamp_of(100)])
+    assert [t.trigger for t in timings.messages] == ["first", "", "max_age"]
+    assert not timings.messages[-1].stale, "inline, the frame has a fresh one at once"
+
+
+def test_another_image_size_resets_the_stream(timed):
+    camera, masks, timings = timed()
+    send(camera, timings, [stamp_of(0), stamp_of(1)])
+    send(camera, timings, [stamp_of(2)], size=(200, 120))
+    assert [t.trigger for t in timings.messages] == ["first", "", "reset"]
+    assert [(m.width, m.height) for m in masks.messages] == [(160, 96), (160, 96), (200, 120)]
+
+
+def test_images_without_a_stamp_get_masks_without_a_stamp(timed, graph):
+    camera, masks, timings = timed(max_age_ms=1e12)
+    send(camera, timings, [0, 0, 0])
+    assert masks.stamps == [0, 0, 0]
+    assert [t.trigger for t in timings.messages] == ["first", "", ""]
+    assert [t.age_frames for t in timings.messages] == [0, 1, 2]
+    assert timings.messages[2].age_ms > timings.messages[1].age_ms > 0, "the time of arrival counts"
+    assert all(math.isnan(t.latency_ms) for t in timings.messages), "there is nothing to measure it from"
+    history = graph.probe.history
+    graph.probe.until(lambda: any("no stamp" in s.message for s in history), "a warning of missing stamps")
+
+
+def test_the_same_frame_twice_gets_one_mask(timed):
+    camera, masks, timings = timed(input_reliability="reliable", input_depth=20)
+    for stamp in (stamp_of(0), stamp_of(0), stamp_of(1), stamp_of(1), stamp_of(1), stamp_of(2)):
+        camera.publish(image(picture(), stamp))
+    timings.wait_for(stamp_of(2))
+    assert masks.stamps == [stamp_of(0), stamp_of(1), stamp_of(2)]
+    last = timings.messages[-1]
+    assert (last.received, last.processed, last.dropped) == (6, 3, 3)
+
+
+def test_two_cameras_on_one_topic_may_share_a_stamp(timed):
+    camera, masks, _ = timed(input_reliability="reliable", input_depth=20)
+    for frame_id in ("left", "right"):
+        camera.publish(image(picture(), stamp_of(0), frame_id=frame_id))
+    masks.wait(2)
+    assert [m.header.frame_id for m in masks.messages] == ["left", "right"]
+
+
+def test_a_paused_clock_is_no_error(timed, graph):
+    camera, masks, timings = timed(use_sim_time=True, input_timeout_s=0.2)
+    clock = graph.probe.create_publisher(Clock, "/clock", qos())
+    graph.probe.matched(clock)
+    now = Clock()
+    now.clock.sec, now.clock.nanosec = divmod(stamp_of(0), 10**9)
+    clock.publish(now)
+    send(camera, timings, [stamp_of(0)])
+    status = graph.probe.status("input", lambda s: "stands still" in s.message, "about the clock")
+    assert status.level == b"\x00"
+    assert masks.stamps == [stamp_of(0)]
+
+
+def test_silence_is_an_error_while_time_goes_on(timed, graph):
+    camera, _, timings = timed(input_timeout_s=0.2)
+    send(camera, timings, [stamp_of(0)])
+    status = graph.probe.status("input", lambda s: "no image for" in s.message, "about silence")
+    assert status.level == b"\x02"
+
+
+def stamp_ns_of_key(timing):
+    return timing.key_stamp.sec * 10**9 + timing.key_stamp.nanosec
+
+
+def test_headers_come_back_in_the_order_of_arrival(timed):
+    """An older frame behind a newer one is a jump back, not something to sort."""
+    camera, masks, timings = timed()
+    stamps = [stamp_of(i) for i in (3, 2, 4)]
+    send(camera, timings, stamps)
+    assert [stamp_ns(m.header) for m in masks.messages] == stamps
