@@ -13,15 +13,13 @@ import yaml
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import EnvironmentVariable
 from launch_ros.actions import Node
 
+from dcfm_ros.node.fast_dds import profile_setting
+
 SHARE = Path(get_package_share_directory("dcfm_ros"))
+PROFILE_TEXT = "Fast DDS profile, unless the environment names one; empty: Fast DDS's own settings"
 NOT_GIVEN = "(not given)"
-PROFILE_VARIABLES = (
-    "FASTDDS_DEFAULT_PROFILES_FILE",
-    "FASTRTPS_DEFAULT_PROFILES_FILE",
-)  # new, and up to Humble
 
 ARGUMENTS = {
     "name": ("dcfm", "name of the node"),
@@ -40,12 +38,11 @@ def generate_launch_description() -> LaunchDescription:
     defaults = SHARE / "config" / "dcfm.yaml"
     types = {name: type(value) for name, value in read_parameters(defaults).items()}
     texts = read_comments(defaults)
-    profile = EnvironmentVariable(PROFILE_VARIABLES[0], default_value=str(SHARE / "config" / "fastdds.xml"))
     return LaunchDescription(
         [
             *(declared(name, default, text) for name, (default, text) in ARGUMENTS.items()),
             *(declared(name, NOT_GIVEN, f"parameter: {texts[name]}") for name in types),
-            declared("fastdds_profile", profile, "Fast DDS profile; empty: Fast DDS's own settings"),
+            declared("fastdds_profile", str(SHARE / "config" / "fastdds.xml"), PROFILE_TEXT),
             OpaqueFunction(function=start, args=[types]),
         ]
     )
@@ -60,7 +57,8 @@ def start(context: LaunchContext, types: dict[str, type]) -> list[Any]:
     """The node with what was given, and rviz where it was asked for."""
     profile = context.launch_configurations["fastdds_profile"]
     # For this node and whatever is launched after it: large images need room in shared memory.
-    environment = [SetEnvironmentVariable(name, profile) for name in PROFILE_VARIABLES if profile]
+    added = profile_setting(context.environment, profile) if profile else {}
+    environment = [SetEnvironmentVariable(*variable) for variable in added.items()]
     settings = {name: context.launch_configurations[name] for name in ARGUMENTS}
     use_sim_time = {"use_sim_time": settings["use_sim_time"].lower() in ("true", "1")}
     given = {

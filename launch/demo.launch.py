@@ -19,6 +19,8 @@ from launch.actions import (
 from launch.events import Shutdown
 from launch_ros.actions import Node
 
+from dcfm_ros.node.fast_dds import profile_setting
+
 SHARE = Path(get_package_share_directory("dcfm_ros"))
 NAMESPACE = "/dcfm_demo"
 TOPICS = ("image", "segmentation/overlay", "segmentation/mask")
@@ -54,7 +56,7 @@ def start(context: LaunchContext) -> list:
     )
     if settings["rviz"].lower() not in ("true", "1"):
         return [demo]
-    profile = SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", str(SHARE / "config" / "fastdds.xml"))
+    added = profile_setting(context.environment, SHARE / "config" / "fastdds.xml")
     rviz = Node(
         package="rviz2",
         executable="rviz2",
@@ -62,4 +64,4 @@ def start(context: LaunchContext) -> list:
         arguments=["-d", str(SHARE / "config" / "dcfm.rviz")],
         remappings=[(f"/{topic}", f"{NAMESPACE}/{topic}") for topic in TOPICS],
     )
-    return [profile, rviz, demo]
+    return [*(SetEnvironmentVariable(*variable) for variable in added.items()), rviz, demo]

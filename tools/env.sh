@@ -18,4 +18,6 @@ if [ -f "$_dcfm_root/install$_dcfm_suffix/local_setup.sh" ]; then
     COLCON_CURRENT_PREFIX="$_dcfm_root/install$_dcfm_suffix"
     . "$COLCON_CURRENT_PREFIX/local_setup.sh"
 fi
+# Modules come from the tree, so that new ones are there at once; the built messages from the installation.
+export PYTHONPATH="$_dcfm_root${PYTHONPATH:+:$PYTHONPATH}"
 unset _dcfm_root _dcfm_suffix COLCON_CURRENT_PREFIX

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.node.fast_dds import profile_setting
 
 _PR_SET_PDEATHSIG = 1
 _LOG_LINES = 12
@@ -169,8 +170,6 @@ class Crew:
 
 def child_environment(profile: Path) -> dict[str, str]:
     """This process's environment, with the Fast DDS profile for large images unless the user has set one."""
-    environment = dict(os.environ)
-    environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(profile))
-    environment.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", environment["FASTDDS_DEFAULT_PROFILES_FILE"])
+    environment = {**os.environ, **profile_setting(os.environ, profile)}
     environment["PYTHONUNBUFFERED"] = "1"
     return environment

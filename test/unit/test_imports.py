@@ -1,0 +1,147 @@
+"""Imports go one way: node, replay, learn -> stream -> engines -> model; ROS stays in node."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "dcfm_ros"
+# Room -> the rooms that it may import from. `cli` names the commands' modules as text and imports none of them.
+MAY_IMPORT = {
+    "model": {"errors", "share"},
+    "engines": {"model", "errors", "share"},
+    "stream": {"engines", "model", "errors", "share"},
+    "learn": {"stream", "engines", "model", "errors", "share"},
+    # The rooms at the top: learn measures (metrics) and draws (the synthetic drive) for the others.
+    "replay": {"learn", "stream", "engines", "model", "errors", "share"},
+    "bench": {"replay", "learn", "stream", "engines", "model", "errors", "share"},
+    "node": {"learn", "replay", "stream", "engines", "model", "errors", "share", "msg"},
+    "errors": set(),
+    "share": {"errors"},
+    "cli": {"errors"},
+}
+# A recording is a data set, too, and replay is who reads recordings.
+EXCEPTIONS = {("dcfm_ros.learn.datasets.recordings", "dcfm_ros.replay.sources")}
+ROS_SUFFIXES = ("_msgs", "_srvs", "_interfaces")
+ROS_PACKAGES = (
+    "rclpy",
+    "cv_bridge",
+    "launch",
+    "launch_ros",
+    "message_filters",
+    "rosbag2_py",
+    "tf2_ros",
+    "dcfm_ros.msg",
+)
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def name_of(path):
+    return ".".join(("dcfm_ros", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def imports_of(source, name, is_package):
+    """Absolute names of everything that the module imports, at its top or inside a function."""
+    base = name.split(".") if is_package else name.split(".")[:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = base[: len(base) - node.level + 1] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            # `from dcfm_ros import msg` imports a module of the package: its name is part of the address.
+            yield from (f"{origin}.{alias.name}" if origin == "dcfm_ros" else origin for alias in node.names)
+
+
+def room_of(name):
+    return name.split(".")[1] if name.startswith("dcfm_ros.") else None
+
+
+def is_ros(name):
+    top = name.split(".")[0]
+    return top in ROS_PACKAGES or name.startswith("dcfm_ros.msg") or top.endswith(ROS_SUFFIXES)
+
+
+def wrong_arrows(source, name, is_package=False):
+    """What this module must not import, and why."""
+    room = room_of(name)
+    for imported in imports_of(source, name, is_package):
+        target = room_of(imported)
+        if is_ros(imported) and room != "node":
+            yield f"{name} imports {imported}: ROS stays in dcfm_ros/node"
+        elif (name, imported) in EXCEPTIONS or room is None:
+            continue
+        elif target in MAY_IMPORT and target not in {room, *MAY_IMPORT[room]}:
+            yield f"{name} imports {imported}: {room} must not know {target}"
+
+
+def test_every_room_has_its_rule():
+    rooms = {name.split(".")[1] for name in map(name_of, modules()) if "." in name}
+    assert rooms <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_imports_go_one_way(path):
+    source = path.read_text(encoding="utf-8")
+    assert list(wrong_arrows(source, name_of(path), path.name == "__init__.py")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import rclpy", "dcfm_ros.stream.x"),
+        ("from sensor_msgs.msg import Image", "dcfm_ros.replay.x"),
+        ("from dcfm_ros.msg import FrameTiming", "dcfm_ros.learn.x"),
+        ("from dcfm_ros import msg", "dcfm_ros.learn.x"),
+        ("def f():\n    from dcfm_ros.stream import frame", "dcfm_ros.engines.x"),
+        ("from ..learn import losses", "dcfm_ros.stream.x"),
+        ("from dcfm_ros import node", "dcfm_ros.replay.x"),
+        ("import dcfm_ros.replay.bags as bags", "dcfm_ros.learn.x"),
+        ("import dcfm_ros.replay.sources", "dcfm_ros.learn.x"),
+        ("import torch\nimport dcfm_ros.model", "dcfm_ros.cli"),
+    ],
+)
+def test_a_wrong_arrow_is_found(source, name):
+    assert len(list(wrong_arrows(source, name))) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("from dcfm_ros.stream.config import StreamConfig", "dcfm_ros.replay.x"),
+        ("from . import bags", "dcfm_ros.replay.x"),
+        ("import rclpy\nfrom dcfm_ros.msg import FrameTiming", "dcfm_ros.node.x"),
+        ("import launcher, msgpack", "dcfm_ros.model.x"),
+    ],
+)
+def test_a_right_arrow_passes(source, name):
+    assert list(wrong_arrows(source, name)) == []
+
+
+@pytest.mark.slow
+def test_rooms_without_ros_import_where_ros_is_missing(tmp_path):
+    """Importing every module outside node/ finds no ROS package, whatever lies behind dynamic imports."""
+    names = [name_of(path) for path in modules() if room_of(name_of(path)) not in ("node", None)]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    try:\n        importlib.import_module(name)\n"
+        "    except ModuleNotFoundError as error:\n        print('missing', error.name)\n"
+        f"print('ros', [name for name in sys.modules if name.split('.')[0] in {ROS_PACKAGES!r}])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=150, cwd=PACKAGE.parent
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.rstrip().endswith("ros []"), result.stdout
+    assert "missing dcfm_ros" not in result.stdout
+
+
+def test_the_package_is_found_where_it_is_tested():
+    assert Path(importlib.util.find_spec("dcfm_ros").origin).resolve() == PACKAGE / "__init__.py"
