@@ -1,12 +1,14 @@
 """Writes what the documentation and config/dcfm.yaml say of the parameters, from the dataclasses.
 
-`python -m dcfm_ros.node.parameter_docs markdown` prints the tables of docs/node.md, `... yaml` config/dcfm.yaml.
+`python -m dcfm_ros.node.parameter_docs yaml > config/dcfm.yaml`; `python -m dcfm_ros.node.parameter_docs docs/node.md`
+renews the tables in that file.
 """
 
 from __future__ import annotations
 
 import sys
 import textwrap
+from pathlib import Path
 
 from dcfm_ros.node.parameters import ANY_TIME, GROUPS, UNCONFIGURED, Parameter, group
 
@@ -16,6 +18,7 @@ TITLES = {
     "engine": "Engine: what runs the network",
 }
 WHEN = {ANY_TIME: "any time", UNCONFIGURED: "unconfigured"}
+BEGIN, END = "<!-- parameters: begin -->\n", "<!-- parameters: end -->\n"
 YAML_HEAD = """\
 # The node's parameters with their defaults: start from a copy, and keep only what you change.
 # Unknown names are refused at the start. What may change while the node runs is marked with *.
@@ -32,6 +35,12 @@ def markdown() -> str:
         head = "| parameter | default | range | may change | meaning |\n|---|---|---|---|---|"
         parts.append(f"### {TITLES[name]}\n\n{head}\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
+
+
+def with_tables(text: str) -> str:
+    """A Markdown text with the tables of now between the two marks."""
+    before, _, rest = text.partition(BEGIN)
+    return before + BEGIN + "\n" + markdown() + "\n" + END + rest.partition(END)[2]
 
 
 def yaml() -> str:
@@ -54,7 +63,7 @@ def _row(parameter: Parameter) -> str:
         f"`{_scalar(parameter.ros_default)}`",
         _range(parameter),
         WHEN.get(parameter.when, "never"),
-        parameter.text,
+        parameter.text.replace("<", "&lt;"),
     )
     return "| " + " | ".join(cells) + " |"
 
@@ -80,5 +89,14 @@ def _scalar(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
+def main(what: str) -> None:
+    """Print the parameters file, or renew the tables in a Markdown file."""
+    if what == "yaml":
+        sys.stdout.write(yaml())
+    else:
+        path = Path(what)
+        path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write({"markdown": markdown, "yaml": yaml}[sys.argv[1]]())
+    main(sys.argv[1])

@@ -25,7 +25,7 @@ from dcfm_ros.engines import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.stream import StreamConfig
 
-RELIABILITIES = ("best_effort", "reliable", "system_default", "best_available")
+RELIABILITIES = ("best_effort", "reliable")
 TRANSPORTS = ("raw", "compressed")
 
 # When a parameter may change.
