@@ -27,7 +27,12 @@ except ImportError:
     LabelInfo = None
 
 TIMINGS_KEPT = 10
-FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # a mask of flat regions packs well at any level
+# A mask has large flat regions: rows stored as the difference to the one above are runs of zeros. Three times faster than
+# to try all filters, and smaller. Older versions of OpenCV leave no choice.
+FAST_PNG = (
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *((cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP) if hasattr(cv2, "IMWRITE_PNG_FILTER") else ()),
+)
 
 
 def reliable(depth: int, *, latched: bool = False) -> QoSProfile:
