@@ -1,0 +1,57 @@
+"""Measures everything that `docs/speed.md` tells, part by part, and writes the page.
+
+    python bench/run.py --suite full          all parts, one after the other, then the page
+    python bench/run.py --suite mit_b2_vspw   one part; what the others measured stays in the file
+    python bench/run.py --page                the page and its plots from what was measured
+
+Close what else uses the processor first. `node` needs ROS 2, and `steady` takes the longest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from dcfm_ros.bench.command import measure_and_merge  # noqa: E402
+from dcfm_ros.bench.page import write_page  # noqa: E402
+from dcfm_ros.bench.suite import PARTS  # noqa: E402
+
+RESULTS = HERE / "results" / "cpu.json"
+NOTES = HERE / "misses.yaml"
+PAGE = HERE.parent / "docs" / "speed.md"
+SCRIPTS = ("node", "steady")
+
+
+def main() -> int:
+    """Exit status 0: done."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parts = ("full", *PARTS, *SCRIPTS)
+    parser.add_argument(
+        "--suite", nargs="+", choices=parts, default=[], metavar="PART", help=", ".join(parts)
+    )
+    parser.add_argument("--page", action="store_true", help="write docs/speed.md")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the time each part takes (default: 1)")
+    args = parser.parse_args()
+    if not args.suite and not args.page:
+        parser.error("nothing to do: give --suite, --page or both")
+    full = "full" in args.suite
+    for name in (*PARTS, *SCRIPTS) if full else args.suite:
+        if name in SCRIPTS:
+            subprocess.run([sys.executable, HERE / f"{name}.py"], check=True)
+        else:
+            measure_and_merge(name, str(RESULTS), args.scale)
+    if full or args.page:
+        for path in write_page(RESULTS, NOTES, PAGE):
+            print(f"wrote {path.relative_to(HERE.parent)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Measures one case: all of its contestants in turns, then what their labels are worth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dcfm_ros.bench.contestants import Builder, Contestant, Entry, Setting
+from dcfm_ros.bench.frames import Image, street
+from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Amortised, Case, Row
+from dcfm_ros.bench.rounds import TOTAL, Laps, Run, interleave, totals
+from dcfm_ros.bench.statistics import amortised, ratio, spread
+from dcfm_ros.errors import DcfmError
+
+logger = logging.getLogger(__name__)
+
+INTERVALS = (1, 2, 5, 10, 20)
+PER_FRAME = (SEGFORMER, TUNED)
+
+KEY, OTHER = "key", "other"
+Place = tuple[Entry, str]
+Rounds = Mapping[Place, list[Laps]]
+
+
+def measure_case(
+    setting: Setting,
+    entries: Sequence[Entry],
+    *,
+    seconds: float,
+    threads: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[float], None] | None = None,
+) -> Case:
+    """Builds the contestants (what cannot run here is a row that says why) and times them in one run.
+
+    seconds: about how long the timing takes, without building and warming up. say: told what is being built.
+    """
+    builder = Builder(setting, threads=threads)
+    card, config = builder.model.card, builder.model.config
+    frames = street(card.input_size)
+    built: dict[Entry, Contestant] = {}
+    skipped: dict[Entry, str] = {}
+    for entry in entries:
+        say(" ".join(filter(None, (entry.kind, entry.engine, entry.precision, entry.detail))))
+        try:
+            built[entry] = builder.build(entry)
+            built[entry].key(frames[0])
+        except DcfmError as error:
+            skipped[entry] = str(error)
+            logger.debug("%s is left out: %s", entry, error)
+    runs: dict[Place, Run] = {}
+    for entry, contestant in built.items():
+        runs[entry, KEY] = _on(contestant.key, frames)
+        if entry.kind not in PER_FRAME:
+            runs[entry, OTHER] = _on(contestant.other, frames)
+    rounds = interleave(runs, seconds=seconds, progress=progress)
+    rows = [_row(entry, rounds, skipped.get(entry)) for entry in entries]
+    agreements = _agreements(builder, built, frames)
+    rows = [replace(row, agreement=agreements.get(entry)) for row, entry in zip(rows, entries, strict=True)]
+    return Case(
+        name=setting.name,
+        backbone=config.backbone,
+        classes=config.num_classes,
+        size=card.input_size,
+        weights=setting.origin,
+        rounds=len(next(iter(rounds.values()), [])),
+        rows=tuple(rows),
+    )
+
+
+def _on(work: Callable[[Image], Laps], frames: Sequence[Image]) -> Run:
+    return lambda number: work(frames[number % len(frames)])
+
+
+def _row(entry: Entry, rounds: Rounds, skipped: str | None) -> Row:
+    row = Row(entry.kind, entry.engine, entry.precision, entry.detail)
+    if skipped is not None:
+        return replace(row, skipped=skipped)
+    keys, others = rounds[entry, KEY], rounds.get((entry, OTHER))
+    row = replace(row, key=spread(totals(keys)), key_stages=_stages(keys))
+    published = Entry(PUBLISHED)
+    if (published, KEY) in rounds:
+        row = replace(row, key_ratio=ratio(totals(rounds[published, KEY]), totals(keys)))
+    if others is None:
+        return row
+    row = replace(row, other=spread(totals(others)), other_stages=_stages(others))
+    if (published, OTHER) in rounds:
+        row = replace(row, other_ratio=ratio(totals(rounds[published, OTHER]), totals(others)))
+    return replace(row, amortised=_amortised(totals(keys), totals(others), rounds))
+
+
+def _amortised(keys: Sequence[float], others: Sequence[float], rounds: Rounds) -> tuple[Amortised, ...]:
+    user, tuned = _fastest(rounds, SEGFORMER), _fastest(rounds, TUNED)
+    result = []
+    for interval in INTERVALS:
+        mean = amortised(keys, others, interval)
+        result.append(
+            Amortised(
+                interval,
+                spread(mean),
+                ratio(user, mean) if user else None,
+                ratio(tuned, mean) if tuned else None,
+            )
+        )
+    return tuple(result)
+
+
+def _fastest(rounds: Rounds, kind: str) -> list[float] | None:
+    """Per round, the milliseconds of the per-frame SegFormer of this kind that is the fastest over the run."""
+    found = [totals(laps) for (entry, _), laps in rounds.items() if entry.kind == kind]
+    return min(found, key=lambda values: spread(values).median, default=None)
+
+
+def _stages(laps: Sequence[Laps]) -> dict[str, float]:
+    return {stage: spread([lap[stage] for lap in laps]).median for stage in laps[0] if stage != TOTAL}
+
+
+def _agreements(
+    builder: Builder, built: Mapping[Entry, Contestant], frames: Sequence[Image]
+) -> dict[Entry, float]:
+    """Of DCFM's contestants: the share of pixels labelled as the published order does, first frame key, others not."""
+    published = Entry(PUBLISHED)
+    expected = _masks(built.get(published) or builder.build(published), frames)
+    return {
+        entry: float(np.mean(_masks(contestant, frames) == expected))
+        for entry, contestant in built.items()
+        if entry.kind == DCFM
+    }
+
+
+def _masks(contestant: Contestant, frames: Sequence[Image]) -> np.ndarray:
+    contestant.key(frames[0])
+    masks = [contestant.mask]
+    for frame in frames[1:]:
+        contestant.other(frame)
+        masks.append(contestant.mask)
+    return np.stack(masks)

@@ -1,0 +1,211 @@
+"""What is compared: each labels a frame in its way, from an image in memory to a mask in memory, and says what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dcfm_ros.bench.published import PublishedOrder
+from dcfm_ros.bench.result import DCFM as OURS
+from dcfm_ros.bench.result import PUBLISHED, SEGFORMER, TUNED
+from dcfm_ros.bench.rounds import TOTAL, Laps
+from dcfm_ros.bench.segformer import TunedRunner, TunedSegFormer, UserSegFormer
+from dcfm_ros.engines import Engine, EngineConfig, create_engine
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import DCFM, ModelConfig, build_model, load_model
+from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.stream.stopwatch import Stopwatch
+
+Image = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Size = tuple[int, int]
+
+FRAME_NS = 66_666_667
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all contestants of a case have in common.
+
+    weights: of a model that lies in a file; "" builds `config` with random weights, always the same. size: (width,
+    height) of image, network input and mask; (0, 0): the model card's. segformers: widths of the heads of the SegFormers
+    compared with; empty: none, as for backbones that SegFormer does not have.
+    """
+
+    name: str
+    weights: str = ""
+    config: ModelConfig | None = None
+    size: Size = (0, 0)
+    segformers: tuple[int, ...] = ()
+
+    def model(self) -> DCFM:
+        """The model on its card's input size. Raises DcfmError for weights that cannot be read."""
+        if self.weights:
+            model = load_model(self.weights)
+        else:
+            torch.manual_seed(SEED)
+            model = build_model(self.config or ModelConfig())
+        if all(self.size):
+            model.card = replace(model.card, input_size=self.size)
+        return model
+
+    @property
+    def origin(self) -> str:
+        """The weights in a word."""
+        return Path(self.weights).name if self.weights else "random"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant by its name. width: of a SegFormer's head."""
+
+    kind: str
+    engine: str = "torch"
+    precision: str = "fp32"
+    width: int = 0
+
+    @property
+    def detail(self) -> str:
+        return f"head of {self.width} channels" if self.width else ""
+
+
+class Contestant(Protocol):
+    """mask: of the last frame. engine, precision: what it runs on in fact."""
+
+    mask: Mask
+    engine: str
+    precision: str
+
+    def key(self, rgb: Image) -> Laps:
+        """A frame that computes everything."""
+
+    def other(self, rgb: Image) -> Laps:
+        """A frame that borrows the last key frame's common feature."""
+
+
+class Published:
+    """The published order of operations."""
+
+    engine, precision = "torch", "fp32"
+
+    def __init__(self, model: DCFM) -> None:
+        self._network = PublishedOrder(model)
+        self._common: Any = None
+        self.mask: Mask = np.empty((0, 0), np.uint8)
+
+    def key(self, rgb: Image) -> Laps:
+        self.mask, self._common = self._network.key_frame(rgb)
+        return self._network.laps
+
+    def other(self, rgb: Image) -> Laps:
+        self.mask = self._network.other_frame(rgb, self._common)
+        return self._network.laps
+
+
+class Stream:
+    """This package's stream, key frames inline and only where they are asked for, without measuring reuse agreement."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.precision = engine.name, engine.precision
+        config = StreamConfig(
+            mode="inline", key_period_ms=0.0, motion_threshold=0.0, max_age_ms=1e12, agreement=False
+        )
+        self._stream = StreamSegmenter(engine, config)
+        self._stamp_ns = 0
+        self.mask: Mask = np.empty((0, 0), np.uint8)
+
+    def key(self, rgb: Image) -> Laps:
+        self._stream.request_refresh("bench")
+        return self._step(rgb, key=True)
+
+    def other(self, rgb: Image) -> Laps:
+        return self._step(rgb, key=False)
+
+    def _step(self, rgb: Image, *, key: bool) -> Laps:
+        self._stamp_ns += FRAME_NS
+        watch = Stopwatch()
+        result = self._stream.step(rgb, self._stamp_ns)
+        total = watch.total()
+        if result.key_frame is not key:
+            raise DcfmError("the stream took a frame for another kind than was asked for")
+        self.mask = result.mask
+        spent = result.timing
+        laps = {"preprocess": spent.preprocess, "independent": spent.independent}
+        if key:
+            laps["common"] = spent.common
+        return {**laps, "fuse": spent.fuse, "label_map": spent.label_map, TOTAL: total}
+
+
+class PerFrame:
+    """A network that computes everything on every frame."""
+
+    def __init__(self, network: UserSegFormer | TunedRunner, engine: str) -> None:
+        self.engine, self.precision = engine, "fp32"
+        self._network = network
+        self.mask: Mask = np.empty((0, 0), np.uint8)
+
+    def key(self, rgb: Image) -> Laps:
+        self.mask = self._network.frame(rgb)
+        return self._network.laps
+
+    def other(self, rgb: Image) -> Laps:
+        return self.key(rgb)
+
+
+class Builder:
+    """Makes the contestants of one setting; what they share is made once."""
+
+    def __init__(self, setting: Setting, *, threads: int = 0) -> None:
+        self.setting = setting
+        self.model = setting.model()
+        self._threads = threads
+        self._users: dict[int, UserSegFormer] = {}
+
+    def build(self, entry: Entry) -> Contestant:
+        """Raises DcfmError, with the reason, for what cannot run here."""
+        if entry.kind == PUBLISHED:
+            return Published(self.model)
+        if entry.kind == OURS:
+            return self._stream(entry)
+        user = self._user(entry.width)
+        if entry.kind == SEGFORMER:
+            return PerFrame(user, "torch")
+        assert entry.kind == TUNED
+        network = TunedSegFormer(self.model.config.backbone, user)
+        return PerFrame(TunedRunner(network, entry.engine, self.model.card.input_size), entry.engine)
+
+    def _stream(self, entry: Entry) -> Stream:
+        config = EngineConfig(engine=entry.engine, precision=entry.precision, threads=self._threads)
+        engine = create_engine(self.model, config)
+        got = (engine.name, engine.precision)
+        if got != (entry.engine, entry.precision):
+            raise DcfmError(engine.problem or f"runs as {got[0]} {got[1]} here")
+        return Stream(engine)
+
+    def _user(self, width: int) -> UserSegFormer:
+        if width not in self._users:
+            torch.manual_seed(SEED)
+            config = self.model.config
+            self._users[width] = UserSegFormer(config.backbone, config.num_classes, width)
+        return self._users[width]
+
+
+def entries_of(
+    setting: Setting, engines: Sequence[str], precisions: Sequence[str], *, published: bool = True
+) -> list[Entry]:
+    """The published order, ours in every combination, SegFormer as a user runs it and tuned."""
+    entries = [Entry(PUBLISHED)] if published else []
+    entries += [Entry(OURS, engine, precision) for engine in engines for precision in precisions]
+    for width in setting.segformers:
+        entries.append(Entry(SEGFORMER, width=width))
+        entries += [
+            Entry(TUNED, engine, width=width) for engine in ("torch", "openvino") if engine in engines
+        ]
+    return entries

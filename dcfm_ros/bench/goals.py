@@ -1,0 +1,237 @@
+"""The goals, and what was measured of each: a number here comes from the measurements, never from a keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dcfm_ros.bench.result import DCFM, Case, Report, Row
+from dcfm_ros.bench.steady_result import Steady, Way
+from dcfm_ros.bench.table import ms, percent, times
+
+SAME_LABELS = 0.9999
+INT8_LABELS = 0.99
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One goal. key: of its note. reached: None where it was not measured. missed_by: in words, "" where reached."""
+
+    key: str
+    goal: str
+    asked: str
+    measured: str
+    reached: bool | None
+    missed_by: str = ""
+
+
+def verdicts(report: Report, steady: Steady | None) -> list[Verdict]:
+    """All goals in order."""
+    large, shipped = _case(report, "mit_b2_vspw"), _case(report, "shipped")
+    b2 = "MiT-B2, 124 classes, 480×853"
+    return [
+        _label_map(report),
+        _ratio(
+            "other_fp32", f"other frame, {b2}, fp32, against the published order", 8.0, large, "fp32", _other
+        ),
+        _ratio("other_int8", "the same, int8 (labels ≥ 99 % equal)", 11.0, large, "int8", _other),
+        _ratio("key_fp32", f"key frame, {b2}, fp32, against the published order", 3.2, large, "fp32", _key),
+        _ratio(
+            "against_user",
+            f"mean at K = 10, {b2}, fp32, against per-frame SegFormer (transformers)",
+            30.0,
+            large,
+            "fp32",
+            _user(10),
+        ),
+        _ratio(
+            "against_tuned_10",
+            "mean at K = 10 against the same SegFormer with all tricks",
+            5.0,
+            large,
+            "fp32",
+            _tuned(10),
+        ),
+        _ratio(
+            "against_tuned_20",
+            "mean at K = 20 against the same SegFormer with all tricks",
+            6.5,
+            large,
+            "fp32",
+            _tuned(20),
+        ),
+        _shipped(shipped),
+        *_steady(steady),
+        *_node(report),
+        Verdict(
+            "gpu",
+            "GPU: other frame ≤ 1.0 ms, key frame ≤ 5 ms, MiT-B1, 1024×2048, fp16",
+            "",
+            "no GPU at hand",
+            None,
+        ),
+    ]
+
+
+Pick = Callable[[Row], float | None]
+
+
+def _other(row: Row) -> float | None:
+    return row.other_ratio.median if row.other_ratio else None
+
+
+def _key(row: Row) -> float | None:
+    return row.key_ratio.median if row.key_ratio else None
+
+
+def _user(interval: int) -> Pick:
+    return lambda row: next(
+        (i.against_user.median for i in row.amortised if i.interval == interval and i.against_user), None
+    )
+
+
+def _tuned(interval: int) -> Pick:
+    return lambda row: next(
+        (i.against_tuned.median for i in row.amortised if i.interval == interval and i.against_tuned), None
+    )
+
+
+def _case(report: Report, name: str) -> Case | None:
+    part = report.part(name)
+    return part.cases[0] if part and part.cases else None
+
+
+def _ratio(key: str, goal: str, wanted: float, case: Case | None, precision: str, pick: Pick) -> Verdict:
+    """The fastest engine of this precision whose labels are right."""
+    asked = f"≥ {wanted:g}×"
+    enough = INT8_LABELS if precision == "int8" else SAME_LABELS
+    rows = [row for row in _ours(case) if row.precision == precision]
+    found = [
+        (value, row) for row in rows if (row.agreement or 0) >= enough and (value := pick(row)) is not None
+    ]
+    if not found:
+        wrong = [f"{row.engine} {percent(row.agreement)}" for row in rows if row.agreement is not None]
+        if not wrong:
+            return Verdict(key, goal, asked, "not measured", None)
+        return Verdict(
+            key, goal, asked, f"labels differ: {', '.join(wrong)} equal", False, "labels that differ"
+        )
+    value, row = max(found, key=lambda item: item[0])
+    measured = f"{times(value)} ({row.engine}; labels {percent(row.agreement)} equal)"
+    return Verdict(key, goal, asked, measured, value >= wanted, _short(value, wanted))
+
+
+def _ours(case: Case | None) -> list[Row]:
+    return [row for row in case.rows if row.kind == DCFM and not row.skipped] if case else []
+
+
+def _short(value: float, wanted: float) -> str:
+    return "" if value >= wanted else f"{100 * (1 - value / wanted):.0f} %"
+
+
+def _over(value: float, allowed: float) -> str:
+    return "" if value <= allowed else f"{100 * (value / allowed - 1):.0f} %"
+
+
+def _label_map(report: Report) -> Verdict:
+    goal, asked = "label map, 19 classes, 128×256 → 720p, against torch interpolate + argmax", "≥ 60×"
+    part = report.part("label_map")
+    if not part or not part.label_maps:
+        return Verdict("label_map", goal, asked, "not measured", None)
+    row = part.label_maps[0]
+    measured = f"{times(row.ratio.median)} (labels {percent(row.equal)} equal)"
+    reached = row.ratio.median >= 60 and row.equal >= SAME_LABELS
+    return Verdict("label_map", goal, asked, measured, reached, _short(row.ratio.median, 60))
+
+
+def _shipped(case: Case | None) -> Verdict:
+    goal, asked = "shipped model, 480×360, CPU, other frame", "≥ 60 FPS on two cores"
+    rows = [row for row in _ours(case) if row.other and (row.agreement or 0) >= SAME_LABELS]
+    if not rows:
+        return Verdict("shipped", goal, asked, "not measured", None)
+    best = min(rows, key=lambda row: row.other.median if row.other else 0)
+    assert best.other
+    rate = 1e3 / best.other.median
+    measured = f"{rate:.0f} FPS ({best.engine} {best.precision}, {ms(best.other.median)} ms)"
+    return Verdict("shipped", goal, asked, measured, rate >= 60, _short(rate, 60))
+
+
+def _steady(steady: Steady | None) -> list[Verdict]:
+    goal = "background mode, key frame every 10, MiT-B2, a frame every 250 ms"
+    if steady is None or steady.default is None or steady.inline is None:
+        return [Verdict("steady", goal, "p99 / p50 ≤ 1.5", "not measured", None)]
+    ours, inline = steady.default, steady.inline
+    return list(_background(goal, ours, inline))
+
+
+def _background(goal: str, ours: Way, inline: Way) -> Iterable[Verdict]:
+    tail = ours.p99_ms / ours.p50_ms
+    yield Verdict(
+        "steady_tail",
+        f"{goal}: p99 / p50",
+        "≤ 1.5",
+        f"{tail:.2f} ({ours.name})",
+        tail <= 1.5,
+        _over(tail, 1.5),
+    )
+    share = ours.p99_ms / inline.p99_ms
+    yield Verdict(
+        "steady_inline",
+        "the same: p99 against inline's",
+        "≤ 1/8",
+        f"1/{1 / share:.1f}",
+        share <= 1 / 8,
+        _over(share, 1 / 8),
+    )
+    slower = ours.p50_ms / inline.p50_ms
+    yield Verdict(
+        "steady_p50",
+        "the same: p50 against inline's",
+        "within 5 %",
+        f"{100 * (slower - 1):+.0f} %",
+        slower <= 1.05,
+        _over(slower, 1.05),
+    )
+    yield Verdict(
+        "steady_dropped",
+        "the same: frames dropped",
+        "none",
+        percent(ours.dropped),
+        ours.dropped == 0,
+        percent(ours.dropped),
+    )
+
+
+def _node(report: Report) -> list[Verdict]:
+    goal, asked = "node outside the segmenter (convert, publish), 720p bgr8 in, mono8 out", "≤ 5 ms p50"
+    extra, at_most = "the same: each extra output at 30 Hz", "≤ 10 % of a core"
+    part = report.part("node")
+    rows = [row for row in part.node if row.size == (1280, 720)] if part else []
+    base = [row for row in rows if row.outputs == "mask" and row.mode == "background"]
+    if not base:
+        return [Verdict("node_outside", goal, asked, "not measured", None)]
+    found = [
+        Verdict(
+            "node_outside",
+            goal,
+            asked,
+            f"{ms(base[0].outside_p50_ms)} ms",
+            base[0].outside_p50_ms <= 5,
+            _over(base[0].outside_p50_ms, 5),
+        )
+    ]
+    costs = part.outputs if part else ()
+    if costs:
+        worst = max(costs, key=lambda row: row.extra_cores)
+        measured = ", ".join(f"{row.output} {100 * row.extra_cores:.0f} %" for row in costs)
+        found.append(
+            Verdict(
+                "node_output",
+                extra,
+                at_most,
+                measured,
+                worst.extra_cores <= 0.1,
+                _over(worst.extra_cores, 0.1),
+            )
+        )
+    return found

@@ -1,0 +1,175 @@
+"""Per-frame SegFormer (arXiv 2105.15203): as a user runs it, and the same network with all of this package's tricks."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dcfm_ros.engines.label_map import label_array
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.backbones.mit import SIZES, MixTransformer
+from dcfm_ros.model.config import IMAGENET_MEAN, IMAGENET_STD
+from dcfm_ros.model.heads import SegFormerHead
+from dcfm_ros.stream.stopwatch import Stopwatch
+
+Image = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+
+OFFICIAL_WIDTH = {"mit_b0": 256, "mit_b1": 256}
+"""Channels of the published SegFormers' heads; 768 for the larger ones."""
+
+
+def official_width(backbone: str) -> int:
+    """Channels of the head that SegFormer is published with on this backbone."""
+    return OFFICIAL_WIDTH.get(backbone, 768)
+
+
+class UserSegFormer:
+    """`transformers`' SegFormer with its image processor and its post-processing, in torch. Random weights."""
+
+    def __init__(self, backbone: str, classes: int, head_width: int) -> None:
+        """Raises DcfmError where `transformers` is missing."""
+        if importlib.util.find_spec("transformers") is None:
+            raise DcfmError("transformers is not installed (pip install transformers)")
+        transformers: Any = importlib.import_module("transformers")
+        transformers.logging.set_verbosity_error()
+        widths, depths = SIZES[backbone]
+        config = transformers.SegformerConfig(
+            depths=list(depths), hidden_sizes=list(widths), decoder_hidden_size=head_width, num_labels=classes
+        )
+        self.network = transformers.SegformerForSemanticSegmentation(config).eval()
+        self._processor = transformers.SegformerImageProcessor(do_resize=False)
+        self.laps: dict[str, float] = {}
+
+    @torch.inference_mode()
+    def frame(self, rgb: Image) -> Mask:
+        """The mask of an image, uint8 H×W×3, at its size."""
+        watch = Stopwatch()
+        inputs = self._processor(images=rgb, return_tensors="pt")
+        self.laps = {"preprocess": watch.lap()}
+        outputs = self.network(**inputs)
+        self.laps["network"] = watch.lap()
+        labels = self._processor.post_process_semantic_segmentation(outputs, target_sizes=[rgb.shape[:2]])[0]
+        mask = labels.to(torch.uint8).numpy()
+        self.laps["label_map"] = watch.lap()
+        self.laps["total"] = watch.total()
+        return mask
+
+
+class TunedSegFormer(nn.Module):
+    """The network of a `UserSegFormer`, with its weights, made of this package's parts.
+
+    The head projects and fuses each scale at its own resolution; batch norm and the image's normalisation are folded;
+    attention is fused. There is nothing to reuse: it has no key frames. forward: uint8 1×H×W×3 -> float32 1×C×h×w.
+    """
+
+    def __init__(self, backbone: str, user: UserSegFormer) -> None:
+        super().__init__()
+        theirs = user.network
+        width, classes = theirs.config.decoder_hidden_size, theirs.config.num_labels
+        self.backbone = MixTransformer(backbone, "patch_embedding")
+        self.head = SegFormerHead(self.backbone.deep, width)
+        self.classifier = nn.Conv2d(width, classes, 1)
+        self.load_state_dict(translated(theirs.state_dict()))
+        for module in self.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = 1e-5  # everywhere in transformers
+        self.eval().requires_grad_(False)
+        std = torch.tensor(IMAGENET_STD)[:, None, None]
+        self._scale, self._offset = 1 / (255 * std), -torch.tensor(IMAGENET_MEAN)[:, None, None] / std
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = pixels.permute(0, 3, 1, 2).float() * self._scale + self._offset
+        return self.classifier(self.head(self.backbone.encode_deep(self.backbone.encode_shallow(x))))
+
+
+def translated(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`transformers`' SegFormer tensors under our names; DcfmError for a name that is not known."""
+    ours: dict[str, Tensor] = {}
+    for name, value in theirs.items():
+        if ".v_proj." in name:
+            continue  # with the keys
+        if ".k_proj." in name:
+            value = torch.cat([value, theirs[name.replace(".k_proj.", ".v_proj.")]])
+        for pattern, ourname in RULES:
+            renamed, count = re.subn(pattern, ourname, name)
+            if count:
+                ours[renamed] = value
+                break
+        else:
+            raise DcfmError(f"this version of transformers has a tensor '{name}' that is not known; use 5.x")
+    return ours
+
+
+STAGE = r"^segformer\.stages\.(\d)\."
+BLOCK = STAGE + r"blocks\.(\d+)\."
+RULES = (
+    (STAGE + r"patch_embeddings\.proj\.", r"backbone.stages.\1.embed.proj."),
+    (STAGE + r"patch_embeddings\.layer_norm\.", r"backbone.stages.\1.embed.norm."),
+    (STAGE + r"layer_norm\.", r"backbone.stages.\1.norm."),
+    (BLOCK + r"layernorm_before\.", r"backbone.stages.\1.blocks.\2.norm1."),
+    (BLOCK + r"layernorm_after\.", r"backbone.stages.\1.blocks.\2.norm2."),
+    (BLOCK + r"attention\.q_proj\.", r"backbone.stages.\1.blocks.\2.attn.q."),
+    (BLOCK + r"attention\.k_proj\.", r"backbone.stages.\1.blocks.\2.attn.kv."),
+    (BLOCK + r"attention\.o_proj\.", r"backbone.stages.\1.blocks.\2.attn.proj."),
+    (
+        BLOCK + r"attention\.sequence_reduction\.sequence_reduction\.",
+        r"backbone.stages.\1.blocks.\2.attn.sr.",
+    ),
+    (BLOCK + r"attention\.sequence_reduction\.layer_norm\.", r"backbone.stages.\1.blocks.\2.attn.norm."),
+    (BLOCK + r"mlp\.(fc1|fc2)\.", r"backbone.stages.\1.blocks.\2.mlp.\3."),
+    (BLOCK + r"mlp\.dwconv\.dwconv\.", r"backbone.stages.\1.blocks.\2.mlp.dwconv."),
+    (r"^decode_head\.linear_projections\.(\d)\.proj\.", r"head.projections.\1."),
+    (r"^decode_head\.linear_fuse\.", "head.fuse."),
+    (r"^decode_head\.batch_norm\.", "head.norm."),
+    (r"^decode_head\.classifier\.", "classifier."),
+)
+"""Names of transformers 5."""
+
+
+class TunedRunner:
+    """A `TunedSegFormer` on an engine. Its masks come from the label map kernel."""
+
+    def __init__(self, network: TunedSegFormer, engine: str, size: tuple[int, int]) -> None:
+        """size: (width, height). Raises DcfmError where the engine's library is missing."""
+        self._forward = {"torch": _in_torch, "openvino": _in_openvino}[engine](network, size)
+        self.laps: dict[str, float] = {}
+
+    def frame(self, rgb: Image) -> Mask:
+        """The mask of an image, uint8 H×W×3, at its size."""
+        watch = Stopwatch()
+        logits = self._forward(rgb[None])
+        self.laps = {"network": watch.lap()}
+        mask = label_array(logits[0], (rgb.shape[1], rgb.shape[0]))[0]
+        self.laps["label_map"] = watch.lap()
+        self.laps["total"] = watch.total()
+        return mask
+
+
+def _in_torch(network: TunedSegFormer, size: tuple[int, int]) -> Any:
+    def forward(pixels: Image) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return network(torch.from_numpy(pixels)).numpy()
+
+    return forward
+
+
+def _in_openvino(network: TunedSegFormer, size: tuple[int, int]) -> Any:
+    if importlib.util.find_spec("openvino") is None:
+        raise DcfmError("openvino is not installed (pip install openvino)")
+    openvino: Any = importlib.import_module("openvino")
+    example = torch.zeros(1, size[1], size[0], 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of shapes that become constants, as they should
+        graph = openvino.convert_model(network, example_input=example, input=[list(example.shape)])
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    request = openvino.compile_model(graph, "CPU", settings).create_infer_request()
+    return lambda pixels: request.infer([pixels], share_inputs=True, share_outputs=True)[0]

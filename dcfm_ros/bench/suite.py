@@ -1,0 +1,108 @@
+"""The measurements behind `docs/speed.md`, in parts that take a few minutes at most."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from dcfm_ros.bench.case import measure_case
+from dcfm_ros.bench.contestants import Entry, Setting, entries_of
+from dcfm_ros.bench.label_maps import measure_label_maps
+from dcfm_ros.bench.machine import OthersLoad, machine
+from dcfm_ros.bench.memory import measure_memory
+from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, Part
+from dcfm_ros.bench.segformer import official_width
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import ModelConfig, default_weights
+
+ENGINES = ("torch", "onnxruntime", "openvino")
+PRECISIONS = ("fp32", "bf16", "int8")
+
+VSPW_SIZE = (853, 480)
+CITYSCAPES_SIZE = (1024, 512)
+
+Say = Callable[[str], None]
+Progress = Callable[[float], None]
+
+
+def shipped() -> Setting:
+    """The model that comes with the package, at its card's size."""
+    return Setting("shipped", weights=str(default_weights()))
+
+
+def vspw(backbone: str) -> Setting:
+    """As published for VSPW: 480×853, 124 classes."""
+    config = ModelConfig(backbone=backbone, num_classes=124, independent_channels=32)
+    widths = tuple(sorted({config.deep_channels, official_width(backbone)}))
+    return Setting(f"{backbone}_vspw", config=config, size=VSPW_SIZE, segformers=widths)
+
+
+def cityscapes(backbone: str) -> Setting:
+    """As published for Cityscapes, 19 classes, at half the size."""
+    common = 320 if backbone == "resnet18" else 0
+    config = ModelConfig(
+        backbone=backbone, num_classes=19, independent_channels=32, common_channels=common, classifier="mlp"
+    )
+    widths = (official_width(backbone),) if backbone.startswith("mit") else ()
+    return Setting(f"{backbone}_cityscapes", config=config, size=CITYSCAPES_SIZE, segformers=widths)
+
+
+CASES: dict[str, tuple[Callable[[], Setting], float]] = {
+    "shipped": (shipped, 30.0),
+    "mit_b2_vspw": (lambda: vspw("mit_b2"), 110.0),
+    "mit_b0_vspw": (lambda: vspw("mit_b0"), 30.0),
+    "mit_b1_cityscapes": (lambda: cityscapes("mit_b1"), 40.0),
+    "resnet18_cityscapes": (lambda: cityscapes("resnet18"), 25.0),
+}
+"""Each with the seconds of its timing; building the engines, warming up and rendering frames come on top."""
+
+PARTS = ("label_map", *CASES, "memory")
+
+
+def measure_part(name: str, *, say: Say, progress: Progress | None = None, scale: float = 1.0) -> Part:
+    """One of PARTS. scale: of the seconds it takes. Raises DcfmError for another name."""
+    if name not in PARTS:
+        raise DcfmError(f"the suite has no part '{name}'; known: {', '.join(PARTS)}")
+    return record(name, f"dcfm bench --suite {name}", lambda: _work(name, say, progress, scale))
+
+
+def _work(name: str, say: Say, progress: Progress | None, scale: float) -> dict[str, Any]:
+    """The fields of a Part."""
+    if name == "label_map":
+        return {"label_maps": measure_label_maps(seconds=4 * scale)}
+    if name == "memory":
+        return {"memory": _memory()}
+    return {"cases": (_case(name, say, progress, scale),)}
+
+
+def record(name: str, command: str, work: Callable[[], dict[str, Any]]) -> Part:
+    """What `work` measured, with when and where."""
+    load, begin = OthersLoad(), time.perf_counter()
+    found = work()
+    return Part(
+        name=name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=command,
+        seconds=time.perf_counter() - begin,
+        others_cores=load.cores(),
+        machine=machine(),
+        **found,
+    )
+
+
+def _case(name: str, say: Say, progress: Progress | None, scale: float) -> Any:
+    make, seconds = CASES[name]
+    setting = make()
+    entries = entries_of(setting, ENGINES, PRECISIONS)
+    return measure_case(setting, entries, seconds=seconds * scale, say=say, progress=progress)
+
+
+def _memory() -> Any:
+    ours = [Entry(DCFM, engine, "fp32") for engine in ENGINES] + [Entry(DCFM, "openvino", "int8")]
+    rows = measure_memory(shipped(), [Entry(PUBLISHED), *ours])
+    large = vspw("mit_b2")
+    return rows + measure_memory(
+        large, [Entry(PUBLISHED), *ours, Entry(SEGFORMER, width=large.segformers[-1])]
+    )

@@ -1,0 +1,65 @@
+"""Small made-up measurements for the tests of what is written from them."""
+
+from dcfm_ros.bench.result import DCFM, FORMAT, PUBLISHED, Amortised, Case, LabelMapRow, Part, Report, Row
+from dcfm_ros.bench.statistics import Spread
+
+
+def exactly(value):
+    return Spread(value, value, value, 5)
+
+
+def row(engine="openvino", precision="fp32", *, key=100.0, other=20.0, agreement=1.0, **changes):
+    """One of ours beside a published order of 300 ms per key frame and 200 ms per other frame."""
+    means = {k: (key + (k - 1) * other) / k for k in (1, 2, 5, 10, 20)}
+    return Row(
+        kind=DCFM,
+        engine=engine,
+        precision=precision,
+        key=exactly(key),
+        other=exactly(other),
+        key_ratio=exactly(300 / key),
+        other_ratio=exactly(200 / other),
+        key_stages={"independent": 10.0, "common": key - 12, "fuse": 1.0, "label_map": 1.0},
+        other_stages={"independent": other - 2, "fuse": 1.0, "label_map": 1.0},
+        amortised=tuple(
+            Amortised(k, exactly(mean), exactly(900 / mean), exactly(140 / mean)) for k, mean in means.items()
+        ),
+        agreement=agreement,
+        **changes,
+    )
+
+
+def published():
+    return Row(
+        PUBLISHED,
+        "torch",
+        "fp32",
+        key=exactly(300.0),
+        other=exactly(200.0),
+        key_ratio=exactly(1.0),
+        other_ratio=exactly(1.0),
+        key_stages={"common": 300.0},
+        other_stages={"independent": 200.0},
+        agreement=1.0,
+    )
+
+
+def case(*rows, name="mit_b2_vspw"):
+    return Case(name, "mit_b2", 124, (853, 480), "random", 5, (published(), *rows))
+
+
+def part(name, **content):
+    machine = {"Processor": "one", "Cores": "2", "Compute threads": "2"}
+    return Part(
+        name, "2026-01-01T00:00:00+00:00", f"dcfm bench --suite {name}", 12.0, 0.0, machine, **content
+    )
+
+
+def report(*parts):
+    return Report(FORMAT, parts)
+
+
+def label_map_row(times=70.0, equal=1.0):
+    return LabelMapRow(
+        "street", 19, (256, 128), (1280, 720), exactly(times), exactly(1.0), exactly(times), equal
+    )

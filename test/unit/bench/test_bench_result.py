@@ -1,0 +1,64 @@
+"""The JSON: what is written is read back, and nothing else is."""
+
+import json
+
+import pytest
+from bench_reports import case, label_map_row, part, report, row
+
+from dcfm_ros.bench.result import load_report, merge, save_report
+from dcfm_ros.errors import DcfmError
+
+
+@pytest.fixture
+def whole():
+    return report(
+        part("label_map", label_maps=(label_map_row(),)),
+        part("mit_b2_vspw", cases=(case(row(), row("torch", skipped="not there")),)),
+    )
+
+
+def test_round_trip(whole, tmp_path):
+    path = tmp_path / "new" / "cpu.json"
+    save_report(whole, path)
+    once = load_report(path)
+    assert once.part("label_map") == whole.part("label_map")
+    mean = once.parts[1].cases[0].rows[1].amortised[3].against_user.median
+    assert mean == pytest.approx(900 / 28, rel=1e-5)  # six digits are kept
+    save_report(once, path)
+    assert load_report(path) == once
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda content: content.update(format="dcfm_ros bench 0"), "format"),
+        (lambda content: content["parts"][0].update(colour="red"), "colour"),
+        (lambda content: content["parts"][1]["cases"][0].pop("rounds"), "rounds"),
+        (lambda content: content["parts"][1]["cases"][0].update(rounds="many"), "rounds"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(whole, tmp_path, change, word):
+    path = tmp_path / "cpu.json"
+    save_report(whole, path)
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(DcfmError, match=word):
+        load_report(path)
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]"])
+def test_a_missing_or_broken_file_is_a_plain_message(tmp_path, text):
+    path = tmp_path / "cpu.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DcfmError, match="cpu.json"):
+        load_report(path)
+
+
+def test_a_part_takes_the_place_of_the_one_of_its_name(whole):
+    newer = part("label_map", label_maps=(label_map_row(80.0),))
+    merged = merge(whole, newer, ("mit_b2_vspw", "label_map"))
+    assert [p.name for p in merged.parts] == ["mit_b2_vspw", "label_map"]
+    assert merged.part("label_map") == newer
+    assert merge(None, newer, ()).parts == (newer,)
