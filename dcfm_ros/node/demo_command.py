@@ -7,19 +7,15 @@ bag that was recorded.
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import ModelCard
 from dcfm_ros.node.demo_drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
-from dcfm_ros.node.demo_processes import Child, Crew, child_environment
+from dcfm_ros.node.live_run import START_PATIENCE, Outcome, module_command, play, require_ros
 from dcfm_ros.replay import machine
 from dcfm_ros.replay.outputs import Outputs, prepare
 from dcfm_ros.replay.recording import Arrivals, Topics, read_recording
@@ -28,13 +24,10 @@ from dcfm_ros.replay.run import Run
 from dcfm_ros.replay.summary import summarise
 from dcfm_ros.replay.text import summary_text
 from dcfm_ros.replay.video_writer import VideoWriter
-from dcfm_ros.share import share_path
 
 NAMESPACE = "/dcfm_demo"
 NODE = "dcfm"
 DRIVE_SECONDS = 20.0
-_START_PATIENCE = 60.0
-_FINISH_PATIENCE = 30.0
 _LATENCY = (
     "From the moment an image is published to the moment its mask arrives, both measured outside the node."
 )
@@ -99,26 +92,22 @@ class Input:
     words: str
 
 
-@dataclass
-class Outcome:
-    """How the live part of a run went."""
-
-    rate: float | None = None
-    sent: int = 0
-    notes: tuple[str, ...] = ()
-    interrupted: bool = False
-
-
 def run(args: argparse.Namespace) -> int:
     """Play, record, report. Returns 0, or 130 after Ctrl-C (the report is written then, too)."""
-    _require_ros()
+    require_ros("The demo runs", "make demo")
     if args.fps is not None and not 0 < args.fps <= 1000:
         raise DcfmError(f"--fps is frames per second in (0, 1000], not {args.fps:g}.")
     card = _card(args.weights)
     played = _input(args)
     outputs = prepare(args.output, force=True)
     outputs.log.mkdir()
-    outcome = _play(args, played, outputs)
+    outcome = play(
+        recorder=_recorder_command(outputs),
+        node=_node_command(args),
+        player=_player_command(args, played),
+        outputs=outputs,
+        doing="driving",
+    )
     if not outputs.bag.is_dir() or (outcome.interrupted and outcome.sent == 0):
         raise KeyboardInterrupt
     report = _report(args, played, outputs, outcome, card)
@@ -127,25 +116,6 @@ def run(args: argparse.Namespace) -> int:
     for name, what in report.files.items():
         print(f"       {outputs.folder / name}: {what}")
     return 130 if outcome.interrupted else 0
-
-
-def _require_ros() -> None:
-    """The demo is a ROS 2 graph: say what is missing before anything else happens.
-
-    Raises:
-        DcfmError: no ROS 2 Python client here, or this package's messages have not been built.
-    """
-    if importlib.util.find_spec("rclpy") is None:
-        raise DcfmError(
-            "The demo runs a ROS 2 graph, and this Python has no `rclpy`. Run `make demo` in the project's folder (it "
-            "sets ROS 2 up in a virtual environment, no root needed), or source a ROS 2 installation first. Without "
-            "ROS, `dcfm replay INPUT` segments a bag, a video or a folder of images."
-        )
-    if importlib.util.find_spec("dcfm_ros.msg") is None:
-        raise DcfmError(
-            "The demo needs this package's ROS messages, which have not been built or not been sourced. Run `make demo` "
-            "in the project's folder, or `colcon build` in your workspace and `. install/setup.sh`."
-        )
 
 
 def _card(weights: Path | None) -> ModelCard:
@@ -173,66 +143,37 @@ def _topics() -> Topics:
     )
 
 
-def _play(args: argparse.Namespace, played: Input, outputs: Outputs) -> Outcome:
-    """Run the graph until everything is played and recorded, Ctrl-C, or an error in any process."""
-    outcome = Outcome()
-    with Crew() as crew:
-        recorder = crew.add(_child("recorder", _recorder_command(outputs), outputs))
-        node = crew.add(_child("node", _node_command(args), outputs, talks=False))
-        player = crew.add(_child("player", _player_command(args, played), outputs))
-        try:
-            _live(crew, player, recorder, outcome)
-        except KeyboardInterrupt:
-            outcome.interrupted = True
-            outcome.notes += ("interrupted by Ctrl-C: the report covers what was played until then",)
-        player.tell("end")
-        recorder.tell("finish")
-        recorder.wait(_FINISH_PATIENCE)
-        node.interrupt()
-        for event in _drain(player):
-            _note(event, outcome)
-    return outcome
-
-
-def _child(name: str, command: list[str], outputs: Outputs, *, talks: bool = True) -> Child:
-    # The log folder is the working directory: `python -m` looks there first, and must not find a source tree.
-    return Child(
-        name,
-        command,
-        log=outputs.log / f"{name}.log",
-        env=child_environment(share_path("config", "fastdds.xml")),
-        cwd=outputs.log,
-        talks=talks,
-    )
-
-
-def _module(name: str) -> list[str]:
-    return [sys.executable, "-m", f"dcfm_ros.node.{name}"]
-
-
 def _recorder_command(outputs: Outputs) -> list[str]:
     topics = _topics()
     named = [word for name, topic in vars(topics).items() for word in (f"--{name}", topic)]
-    return [*_module("demo_recorder"), str(outputs.bag.resolve()), *named]
+    return [*module_command("demo_recorder"), str(outputs.bag.resolve()), *named]
 
 
 def _node_command(args: argparse.Namespace) -> list[str]:
     parameters = [f"weights:={args.weights.resolve()}"] if args.weights else []
     words = [word for value in (*parameters, *args.set) for word in ("-p", value)]
-    return [*_module("main"), "--ros-args", "-r", f"__ns:={NAMESPACE}", "-r", f"__node:={NODE}", *words]
+    return [
+        *module_command("main"),
+        "--ros-args",
+        "-r",
+        f"__ns:={NAMESPACE}",
+        "-r",
+        f"__node:={NODE}",
+        *words,
+    ]
 
 
 def _player_command(args: argparse.Namespace, played: Input) -> list[str]:
     topics = _topics()
     command = [
-        *_module("demo_player"),
+        *module_command("demo_player"),
         str(played.path),
         "--image-topic",
         topics.image,
         "--label-topic",
         topics.label,
     ]
-    command += ["--listeners", "2", "--patience", str(_START_PATIENCE)]
+    command += ["--listeners", "2", "--patience", str(START_PATIENCE)]
     for name, value in (
         ("topic", played.topic),
         ("labels", played.labels),
@@ -244,67 +185,6 @@ def _player_command(args: argparse.Namespace, played: Input) -> list[str]:
     if args.size:
         command += ["--size", *map(str, args.size)]
     return command
-
-
-def _live(crew: Crew, player: Child, recorder: Child, outcome: Outcome) -> None:
-    """The run itself: wait for discovery, start, show progress, wait for the last mask."""
-    seen: dict[str, dict[str, Any]] = {}
-
-    def arrived(child: Child, name: str) -> bool:
-        for event in _drain(child):
-            seen[f"{child.name} {event['event']}"] = event
-            _note(event, outcome)
-        return f"{child.name} {name}" in seen
-
-    print("starting node, recorder and player ...", file=sys.stderr)
-    crew.until(
-        lambda: arrived(player, "matched") & arrived(recorder, "matched"),
-        seconds=_START_PATIENCE,
-        waiting_for="node, player and recorder to find each other over DDS",
-    )
-    player.tell("go")
-    expected = seen["player ready"]["length"]
-    outcome.rate = seen["player ready"]["rate"]
-    with tqdm(total=expected, unit="frame", desc="driving", dynamic_ncols=True, disable=None) as bar:
-
-        def finished() -> bool:
-            done = arrived(player, "done")
-            arrived(recorder, "done")
-            progress = seen.get("recorder progress", {})
-            outcome.sent = progress.get("images", 0)
-            bar.update(outcome.sent - bar.n)
-            latency = progress.get("latency_ms", math.nan)
-            if not math.isnan(latency):
-                bar.set_postfix(masks=progress["masks"], latency=f"{latency:.0f} ms", refresh=False)
-            return done
-
-        crew.until(finished, seconds=math.inf, waiting_for="the end of the input")
-        recorder.tell("finish")
-        crew.until(
-            lambda: finished() and arrived(recorder, "done"),
-            seconds=_FINISH_PATIENCE,
-            waiting_for="the recorder to finish",
-            may_end=(recorder,),
-        )
-
-
-def _drain(child: Child) -> list[dict[str, Any]]:
-    events = []
-    while not child.events.empty():
-        events.append(child.events.get())
-    return events
-
-
-def _note(event: dict[str, Any], outcome: Outcome) -> None:
-    """Take from an event what the report must tell; an error ends the run."""
-    if event["event"] == "error":
-        raise DcfmError(event["message"])
-    if event["event"] == "done" and "sent" in event:
-        outcome.notes += tuple(
-            f"{count} images could not be used: {why}" for why, count in event["skipped"].items()
-        )
-        if event["problem"]:
-            outcome.notes += (event["problem"],)
 
 
 def _report(

@@ -1,10 +1,15 @@
-"""Publishes a source's frames as a camera would: one by one, at the recorded rate, each stamped as it is sent."""
+"""Publishes a source's frames as a camera would: one by one, at the recorded rate.
+
+Each is stamped as it is sent, as a camera does it; or with its recorded stamp, as `ros2 bag play` does it, with the
+simulated time to go with it where that is asked for.
+"""
 
 from __future__ import annotations
 
 import argparse
 import itertools
 import sys
+import threading
 import time
 from array import array
 from collections.abc import Iterator
@@ -14,15 +19,17 @@ import numpy as np
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.node.demo_talk import Words, say
-from dcfm_ros.replay.labels import Labels, open_labels
+from dcfm_ros.replay.labels import open_labels
 from dcfm_ros.replay.sources import Frame, Source, open_source
 
 QUEUE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
 _FRAME_ID = "camera"
+_CLOCK_PERIOD_S = 0.01
 
 
 class Player(Node):
@@ -38,16 +45,63 @@ class Player(Node):
         """How many subscriptions the images have."""
         return self._image.get_subscription_count()
 
-    def send(self, frame: Frame, label: np.ndarray | None) -> None:
-        """Publish a frame and its label with the present time as their stamp."""
+    def send(self, frame: Frame, label: np.ndarray | None, stamp_ns: int | None = None) -> tuple[int, int]:
+        """Publish a frame and its label; returns their stamp and when they were sent, ns.
+
+        Args:
+            stamp_ns: None: the moment they are sent.
+        """
         messages = [(self._image, _image(frame.rgb, "rgb8", frame.frame_id or _FRAME_ID))]
         if label is not None:
             messages.append((self._label, _image(label, "mono8", frame.frame_id or _FRAME_ID)))
         # The stamp is taken last: what arrives later minus the stamp is then transport and processing, nothing of ours.
-        seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        sent_ns = time.time_ns()
+        stamp_ns = sent_ns if stamp_ns is None else stamp_ns
+        seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
         for publisher, message in messages:
             message.header.stamp.sec, message.header.stamp.nanosec = seconds, nanoseconds
             publisher.publish(message)
+        return stamp_ns, sent_ns
+
+
+class SimulatedTime:
+    """Publishes /clock: recorded time, going on from the last frame's stamp as fast as real time does."""
+
+    def __init__(self, node: Node) -> None:
+        self._publisher = node.create_publisher(Clock, "/clock", 10)
+        self._anchor: tuple[int, int] | None = None  # stamp and monotonic time of the last frame, ns
+        threading.Thread(target=self._run, name="clock", daemon=True).start()
+
+    def reach(self, stamp_ns: int) -> None:
+        """It is this time now."""
+        self._anchor = stamp_ns, time.monotonic_ns()
+        self._publish()
+
+    def _run(self) -> None:
+        while rclpy.ok():
+            time.sleep(_CLOCK_PERIOD_S)
+            if self._anchor is not None and rclpy.ok():
+                self._publish()
+
+    def _publish(self) -> None:
+        assert self._anchor is not None
+        stamp_ns, at_ns = self._anchor
+        message = Clock()
+        now_ns = stamp_ns + time.monotonic_ns() - at_ns
+        message.clock.sec, message.clock.nanosec = divmod(now_ns, 1_000_000_000)
+        self._publisher.publish(message)
+
+
+class SentLog:
+    """Writes a line for every frame: its stamp and when it was sent, in ns."""
+
+    def __init__(self, path: str | None) -> None:
+        self._file = open(path, "w", encoding="utf-8") if path else None  # noqa: SIM115, it lives as long as this
+
+    def add(self, stamp_ns: int, sent_ns: int) -> None:
+        if self._file is not None:
+            self._file.write(f"{stamp_ns},{sent_ns}\n")
+            self._file.flush()
 
 
 def _image(pixels: np.ndarray, encoding: str, frame_id: str) -> Image:
@@ -93,34 +147,50 @@ def resized(rgb: np.ndarray, size: tuple[int, int], interpolation: int) -> np.nd
 
 def play(args: argparse.Namespace, words: Words) -> None:
     """Open the source, wait for all listeners and the parent's word, and send the frames."""
-    with open_source(args.input, args.topic, rate=args.fps) as source:
+    with open_source(args.input, args.topic, rate=args.fps, labels=args.labels) as source:
         labels = open_labels(source, args.labels)
         player = Player(args.image_topic, args.label_topic)
-        say("ready", kind=source.kind, length=source.length, rate=source.rate, labels=labels.name)
+        length = None if args.loop == 0 or source.length is None else source.length * args.loop
+        say("ready", kind=source.kind, length=length, rate=source.rate, labels=labels.name)
         while player.listeners < args.listeners:
             if words.next(0.02) == Words.END:
                 return
         say("matched")
         if words.next(args.patience) != "go":
             return
-        sent = _send_all(player, source, labels, args, words)
+        sent = _send_all(player, source, args, words)
         say("done", sent=sent, skipped=dict(source.skipped), problem=source.problem)
         # Whoever is slow still gets the last frames: the publisher must outlive their delivery.
         while words.next(0.1) != Words.END:
             pass
 
 
-def _send_all(player: Player, source: Source, labels: Labels, args: argparse.Namespace, words: Words) -> int:
-    sent = 0
-    for frame in itertools.islice(paced(source, args.fps, words), args.frames):
-        label = labels.of(frame)
+def _send_all(player: Player, source: Source, args: argparse.Namespace, words: Words) -> int:
+    sent, log = 0, SentLog(args.sent)
+    clock = SimulatedTime(player) if args.clock else None
+    for frame, label in itertools.islice(_looped(source, args, words), args.frames):
         if args.size:
             rgb = resized(frame.rgb, args.size, cv2.INTER_AREA)
             frame = Frame(rgb, frame.stamp_ns, frame.time_ns, frame.frame_id, frame.name)
             label = None if label is None else resized(label, args.size, cv2.INTER_NEAREST)
-        player.send(frame, label)
+        if clock is not None:
+            clock.reach(frame.stamp_ns)
+        log.add(*player.send(frame, label, frame.stamp_ns if args.recorded_stamps else None))
         sent += 1
     return sent
+
+
+def _looped(
+    source: Source, args: argparse.Namespace, words: Words
+) -> Iterator[tuple[Frame, np.ndarray | None]]:
+    """Frames with their labels, again and again as often as asked for."""
+    for turn in itertools.count() if args.loop == 0 else range(args.loop):
+        # The next turn begins one frame after the last one's end.
+        if turn and words.next(1 / (args.fps or source.rate or 15.0)) == Words.END:
+            return
+        labels = open_labels(source, args.labels)
+        for frame in paced(source, args.fps, words):
+            yield frame, labels.of(frame)
 
 
 def main() -> int:
@@ -136,6 +206,10 @@ def main() -> int:
     parser.add_argument("--label-topic", required=True)
     parser.add_argument("--listeners", type=int, required=True)
     parser.add_argument("--patience", type=float, required=True)
+    parser.add_argument("--loop", type=int, default=1)  # 0: for ever
+    parser.add_argument("--recorded-stamps", action="store_true")
+    parser.add_argument("--clock", action="store_true")
+    parser.add_argument("--sent")
     args = parser.parse_args()
     args.size = tuple(args.size) if args.size else None
     words = Words()

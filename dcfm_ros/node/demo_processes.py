@@ -82,6 +82,11 @@ class Child:
         """Exit status, None while it runs."""
         return self._process.poll()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def interrupt(self) -> None:
         """Ask it to end, as Ctrl-C would."""
         if self.status is None:

@@ -13,6 +13,7 @@ import struct
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ QUEUE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=Relia
 _PROGRESS_PERIOD = 0.1
 # After the player's last frame: no mask for this long means that no more will come.
 _SILENCE = 2.0
+_MOST_WAITING = 256
 
 
 def header_stamp_ns(data: bytes) -> int:
@@ -48,9 +50,11 @@ class Recorder(Node):
     def __init__(self, topics: argparse.Namespace, writer: WriterThread) -> None:
         super().__init__("recorder")
         self._writer = writer
-        self.images: set[int] = set()
-        self.masks: set[int] = set()
+        # By stamp, because a recording that is played in a loop has each of them several times.
+        self.images: Counter[int] = Counter()
+        self.masks: Counter[int] = Counter()
         self.timings = 0
+        self._came: dict[int, int] = {}  # arrival of images whose mask is still to come
         self.last_arrival = time.monotonic()
         self.last_latency_ms = float("nan")
         self._readers = [
@@ -69,8 +73,12 @@ class Recorder(Node):
         return all(self.count_publishers(topic) > 0 for topic in (self._topics.mask, self._topics.timing))
 
     def _on_image(self, data: bytes) -> None:
-        self._writer.put(self._topics.image, IMAGE, time.time_ns(), data)
-        self.images.add(header_stamp_ns(data))
+        now, stamp = time.time_ns(), header_stamp_ns(data)
+        self._writer.put(self._topics.image, IMAGE, now, data)
+        self.images[stamp] += 1
+        self._came[stamp] = now
+        if len(self._came) > _MOST_WAITING:
+            self._came.pop(next(iter(self._came)))
 
     def _on_label(self, data: bytes) -> None:
         self._writer.put(self._topics.label, IMAGE, time.time_ns(), data)
@@ -79,9 +87,9 @@ class Recorder(Node):
         now = time.time_ns()
         self._writer.put(self._topics.mask, IMAGE, now, data)
         stamp = header_stamp_ns(data)
-        self.masks.add(stamp)
+        self.masks[stamp] += 1
         self.last_arrival = time.monotonic()
-        self.last_latency_ms = (now - stamp) / 1e6
+        self.last_latency_ms = (now - self._came.pop(stamp, now)) / 1e6
 
     def _on_timing(self, data: bytes) -> None:
         self._writer.put(self._topics.timing, FRAME_TIMING, time.time_ns(), data)
@@ -147,18 +155,18 @@ def record(args: argparse.Namespace, words: Words, writer: WriterThread) -> None
             say("matched")
         say(
             "progress",
-            images=len(recorder.images),
-            masks=len(recorder.masks),
+            images=recorder.images.total(),
+            masks=recorder.masks.total(),
             latency_ms=recorder.last_latency_ms,
         )
-        complete = recorder.images <= recorder.masks and recorder.timings >= len(recorder.masks)
+        complete = recorder.images <= recorder.masks and recorder.timings >= recorder.masks.total()
         if finishing and (complete or time.monotonic() - recorder.last_arrival > _SILENCE):
             break
     executor.shutdown()
     spinner.join()
     if writer.error is not None:
         raise writer.error
-    say("done", images=len(recorder.images), masks=len(recorder.masks))
+    say("done", images=recorder.images.total(), masks=recorder.masks.total())
 
 
 def _spin(executor: SingleThreadedExecutor) -> None:

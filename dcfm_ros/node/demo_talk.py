@@ -21,6 +21,7 @@ class Words:
 
     def __init__(self) -> None:
         self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ended = False
         threading.Thread(target=self._read, name="words", daemon=True).start()
 
     def _read(self) -> None:
@@ -29,8 +30,12 @@ class Words:
         self._words.put(self.END)
 
     def next(self, seconds: float = 0.0) -> str | None:
-        """The next word; None if there is none within `seconds`."""
+        """The next word; None if there is none within `seconds`. After "end" there is nothing but "end"."""
+        if self._ended:
+            return self.END
         try:
-            return self._words.get(timeout=seconds) if seconds else self._words.get_nowait()
+            word = self._words.get(timeout=seconds) if seconds else self._words.get_nowait()
         except queue.Empty:
             return None
+        self._ended = word == self.END
+        return word

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="length of the stretches with numbers of their own (default: %(default)g)",
     )
     _configure_time(parser.add_argument_group("time"))
+    _configure_live(parser.add_argument_group("in the loop"))
     _configure_outputs(parser.add_argument_group("outputs"))
     _configure_several(parser.add_argument_group("several runs"))
     add_options(parser.add_argument_group("stream"), StreamConfig, {}, _NO_OPTION)  # type: ignore[arg-type]
@@ -98,6 +100,28 @@ def _configure_time(group: argparse._ArgumentGroup) -> None:
         metavar="MS",
         help=f"latency above this is a warning in the diagnostics (default: {_DEFAULT_BUDGET_MS:g}); what a sweep "
         "recommends keeps it in 95 %% of the frames (default: the time between two frames)",
+    )
+
+
+def _configure_live(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--live",
+        action="store_true",
+        help="play the recording in real time over DDS into the node, in processes of their own, and record what it "
+        "publishes (needs ROS 2)",
+    )
+    group.add_argument(
+        "--sim-time", action="store_true", help="with --live: publish /clock, and let the node go by it"
+    )
+    group.add_argument(
+        "--loop", type=int, default=1, metavar="TIMES", help="with --live: play it so often; 0: until Ctrl-C"
+    )
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME:=VALUE",
+        help="with --live: a parameter of the node; may be repeated",
     )
 
 
@@ -142,6 +166,10 @@ def run(args: argparse.Namespace) -> int:
     several recordings could not be replayed."""
     recordings = recordings_in(args.input)
     job = job_of(args)
+    if args.live:
+        # By its name: the node's room is the one that knows ROS, and nothing else here needs it.
+        live = importlib.import_module("dcfm_ros.node.live_command")
+        return live.run(job, sim_time=args.sim_time, loop=args.loop, parameters=args.set)
     with Interruptible() as stop:
         if args.sweep:
             return _sweep(args, job, stop)
@@ -199,7 +227,13 @@ def job_of(args: argparse.Namespace) -> Job:
         raise DcfmError("--merge puts the input's messages into the bag that --no-bag leaves out.")
     if args.sweep and len(args.input) > 1:
         raise DcfmError("--sweep runs its grid over one recording; give one.")
-    clock = args.clock or ("robot" if args.sweep else "fast")
+    if args.live and (args.sweep or len(args.input) > 1 or args.clock):
+        raise DcfmError(
+            "--live plays one recording in real time; leave out --sweep, --clock and other recordings."
+        )
+    if args.loop < 0:
+        raise DcfmError(f"--loop is how often to play, or 0 for ever, not {args.loop}.")
+    clock = args.clock or ("robot" if args.sweep or args.live else "fast")
     job = Job(
         input=args.input[0],
         folder=args.report,

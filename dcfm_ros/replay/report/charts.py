@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dcfm_ros.replay.load import LoadSample
 from dcfm_ros.replay.record import STEPS, FrameRecord
 from dcfm_ros.replay.report.svg import Plot, number
 from dcfm_ros.replay.summary import Summary
@@ -236,6 +237,22 @@ def _track(
     else:
         plot.line(times, values, FRAME, 1.6)
     return plot.svg(track.title, over_time=True)
+
+
+def load_over_time(samples: Sequence[LoadSample]) -> list[tuple[str, str]]:
+    """Processor and memory of a process over time, each as (title, drawing)."""
+    times = [sample.time_s for sample in samples]
+    drawn = []
+    for title, values in (
+        ("Processor, % of one core", [sample.cpu_percent for sample in samples]),
+        ("Resident memory, MB", [sample.memory_mb for sample in samples]),
+    ):
+        size, margins = (1100, 110), (52, 8, 22, 24)
+        plot = Plot((0, times[-1]), (0, max(*values, 1.0) * 1.15), size=size, margins=margins)
+        plot.axes("s", y_count=2)
+        plot.line(times, values, FRAME)
+        drawn.append((title, plot.svg(title)))
+    return drawn
 
 
 def class_shares(

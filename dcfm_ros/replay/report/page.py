@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dcfm_ros.learn.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix
+from dcfm_ros.replay.load import LoadSample, load_json
 from dcfm_ros.replay.pictures import Picture, PictureBook
 from dcfm_ros.replay.record import FrameRecord, write_csv
 from dcfm_ros.replay.report import charts
@@ -41,6 +42,7 @@ class Report:
         consistency_windows: video consistency against the labels by window length, 0-1.
         labelled: number of frames that had a label.
         interval_ms: time between two frames as recorded, None where unknown.
+        load: what the node's process used of the machine; empty where there was no such process.
         segments: the numbers of every stretch of the run.
         notes: what the reader must know: frames skipped, reading that stopped early, an interrupted run.
         settings, machine: tables of words.
@@ -60,6 +62,7 @@ class Report:
     consistency_windows: dict[int, float] = field(default_factory=dict)
     labelled: int = 0
     interval_ms: float | None = None
+    load: Sequence[LoadSample] = ()
     segments: Sequence[SegmentNumbers] = ()
     notes: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
@@ -96,6 +99,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "segments": [segment.as_json(report.classes) for segment in report.segments],
         **report.extra,
     }
+    if report.load:
+        values["metrics"] = values["metrics"] | load_json(report.load)
     if report.confusion is not None:
         values["accuracy"] = {
             "labelled_frames": report.labelled,
@@ -130,6 +135,7 @@ def render(report: Report) -> str:
             *(f'<div class="note">{escape(note)}</div>' for note in report.notes),
             _latency(report),
             _over_time(report),
+            _load(report),
             _segments(report),
             _classes(report),
             _moments(report),
@@ -233,6 +239,17 @@ def _tiles(report: Report) -> str:
         tiles.append(
             _tile("mIoU", f"{report.mean_iou:.1%}", f"against the labels of {report.labelled} frames")
         )
+    if report.load:
+        use = load_json(report.load)
+        cpu, memory = use["MEAN_CPU_UTILIZATION"], use["max_memory_mb"]
+        tiles.append(
+            _tile(
+                "Processor",
+                f"{cpu:.0f} <small>%</small>",
+                f"of one core, peak {use['MAX_CPU_UTILIZATION']:.0f} %",
+            )
+        )
+        tiles.append(_tile("Memory", f"{memory:.0f} <small>MB</small>", "the node's process, at its highest"))
     for name, spread, more in (
         ("Reuse agreement", summary.agreement, "old and new common feature label alike"),
         ("Temporal consistency", summary.consistency, "labels kept along the optical flow"),
@@ -323,6 +340,16 @@ def _over_time(report: Report) -> str:
         '<section><h2>Reuse and quality over time</h2><p class="about">Orange ticks are key frames. Point at a chart to '
         f'see everything known about that frame.</p><div class="card">{body}</div></section>'
     )
+
+
+def _load(report: Report) -> str:
+    if len(report.load) < 2:
+        return ""
+    body = "".join(
+        f'<div class="track"><div class="charthead"><h3>{title}</h3></div>{svg}</div>'
+        for title, svg in charts.load_over_time(report.load)
+    )
+    return f'<section><h2>The node\'s process</h2><div class="card">{body}</div></section>'
 
 
 def _segments(report: Report) -> str:

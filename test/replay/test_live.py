@@ -1,0 +1,96 @@
+"""A recording through DDS into the real node, in processes of their own."""
+
+import json
+
+import bags
+import numpy as np
+import pytest
+import torch
+from bags import stamp_of
+
+from dcfm_ros import cli
+from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
+from dcfm_ros.replay import sinks
+from dcfm_ros.replay.bags import Bag, stamp_ns
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(400)]
+# Every frame, so that none is missing in the comparison; a robot would rather have the newest.
+EVERY_FRAME = ["--set", "input_reliability:=reliable", "--set", "input_depth:=100"]
+OPTIONS = [
+    "--engine",
+    "torch",
+    "--no-video",
+    "--labels",
+    "/label",
+    "--key-interval",
+    "4",
+    "--key-period-ms",
+    "0",
+]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(2)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_model(build_model(ModelConfig(), ModelCard(input_size=(96, 64))), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """Twelve frames of a pattern that moves, at 10 Hz, with labels."""
+    rng = np.random.default_rng(0)
+    scene = rng.integers(0, 255, (24, 64, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    entries = []
+    for index in range(12):
+        stamp = stamp_of(index)
+        rgb = np.ascontiguousarray(scene[:64, 5 * index : 5 * index + 96])
+        label = np.full(rgb.shape[:2], index % 3, np.uint8)
+        entries.append(("/image", bags.IMAGE, stamp, bags.image(rgb, stamp)))
+        entries.append(("/label", bags.IMAGE, stamp, bags.image(label, stamp, encoding="mono8")))
+    return str(bags.write_ros2(tmp_path_factory.mktemp("recording") / "bag", entries))
+
+
+def masks_of(bag, topic):
+    return [
+        (stamp_ns(message), np.asarray(message.data).reshape(message.height, message.width))
+        for _, _, message in bag.messages(topic)
+    ]
+
+
+def test_offline_equals_live_mask_for_mask(tmp_path, recording, weights):
+    """Inline, with every frame: the network, the triggers and the node's conversions do what replay does."""
+    common = [recording, "--weights", weights, *OPTIONS]
+    assert cli.main(["replay", *common, "-o", str(tmp_path / "offline")]) == 0
+    live = ["--live", "--mode", "inline", *EVERY_FRAME]
+    assert cli.main(["replay", *common, "-o", str(tmp_path / "live"), *live]) == 0
+    offline = masks_of(Bag(tmp_path / "offline" / "bag"), sinks.MASK)
+    online = masks_of(Bag(tmp_path / "live" / "bag"), "/dcfm_replay/segmentation/mask")
+    assert (
+        [stamp for stamp, _ in offline] == [stamp for stamp, _ in online] == [stamp_of(i) for i in range(12)]
+    )
+    for (_, wanted), (_, found) in zip(offline, online, strict=True):
+        assert (wanted == found).all()
+    assert len({mask.tobytes() for _, mask in offline}) > 1
+    one, two = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("offline", "live"))
+    assert one["accuracy"] == two["accuracy"]
+    assert one["summary"]["key_frames"] == two["summary"]["key_frames"]
+    assert (two["summary"]["lost"], two["duplicates"], two["out_of_order"]) == (0, 0, 0)
+    assert set(one["metrics"]) <= set(two["metrics"])
+
+
+def test_simulated_time_in_a_loop(tmp_path, recording, weights):
+    live = ["--live", "--sim-time", "--loop", "2", "--set", "mode:=inline", *EVERY_FRAME]
+    options = [recording, "-o", str(tmp_path / "out"), "--weights", weights, *OPTIONS, *live]
+    assert cli.main(["replay", *options]) == 0
+    numbers = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert numbers["summary"]["frames_in"] == 24 and numbers["summary"]["lost"] == 0
+    assert numbers["notes"] == ["1 times the stream began anew: the stamps jump back"]
+    assert numbers["summary"]["key_frames"]["reset"] == 1
+    timings = [
+        message for _, _, message in Bag(tmp_path / "out" / "bag").messages("/dcfm_replay/dcfm/timing")
+    ]
+    # The node measures from the recorded stamps, years ago: only by simulated time this is a latency.
+    assert len(timings) == 24 and all(0 <= timing.latency_ms < 5000 for timing in timings)
+    assert numbers["metrics"].get("max_memory_mb", 100) > 50

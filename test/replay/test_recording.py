@@ -1,0 +1,108 @@
+"""Recorded live runs read back: what was lost, came twice or too late, also where stamps repeat."""
+
+import math
+
+import bags
+import numpy as np
+import pytest
+from bags import picture, stamp_of
+from fakes import CARD
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.replay import messages
+from dcfm_ros.replay.bag_writer import BagWriter
+from dcfm_ros.replay.load import LoadSample, load_json
+from dcfm_ros.replay.recording import Sent, Topics, read_recording, read_sent
+from dcfm_ros.replay.summary import summarise
+
+TOPICS = Topics("/image", "/mask", "/timing", "/label")
+MS = 1_000_000
+WALL = 2_000_000_000_000_000_000
+
+
+def mask(index):
+    return np.full((48, 64), index % 3, np.uint8)
+
+
+def write(path, images, masks):
+    """images: (stamp, log); masks: (stamp, log, index of its content)."""
+    entries = [(log, "/image", messages.rgb8(picture(n), stamp, "")) for n, (stamp, log) in enumerate(images)]
+    entries += [(log, "/mask", messages.mono8(mask(index), stamp, "")) for stamp, log, index in masks]
+    with BagWriter(path) as bag:
+        for log, topic, message in sorted(entries, key=lambda entry: entry[0]):
+            bag.write(topic, messages.IMAGE, log, message)
+        bag.write("/timing", messages.FRAME_TIMING, WALL, timing(stamp_of(0)))
+        bag.write("/label", messages.IMAGE, WALL, messages.mono8(mask(0), stamp_of(0), ""))
+
+
+def timing(stamp):
+    from test_bag_writer import timing as zeros
+
+    return zeros(stamp, trigger="first", key_frame=True)
+
+
+def test_lost_duplicate_and_out_of_order(tmp_path):
+    sent = [Sent(stamp_of(n), WALL + 100 * MS * n) for n in range(5)]
+    images = [(entry.stamp_ns, entry.sent_ns + MS) for entry in sent]
+    # The mask of 0 comes after 20 ms; 1 is lost; 3 comes before 2; 4 comes twice.
+    times = [(0, 20), (3, 320), (2, 330), (4, 440), (4, 450)]
+    write(tmp_path / "bag", images, [(stamp_of(n), WALL + at * MS, n) for n, at in times])
+    run, arrived = read_recording(tmp_path / "bag", TOPICS, CARD, sent=sent)
+    assert [record.lost for record in run.records] == [False, True, False, False, False]
+    latencies = [record.latency_ms for record in run.records]
+    assert latencies == pytest.approx([20, math.nan, 130, 20, 40], nan_ok=True)
+    assert (arrived.duplicates, arrived.out_of_order) == (1, 1)
+    summary = summarise(run.records)
+    assert (summary.frames_in, summary.masks_out, summary.lost) == (5, 4, 1)
+    assert summary.benchmark["FIRST_SENT_RECEIVED_LATENCY"] == pytest.approx(20)
+    assert [record.shares.index(1.0) for record in run.records if record.shares] == [0, 2, 0, 1]
+    assert run.labelled == 1
+
+
+def test_a_recording_played_in_a_loop(tmp_path):
+    stamps = [stamp_of(n) for n in (0, 1, 2, 0, 1, 2)]
+    sent = [Sent(stamp, WALL + 100 * MS * n) for n, stamp in enumerate(stamps)]
+    images = [(entry.stamp_ns, entry.sent_ns + MS) for entry in sent]
+    # In the first turn frame 1 is lost; in the second, all are answered after 30 ms.
+    masks = [(sent[n].stamp_ns, sent[n].sent_ns + 30 * MS, n % 3) for n in (0, 2, 3, 4, 5)]
+    write(tmp_path / "bag", images, masks)
+    run, arrived = read_recording(tmp_path / "bag", TOPICS, CARD, sent=sent)
+    assert [record.lost for record in run.records] == [False, True, False, False, False, False]
+    assert (arrived.duplicates, arrived.out_of_order) == (0, 0)
+    assert [record.latency_ms for record in run.records if not record.lost] == pytest.approx([30] * 5)
+    assert run.breaks == {"the stamps jump back": 1}
+
+
+def test_images_the_recorder_did_not_get_are_still_sent_frames(tmp_path):
+    sent = [Sent(stamp_of(n), WALL + 100 * MS * n) for n in range(3)]
+    images = [(sent[n].stamp_ns, sent[n].sent_ns) for n in (0, 2)]
+    write(tmp_path / "bag", images, [(entry.stamp_ns, entry.sent_ns + MS, 0) for entry in sent])
+    run, _ = read_recording(tmp_path / "bag", TOPICS, CARD, sent=sent)
+    assert len(run.records) == 3 and not any(record.lost for record in run.records)
+    assert [bool(record.shares) for record in run.records] == [True, False, True]
+
+
+def test_without_a_log_the_stamps_say_when(tmp_path):
+    images = [(WALL + 50 * MS * n, WALL + 50 * MS * n + MS) for n in range(3)]
+    write(tmp_path / "bag", images, [(stamp, stamp + 12 * MS, 0) for stamp, _ in images])
+    run, _ = read_recording(tmp_path / "bag", TOPICS, CARD)
+    assert [record.latency_ms for record in run.records] == pytest.approx([12] * 3)
+
+
+def test_a_recording_without_images(tmp_path):
+    bags.write_ros2(tmp_path / "bag", [("/text", "std_msgs/msg/String", 1, bags.string("hello"))])
+    with pytest.raises(DcfmError, match="holds no images on /image"):
+        read_recording(tmp_path / "bag", TOPICS, CARD)
+
+
+def test_the_log_of_a_player_that_was_killed(tmp_path):
+    (tmp_path / "sent.csv").write_text("1,10\n2,20\n3")
+    assert read_sent(tmp_path / "sent.csv") == [Sent(1, 10), Sent(2, 20)]
+
+
+def test_load_has_mean_and_peak():
+    samples = [LoadSample(0.5, 50.0, 100.0), LoadSample(1.0, 150.0, 120.0)]
+    numbers = load_json(samples)
+    assert (numbers["MEAN_CPU_UTILIZATION"], numbers["MAX_CPU_UTILIZATION"]) == (100.0, 150.0)
+    assert (numbers["mean_memory_mb"], numbers["max_memory_mb"]) == (110.0, 120.0)
+    assert load_json([]) == {}
