@@ -19,7 +19,7 @@ INDEPENDENT_FEATURES: dict[str, tuple[str, ...]] = {
     "resnet18": ("layer1",),
     "resnet50": ("layer1",),
     "resnet101": ("layer1",),
-    "mobilenetv2": ("stride4+8", "stride4"),
+    "mobilenetv2": ("stride4+8+16", "stride4+8", "stride4"),
 }
 DEFAULT_FEATURE = {
     name: "first_block" if name.startswith("mit") else features[0]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dcfm_ros.model.backbones import MixTransformer, MobileNetV2, ResNet
 from dcfm_ros.model.backbones.mit import Stage
-from dcfm_ros.model.backbones.mobilenetv2 import STRIDE4, STRIDE8, STRIDE16
+from dcfm_ros.model.backbones.mobilenetv2 import CUTS, STRIDE8, STRIDE16
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.heads import SegFormerHead
 
@@ -68,11 +68,14 @@ def _deep_blocks(backbone: nn.Module, independent: Tensor) -> Blocks[tuple[Tenso
         yield
         return ((yield from _chain(backbone.layer4, x)),)
     assert isinstance(backbone, MobileNetV2)
-    fine, stride8 = independent[:, :24], independent[:, 24:, ::2, ::2]
-    if not backbone.both:
-        stride8 = yield from _chain(backbone.features[STRIDE4:STRIDE8], fine)
+    fine, *coarser = backbone.maps(independent)
+    if coarser:
+        stride8 = coarser[0]
+    else:
+        stride8 = yield from _chain(backbone.features[CUTS[0] : STRIDE8], fine)
         yield
-    stride16 = yield from _chain(backbone.features[STRIDE8:STRIDE16], stride8)
+    layers = backbone.features[backbone.layers_done(at_least=STRIDE8) : STRIDE16]
+    stride16 = yield from _chain(layers, coarser[-1] if coarser else stride8)
     yield
     stride32 = yield from _chain(backbone.features[STRIDE16:], stride16)
     return fine, stride8, stride16, stride32

@@ -17,16 +17,22 @@ SETTINGS = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-STRIDE4, STRIDE8, STRIDE16 = 4, 7, 14
-"""Number of layers after which the features of each stride are complete."""
+STRIDE8, STRIDE16 = 7, 14
+"""Number of layers after which the deep features of these strides are complete."""
+
+CUTS = (4, 7, 11)
+"""Number of layers after which the first, second and third map of an independent feature are complete."""
+
+MAPS = {"stride4": (24,), "stride4+8": (24, 32), "stride4+8+16": (24, 32, 64)}
+"""Channels of the maps, at strides 4, 8 and 16, that an independent feature puts beside each other."""
 
 
 class MobileNetV2(Backbone):
     """Eighteen layers; features of 24, 32, 96 and 320 channels at strides 4, 8, 16 and 32.
 
-    The independent feature "stride4" is the first of them. "stride4+8" puts the second one beside it, each of its
-    pixels repeated 2×2: three more layers per frame let it see further (59 instead of 19 pixels), and repetition,
-    unlike interpolation, lets the deep part take the original back out exactly.
+    An independent feature has one to three maps (see MAPS), the coarser ones at stride 4 with each of their pixels
+    repeated: every further map costs a few more layers per frame and sees further (19, 59 and 171 pixels), and
+    repetition, unlike interpolation, lets the deep part take the original back out exactly.
     """
 
     def __init__(self, independent_feature: str) -> None:
@@ -39,25 +45,34 @@ class MobileNetV2(Backbone):
                 channels = width
         self.features = nn.Sequential(*layers)
         self.deep = (FeatureInfo(24, 4), FeatureInfo(32, 8), FeatureInfo(96, 16), FeatureInfo(320, 32))
-        self.both = independent_feature == "stride4+8"
-        self.independent = FeatureInfo(56 if self.both else 24, 4)
+        self.widths = MAPS[independent_feature]
+        self.independent = FeatureInfo(sum(self.widths), 4)
 
     def encode_shallow(self, x: Tensor) -> Tensor:
-        fine = self.features[:STRIDE4](x)
-        if not self.both:
-            return fine
-        coarse = self.features[STRIDE4:STRIDE8](fine)
-        coarse = coarse.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-        return torch.cat([fine, coarse[:, :, : fine.shape[2], : fine.shape[3]]], dim=1)
+        fine = x = self.features[: CUTS[0]](x)
+        maps = [fine]
+        for i in range(1, len(self.widths)):
+            x = self.features[CUTS[i - 1] : CUTS[i]](x)
+            repeated = x.repeat_interleave(2**i, dim=2).repeat_interleave(2**i, dim=3)
+            maps.append(repeated[:, :, : fine.shape[2], : fine.shape[3]])
+        return torch.cat(maps, dim=1)
 
     def encode_deep(self, independent: Tensor) -> tuple[Tensor, ...]:
-        fine = independent[:, :24]
-        if self.both:
-            stride8 = independent[:, 24:, ::2, ::2]
-        else:
-            stride8 = self.features[STRIDE4:STRIDE8](fine)
-        stride16 = self.features[STRIDE8:STRIDE16](stride8)
+        fine, *coarser = self.maps(independent)
+        stride8 = coarser[0] if coarser else self.features[CUTS[0] : STRIDE8](fine)
+        stride16 = self.features[self.layers_done(at_least=STRIDE8) : STRIDE16](
+            coarser[-1] if coarser else stride8
+        )
         return fine, stride8, stride16, self.features[STRIDE16:](stride16)
+
+    def maps(self, independent: Tensor) -> list[Tensor]:
+        """The maps of an independent feature, each at its own stride."""
+        parts = independent.split(self.widths, dim=1)
+        return [part[:, :, :: 2**i, :: 2**i] for i, part in enumerate(parts)]
+
+    def layers_done(self, at_least: int = 0) -> int:
+        """How many layers the independent feature has been through, or `at_least`."""
+        return max(CUTS[len(self.widths) - 1], at_least)
 
 
 class InvertedResidual(nn.Module):
