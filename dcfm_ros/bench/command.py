@@ -81,7 +81,7 @@ def _quick(args: argparse.Namespace) -> int:
     if args.plot:
         require_matplotlib()  # before the work, not after it
     setting = _setting(args)
-    entries = entries_of(setting, _engines(args), _precisions(args))
+    entries = entries_of(setting, _choices(args))
 
     def work() -> dict[str, Any]:
         with _Bar() as bar:
@@ -196,16 +196,21 @@ def _setting(args: argparse.Namespace) -> Setting:
     return Setting("quick", weights=args.weights or str(default_weights()), size=args.size)
 
 
-def _engines(args: argparse.Namespace) -> list[str]:
-    from dcfm_ros.engines.config import ENGINES
-
-    return args.engines or [name for name in ENGINES if name != "auto"]
-
-
-def _precisions(args: argparse.Namespace) -> list[str]:
+def _choices(args: argparse.Namespace) -> list[tuple[str, str]]:
+    """(engine, precision): all that are asked for; else those that are worth looking at here."""
     import torch
 
-    return args.precisions or (["fp32", "fp16"] if torch.cuda.is_available() else ["fp32", "int8"])
+    from dcfm_ros.bench.suite import CHOICES, GPU_CHOICES
+
+    usual = GPU_CHOICES if torch.cuda.is_available() else CHOICES
+    if not args.engines and not args.precisions:
+        return list(usual)
+    engines = args.engines or list(dict.fromkeys(engine for engine, _ in usual))
+    precisions = args.precisions or list(dict.fromkeys(precision for _, precision in usual))
+    asked = [(engine, precision) for engine in engines for precision in precisions]
+    if args.engines and args.precisions:
+        return asked
+    return [choice for choice in asked if choice in usual] or asked
 
 
 def _memory(setting: Setting, entries: Any) -> Any:

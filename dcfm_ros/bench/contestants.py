@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dcfm_ros.bench.frames import Calibration
 from dcfm_ros.bench.published import PublishedOrder
 from dcfm_ros.bench.result import DCFM as OURS
 from dcfm_ros.bench.result import PUBLISHED, SEGFORMER, TUNED
@@ -183,7 +184,11 @@ class Builder:
 
     def _stream(self, entry: Entry) -> Stream:
         config = EngineConfig(engine=entry.engine, precision=entry.precision, threads=self._threads)
-        engine = create_engine(self.model, config)
+        size = self.model.card.input_size
+        engine = create_engine(
+            self.model, config, frames=Calibration(size) if config.precision == "int8" else ()
+        )
+        engine.prepare(size)
         got = (engine.name, engine.precision)
         if got != (entry.engine, entry.precision):
             raise DcfmError(engine.problem or f"runs as {got[0]} {got[1]} here")
@@ -197,15 +202,11 @@ class Builder:
         return self._users[width]
 
 
-def entries_of(
-    setting: Setting, engines: Sequence[str], precisions: Sequence[str], *, published: bool = True
-) -> list[Entry]:
-    """The published order, ours in every combination, SegFormer as a user runs it and tuned."""
-    entries = [Entry(PUBLISHED)] if published else []
-    entries += [Entry(OURS, engine, precision) for engine in engines for precision in precisions]
+def entries_of(setting: Setting, choices: Sequence[tuple[str, str]]) -> list[Entry]:
+    """The published order, ours on each (engine, precision), SegFormer as a user runs it and tuned."""
+    engines = [engine for engine in TunedRunner.ENGINES if engine in {engine for engine, _ in choices}]
+    entries = [Entry(PUBLISHED), *(Entry(OURS, engine, precision) for engine, precision in choices)]
     for width in setting.segformers:
         entries.append(Entry(SEGFORMER, width=width))
-        entries += [
-            Entry(TUNED, engine, width=width) for engine in ("torch", "openvino") if engine in engines
-        ]
+        entries += [Entry(TUNED, engine, width=width) for engine in engines]
     return entries

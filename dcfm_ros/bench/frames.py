@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,3 +30,24 @@ def street_labels(size: tuple[int, int]) -> NDArray[np.uint8]:
     from dcfm_ros.learn.datasets.drive import SyntheticDrive
 
     return SyntheticDrive(0, size)[FIRST].label
+
+
+class Calibration(Sequence[Image]):
+    """Frames for int8's calibration, of another drive than the measured ones; rendered when they are looked at."""
+
+    def __init__(self, size: tuple[int, int], count: int = 16) -> None:
+        self._size, self._count = size, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        return _calibration(self._size, self._count)[index]
+
+
+@functools.lru_cache(maxsize=1)
+def _calibration(size: tuple[int, int], count: int) -> tuple[Image, ...]:
+    from dcfm_ros.learn.datasets.drive import SyntheticDrive
+
+    drive = SyntheticDrive(1, size)
+    return tuple(drive[5 * i].image for i in range(count))

@@ -136,7 +136,9 @@ RULES = (
 
 
 class TunedRunner:
-    """A `TunedSegFormer` on an engine. Its masks come from the label map kernel."""
+    """A `TunedSegFormer` on one of ENGINES. Its masks come from the label map kernel."""
+
+    ENGINES = ("torch", "openvino")
 
     def __init__(self, network: TunedSegFormer, engine: str, size: tuple[int, int]) -> None:
         """size: (width, height). Raises DcfmError where the engine's library is missing."""

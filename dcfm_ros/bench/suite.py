@@ -17,8 +17,15 @@ from dcfm_ros.bench.segformer import official_width
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import ModelConfig, default_weights
 
-ENGINES = ("torch", "onnxruntime", "openvino")
-PRECISIONS = ("fp32", "bf16", "int8")
+CHOICES = (
+    ("torch", "fp32"),
+    ("onnxruntime", "fp32"),
+    ("openvino", "fp32"),
+    ("openvino", "bf16"),
+    ("openvino", "int8"),
+)
+GPU_CHOICES = (("torch", "fp32"), ("torch", "fp16"), ("onnxruntime", "fp32"), ("tensorrt", "fp16"))
+"""(engine, precision) worth looking at on a CPU and on a GPU."""
 
 VSPW_SIZE = (853, 480)
 CITYSCAPES_SIZE = (1024, 512)
@@ -95,14 +102,14 @@ def record(name: str, command: str, work: Callable[[], dict[str, Any]]) -> Part:
 def _case(name: str, say: Say, progress: Progress | None, scale: float) -> Any:
     make, seconds = CASES[name]
     setting = make()
-    entries = entries_of(setting, ENGINES, PRECISIONS)
+    entries = entries_of(setting, CHOICES)
     return measure_case(setting, entries, seconds=seconds * scale, say=say, progress=progress)
 
 
 def _memory() -> Any:
-    ours = [Entry(DCFM, engine, "fp32") for engine in ENGINES] + [Entry(DCFM, "openvino", "int8")]
-    rows = measure_memory(shipped(), [Entry(PUBLISHED), *ours])
+    ours = [Entry(DCFM, engine, precision) for engine, precision in CHOICES if precision != "bf16"]
     large = vspw("mit_b2")
-    return rows + measure_memory(
-        large, [Entry(PUBLISHED), *ours, Entry(SEGFORMER, width=large.segformers[-1])]
+    segformer = Entry(SEGFORMER, width=large.segformers[-1])
+    return measure_memory(shipped(), [Entry(PUBLISHED), *ours]) + measure_memory(
+        large, [Entry(PUBLISHED), *ours, segformer]
     )

@@ -1,0 +1,313 @@
+"""The node as a whole, through DDS: latency from publish to mask, CPU load, the cost of outputs, the largest rate.
+
+    python bench/node.py                     all of it, into results/cpu.json (about three minutes)
+    python bench/node.py --seconds 2 --json /tmp/node.json     a quick look
+
+Camera, node and reader are processes of their own: the camera is this script again, the reader is this process. Needs
+ROS 2 and this package's messages in the environment (`. tools/env.sh`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import os
+import sys
+import tempfile
+import threading
+import time
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+import rclpy  # noqa: E402
+from dcfm_ros.msg import FrameTiming  # noqa: E402
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
+
+from dcfm_ros.bench.command import write  # noqa: E402
+from dcfm_ros.bench.frames import street  # noqa: E402
+from dcfm_ros.bench.result import NodeRow, OutputRow, RateRow  # noqa: E402
+from dcfm_ros.bench.suite import record  # noqa: E402
+from dcfm_ros.model import default_weights  # noqa: E402
+from dcfm_ros.node.demo_processes import Child, Crew, child_environment  # noqa: E402
+from dcfm_ros.node.demo_talk import Words, say  # noqa: E402
+from dcfm_ros.share import share_path  # noqa: E402
+
+Size = tuple[int, int]
+
+SIZES: tuple[Size, ...] = ((480, 360), (640, 480), (1280, 720), (1920, 1080))
+MODES = ("inline", "background")
+KEY_INTERVAL = 10
+RATE_HZ = 15.0
+OUTPUT_SIZE, OUTPUT_RATE_HZ = (1280, 720), 30.0
+RATES_HZ = (15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0)
+OUTPUTS: dict[str, type] = {
+    "confidence": Image,
+    "overlay": Image,
+    "mask/compressed": CompressedImage,
+    "camera_info": CameraInfo,
+}
+WARM_UP = 8
+"""Frames before those that count: the first is a key frame that everything waits for."""
+SETTLE_S = 1.0
+START_S = 400.0
+"""The node may have to build its engine first."""
+DEEP = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
+
+
+# -- the camera's process --------------------------------------------------------------------------------------------
+
+
+def camera() -> int:
+    """Sends what it is told: words `WIDTH HEIGHT RATE COUNT`; says when it is done and how many came late."""
+    rclpy.init(args=[])
+    node = Node("camera")
+    images = node.create_publisher(Image, "image", qos_profile_sensor_data)
+    infos = node.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
+    words = Words()
+    say("ready")
+    while (word := words.next(0.2)) != Words.END:
+        if word is None:
+            continue
+        width, height, rate, count = word.split()
+        late = _send(images, infos, (int(width), int(height)), float(rate), int(count))
+        say("sent", late=late)
+    rclpy.try_shutdown()
+    return 0
+
+
+def _send(images: Any, infos: Any, size: Size, rate: float, count: int) -> int:
+    """Sends `count` images; how many of them were more than half a period late."""
+    messages = [_image(cv2.resize(frame[:, :, ::-1], size)) for frame in street((480, 360))]
+    info = CameraInfo(height=size[1], width=size[0])
+    begin, late = time.perf_counter(), 0
+    for number, message in zip(range(count), itertools.cycle(messages), strict=False):
+        wait = begin + number / rate - time.perf_counter()
+        if wait > 0:
+            time.sleep(wait)
+        late += wait < -0.5 / rate
+        # The stamp is taken last: a mask's arrival less its stamp holds nothing of the camera's own work.
+        stamp = message.header.stamp
+        stamp.sec, stamp.nanosec = divmod(time.time_ns(), 1_000_000_000)
+        images.publish(message)
+        info.header = message.header
+        infos.publish(info)
+    return late
+
+
+def _image(pixels: np.ndarray) -> Image:
+    message = Image(height=pixels.shape[0], width=pixels.shape[1], encoding="bgr8", step=3 * pixels.shape[1])
+    message.header.frame_id = "camera"
+    data = array("B")
+    data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
+    message.data = data
+    return message
+
+
+# -- the reader: this process ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Heard:
+    """latencies_ms: of the masks. outside_ms: convert and publish, of each FrameTiming. dropped: by the node's count."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    outside_ms: list[float] = field(default_factory=list)
+    dropped: int = 0
+
+
+class Reader(Node):
+    """Notes when masks arrive; subscribes to further outputs when asked."""
+
+    def __init__(self) -> None:
+        super().__init__("reader")
+        self.heard = Heard()
+        self._extra: list[Any] = []
+        self.create_subscription(Image, "segmentation/mask", self._on_mask, DEEP)
+        self.create_subscription(FrameTiming, "dcfm/timing", self._on_timing, DEEP)
+
+    def listen_to(self, outputs: tuple[str, ...]) -> None:
+        """Subscribe to these outputs beside the mask, and to no others."""
+        for subscription in self._extra:
+            self.destroy_subscription(subscription)
+        self._extra = [
+            # raw: that this process does not unpack them costs the node nothing and leaves it the core.
+            self.create_subscription(OUTPUTS[name], f"segmentation/{name}", lambda data: None, DEEP, raw=True)
+            for name in outputs
+        ]
+
+    def _on_mask(self, message: Image) -> None:
+        stamp = message.header.stamp
+        sent_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+        self.heard.latencies_ms.append((time.time_ns() - sent_ns) / 1e6)
+
+    def _on_timing(self, message: FrameTiming) -> None:
+        self.heard.outside_ms.append(message.convert_ms + message.publish_ms)
+        self.heard.dropped = message.dropped
+
+
+class Bench:
+    """A running node with a camera and a reader."""
+
+    def __init__(self, crew: Crew, reader: Reader, folder: Path, weights: str, mode: str) -> None:
+        environment = child_environment(share_path("config", "fastdds.xml"))
+        node = [sys.executable, "-m", "dcfm_ros.node.main", "--ros-args", "-r", "__node:=dcfm"]
+        for name, value in (
+            ("weights", weights),
+            ("mode", mode),
+            ("key_interval", KEY_INTERVAL),
+            ("key_period_ms", 0.0),
+            ("motion_threshold", 0.0),
+            ("max_age_ms", 1e9),
+        ):
+            node += ["-p", f"{name}:={value}"]
+        self.mode, self._crew, self._reader = mode, crew, reader
+        common = {"env": environment, "cwd": HERE.parent}
+        self._node = crew.add(Child("node", node, log=folder / "node.log", talks=False, **common))
+        me = [sys.executable, str(Path(__file__).resolve()), "--camera"]
+        self._camera = crew.add(Child("camera", me, log=folder / "camera.log", talks=True, **common))
+        self._event("ready")
+        crew.until(
+            lambda: (
+                reader.count_publishers("segmentation/mask") > 0 and reader.count_subscribers("image") > 0
+            ),
+            seconds=START_S,
+            waiting_for="the node",
+        )
+        time.sleep(SETTLE_S)
+
+    def run(self, size: Size, rate: float, seconds: float, outputs: tuple[str, ...] = ()) -> NodeRow:
+        """Sends images of `size` at `rate` and says what came of it."""
+        self._reader.listen_to(outputs)
+        self._send(size, rate, WARM_UP)
+        self._reader.heard, before = Heard(), self._reader.heard
+        count = max(20, round(rate * seconds))
+        begin, spent = time.perf_counter(), self._cpu_seconds()
+        self._send(size, rate, count)
+        cores = (self._cpu_seconds() - spent) / (time.perf_counter() - begin)
+        heard = self._reader.heard
+        p50, p95, p99 = np.percentile(heard.latencies_ms or [float("inf")], (50, 95, 99))
+        outside50, outside99 = np.percentile(heard.outside_ms or [float("inf")], (50, 99))
+        return NodeRow(
+            mode=self.mode,
+            size=size,
+            rate_hz=rate,
+            outputs=", ".join(("mask", *outputs)),
+            sent=count,
+            received=len(heard.latencies_ms),
+            dropped=max(0, heard.dropped - before.dropped),
+            p50_ms=float(p50),
+            p95_ms=float(p95),
+            p99_ms=float(p99),
+            outside_p50_ms=float(outside50),
+            outside_p99_ms=float(outside99),
+            cpu_cores=cores,
+        )
+
+    def largest_rate(self, size: Size, seconds: float) -> RateRow:
+        """Tries ever larger rates until an image stays without a mask."""
+        best, tried = 0.0, []
+        for rate in RATES_HZ:
+            tried.append(rate)
+            row = self.run(size, rate, seconds)
+            if row.received < row.sent:
+                break
+            best = rate
+        return RateRow(self.mode, size, best, tuple(tried))
+
+    def _send(self, size: Size, rate: float, count: int) -> None:
+        heard = self._reader.heard
+        wanted = len(heard.latencies_ms) + count
+        self._camera.tell(f"{size[0]} {size[1]} {rate} {count}")
+        self._event("sent")
+        # What is on its way arrives; a frame that was dropped never does.
+        deadline = time.monotonic() + SETTLE_S
+        while len(heard.latencies_ms) < wanted and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _event(self, name: str) -> None:
+        self._crew.until(lambda: not self._camera.events.empty(), seconds=120, waiting_for="the camera")
+        event = self._camera.events.get()
+        assert event["event"] == name, event
+
+    def _cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self._node.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(weights: str, seconds: float, folder: Path) -> dict[str, Any]:
+    """The fields of the result's part."""
+    rows: list[NodeRow] = []
+    rates: list[RateRow] = []
+    outputs: list[OutputRow] = []
+    reader = Reader()
+    executor = SingleThreadedExecutor()
+    executor.add_node(reader)
+    threading.Thread(target=_spin, args=(executor,), daemon=True).start()
+    for mode in MODES:
+        with Crew() as crew:
+            bench = Bench(crew, reader, folder, weights, mode)
+            for size in SIZES:
+                rows.append(bench.run(size, RATE_HZ, seconds))
+                print(rows[-1], file=sys.stderr)
+            if mode == "background":
+                rates += [bench.largest_rate(size, seconds / 2) for size in SIZES]
+                outputs += _output_costs(bench, seconds)
+    executor.shutdown(timeout_sec=1)
+    return {"node": tuple(rows), "rates": tuple(rates), "outputs": tuple(outputs)}
+
+
+def _output_costs(bench: Bench, seconds: float) -> list[OutputRow]:
+    """Each output's cost beside the mask's, against the mean of a run without it before and one after it."""
+    rows = []
+    before = bench.run(OUTPUT_SIZE, OUTPUT_RATE_HZ, seconds)
+    for name in OUTPUTS:
+        found = bench.run(OUTPUT_SIZE, OUTPUT_RATE_HZ, seconds, (name,))
+        after = bench.run(OUTPUT_SIZE, OUTPUT_RATE_HZ, seconds)
+        without = (before.cpu_cores + after.cpu_cores) / 2
+        rows.append(OutputRow(name, OUTPUT_SIZE, OUTPUT_RATE_HZ, found.cpu_cores - without))
+        before = after
+    return rows
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()
+
+
+def main() -> int:
+    """Exit status 0: done."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--camera", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--weights", help="model (default: the one that comes with the package)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement (default: 5)")
+    parser.add_argument("--json", default=str(HERE / "results" / "cpu.json"), help="where the part goes")
+    args = parser.parse_args()
+    if args.camera:
+        return camera()
+    weights = args.weights or str(default_weights())
+    # The reader lies in this process: it needs the same profile as its children.
+    os.environ.update(child_environment(share_path("config", "fastdds.xml")))
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    rclpy.init(args=[])
+    with tempfile.TemporaryDirectory() as folder:
+        part = record("node", "python bench/node.py", lambda: measure(weights, args.seconds, Path(folder)))
+    write(part, args.json)
+    rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""`dcfm bench` end to end, on a model and a size so small that nothing takes long."""
+
+import pytest
+
+from dcfm_ros import cli
+from dcfm_ros.bench.result import load_report
+from dcfm_ros.model import ModelConfig, build_model, save_model
+
+pytest.importorskip("numba")  # draws the frames
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_model(build_model(ModelConfig(num_classes=4)), path)
+    return str(path)
+
+
+def test_a_model_is_measured_told_and_written(weights, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    arguments = ["--size", "64x48", "--engines", "torch", "--precisions", "fp32,int8", "--seconds", "0.1"]
+    assert cli.main(["bench", "--weights", weights, *arguments, "--json", str(out)]) == 0
+    part = load_report(out).part("quick")
+    (case,) = part.cases
+    published, ours, missing = case.rows
+    assert (case.size, case.classes, case.weights) == ((64, 48), 4, "small.safetensors")
+    assert published.other_ratio.median == 1 and published.amortised
+    assert ours.agreement >= 0.999 and set(ours.other_stages) == {
+        "preprocess",
+        "independent",
+        "fuse",
+        "label_map",
+    }
+    assert ours.other.q1 <= ours.other.median <= ours.other.q3 and ours.other.count == case.rounds >= 5
+    assert [item.interval for item in ours.amortised] == [1, 2, 5, 10, 20]
+    assert missing.skipped and missing.key is None
+    assert part.machine["Compute threads"] and weights not in part.command
+    told = capsys.readouterr().out
+    assert "published order" in told and "Fastest here: torch fp32" in told and "not measured" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--backbone", "mit_b9"], "mit_b9"),
+        (["--backbone", "mobilenetv2", "--segformer"], "MiT"),
+        (["--segformer"], "--backbone"),
+        (["--suite", "label_map"], "--json"),
+        (["--weights", "nowhere.safetensors"], "nowhere.safetensors"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(arguments, word, capsys):
+    assert cli.main(["bench", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert word in error and "Traceback" not in error
+
+
+def test_an_unknown_part_is_named(tmp_path, capsys):
+    assert cli.main(["bench", "--suite", "everything", "--json", str(tmp_path / "x.json")]) == 2
+    assert "everything" in capsys.readouterr().err

@@ -1,0 +1,60 @@
+"""`docs/speed.md` is what the generator makes of the committed measurements, and it makes what it is given."""
+
+from pathlib import Path
+
+import pytest
+from bench_reports import case, label_map_row, part, report, row
+
+from dcfm_ros.bench.page import render
+from dcfm_ros.bench.result import save_report
+from dcfm_ros.errors import DcfmError
+
+ROOT = Path(__file__).resolve().parents[3]
+RESULTS, NOTES, PAGE = ROOT / "bench/results/cpu.json", ROOT / "bench/misses.yaml", ROOT / "docs/speed.md"
+
+
+@pytest.mark.skipif(not RESULTS.exists(), reason="nothing has been measured yet")
+def test_the_committed_page_is_that_of_the_committed_measurements():
+    assert PAGE.read_text(encoding="utf-8") == render(RESULTS, NOTES, PAGE), (
+        "make it anew: python bench/run.py --page"
+    )
+
+
+@pytest.fixture
+def results(tmp_path):
+    rows = (row(other=50.0), row("tensorrt", "fp16", skipped="needs a GPU", agreement=None))
+    parts = (
+        part("label_map", label_maps=(label_map_row(),)),
+        part("mit_b2_vspw", cases=(case(*rows),)),
+    )
+    save_report(report(*parts), tmp_path / "cpu.json")
+    return tmp_path / "cpu.json"
+
+
+def page(results, notes):
+    path = results.with_name("notes.yaml")
+    path.write_text(notes)
+    return render(results, path, results.with_name("speed.md"))
+
+
+def test_a_missed_goal_says_why_and_a_reached_one_does_not(results):
+    text = page(results, "other_fp32: the time goes into the wind\nlabel_map: never seen\n")
+    assert "the time goes into the wind" in text and "**missed by 50 %**" in text
+    assert "never seen" not in text
+
+
+def test_what_could_not_be_measured_is_told(results):
+    assert "tensorrt fp16: needs a GPU" in page(results, "")
+
+
+def test_every_table_has_as_many_cells_in_each_line(results):
+    for block in page(results, "").split("\n\n"):
+        lines = block.splitlines()
+        if lines[0].startswith("| "):
+            assert len({line.count("|") for line in lines}) == 1, lines[0]
+
+
+@pytest.mark.parametrize("notes", ["no_such_goal: text", "- a list", "other_fp32: 3"])
+def test_stray_notes_are_refused(results, notes):
+    with pytest.raises(DcfmError):
+        page(results, notes)
