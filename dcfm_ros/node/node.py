@@ -13,7 +13,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import qos_profile_sensor_data
 from std_srvs.srv import SetBool, Trigger
 
-from dcfm_ros.engines import Engine, create_engine
+from dcfm_ros.engines import Engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import default_weights
 from dcfm_ros.node.camera import Camera
@@ -21,6 +21,7 @@ from dcfm_ros.node.diagnostics import CameraDiagnostics, engine_status
 from dcfm_ros.node.names import camera_names
 from dcfm_ros.node.odometry import pose_of, wants_odometry
 from dcfm_ros.node.parameters import Configuration, Parameters
+from dcfm_ros.node.warm_engine import create_engine
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_S = 0.4  # how long to wait for the frames in work when stopping
@@ -103,7 +104,7 @@ class DcfmNode(LifecycleNode):
         configuration = self.parameters.configuration
         weights = configuration.node.weights or default_weights()
         self.get_logger().info(f"loading {weights}")
-        engine = self._engine = create_engine(weights, configuration.engine)
+        engine = self._engine = create_engine(weights, configuration.engine, configuration.stream)
         names = camera_names(configuration.node.image_topics)
         self._cameras = [
             Camera(self, each, engine=engine, configuration=configuration, phase=index / len(names))

@@ -1,0 +1,26 @@
+"""An engine that has worked once: what is done once (compiling, allocating) is not done while a camera waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dcfm_ros.engines import Engine, EngineConfig
+from dcfm_ros.engines import create_engine as create_cold_engine
+from dcfm_ros.stream import StreamConfig, StreamSegmenter
+
+
+def create_engine(weights: str | Path, config: EngineConfig, stream: StreamConfig) -> Engine:
+    """Load the network and segment one picture of noise, of the size that `stream` gives to the network.
+
+    Raises:
+        DcfmError: the weights cannot be loaded, or nothing here can run them.
+    """
+    engine = create_cold_engine(weights, config)
+    width, height = stream.network_size(engine.card.input_size)
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    with StreamSegmenter(engine, replace(stream, mode="inline")) as segmenter:
+        segmenter.step(noise, 1)
+    return engine
