@@ -13,6 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
+# Tests that do not name an engine, and the processes they start, build none.
+os.environ.setdefault("DCFM_ENGINE", "torch")
+
 ROS_MODULES = ("rclpy", "dcfm_ros.msg")
 # Mark (and, for the first two, folder of test/ whose tests get it) -> what makes it impossible here, "" if nothing.
 NEEDS = {

@@ -31,11 +31,23 @@ class Engine(Protocol):
         problem: why the engine is not the one that was asked for, or what it lost since; "" while all is well.
     """
 
-    card: ModelCard
-    name: str
-    device: str
-    precision: str
-    problem: str
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def problem(self) -> str: ...
+
+    def prepare(self, size: tuple[int, int]) -> None:
+        """Builds and loads what frames of `size` = (width, height) need, so that the first of them is not slow."""
 
     def independent(self, rgb: Image) -> Any:
         """The independent feature of a frame. rgb: uint8 H×W×3 at the network's input size, 0-255.

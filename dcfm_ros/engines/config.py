@@ -8,8 +8,8 @@ from typing import Any
 
 from dcfm_ros.errors import DcfmError
 
-ENGINES = ("auto", "torch")
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+ENGINES = ("auto", "torch", "openvino", "onnxruntime", "tensorrt")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,9 @@ class EngineConfig:
 
     engine: str = field(default="auto", metadata={"help": f"what runs the model: {', '.join(ENGINES)}"})
     precision: str = field(default="auto", metadata={"help": f"number format: {', '.join(PRECISIONS)}"})
-    device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or cuda:N"})
+    device: str = field(
+        default="auto", metadata={"help": "auto, cpu, cuda, cuda:N, or gpu (an Intel GPU, with openvino)"}
+    )
     threads: int = field(
         default=0,
         metadata={

@@ -2,37 +2,94 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from dcfm_ros.engines.base import Engine
+import torch
+
+from dcfm_ros.engines.base import Engine, Image
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.library import Library
 from dcfm_ros.model import DCFM, load_model
 
 logger = logging.getLogger(__name__)
 
 
-def create_engine(model_or_path: DCFM | str | Path, config: EngineConfig | None = None) -> Engine:
+def create_engine(
+    model_or_path: DCFM | str | Path, config: EngineConfig | None = None, *, frames: Sequence[Image] = ()
+) -> Engine:
     """An engine that runs the model, or the model in the weights file.
 
-    What `auto` means: engine: torch. device: the first CUDA GPU where torch can use one, else the CPU. precision: fp32.
+    What `auto` means. device: the first CUDA GPU where torch can use one, else the CPU. engine: on a GPU torch; on a CPU
+    OpenVINO, else ONNX Runtime, else torch, the first that is installed; torch for a model that is given as a module,
+    since it is likely to change before it pays to build anything for it. DCFM_ENGINE in the environment names another
+    one. precision: fp32, with TensorRT fp16.
 
     The engine keeps a copy of a model given as a module: training it further does not change what the engine computes.
-    Raises DcfmError for a device or a precision that is not to be had here.
+    An engine other than torch builds its graphs when it first sees an input size (see `Engine.prepare`), keeps them in
+    a cache, and falls back to torch when it fails. frames: what int8 is calibrated on, at the input size; not needed
+    when the cache has the graphs.
+    Raises DcfmError for an engine, a device or a precision that is not to be had here.
     """
-    from dcfm_ros.engines.torch_engine import TorchEngine
-
     config = config or EngineConfig()
     model = model_or_path if isinstance(model_or_path, DCFM) else load_model(model_or_path)
-    engine = TorchEngine(model, config)
+    name, why = config.engine, "asked for"
+    if name == "auto":
+        name, why = choose(config, from_file=not isinstance(model_or_path, DCFM))
+    engine = _engine(name, model, config, frames)
     logger.info(
-        "model '%s' runs on engine %s, device %s, precision %s (asked for: %s, %s, %s)",
+        "model '%s' runs on engine %s (%s), device %s, precision %s",
         engine.card.name,
         engine.name,
+        why,
         engine.device,
         engine.precision,
-        config.engine,
-        config.device,
-        config.precision,
     )
     return engine
+
+
+def choose(config: EngineConfig, *, from_file: bool) -> tuple[str, str]:
+    """The engine that `auto` takes, and why. Raises DcfmError for an unknown DCFM_ENGINE."""
+    named = os.environ.get("DCFM_ENGINE", "auto")
+    if named != "auto":
+        return EngineConfig(engine=named).engine, "DCFM_ENGINE says so"
+    if config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available()):
+        return "torch", "the device is a GPU"
+    if not from_file:
+        return "torch", "the model is a module in memory"
+    if config.precision in ("fp16", "bf16", "int8") and not _installed("openvino"):
+        return "torch", f"openvino, which has {config.precision}, is not installed: pip install openvino"
+    for name in ("openvino", "onnxruntime"):
+        if _installed(name):
+            return name, "the fastest on a CPU that is installed"
+    return "torch", "neither openvino nor onnxruntime, which are faster, is installed: pip install openvino"
+
+
+def _engine(name: str, model: DCFM, config: EngineConfig, frames: Sequence[Image]) -> Engine:
+    from dcfm_ros.engines.torch_engine import TorchEngine
+
+    if name == "torch":
+        return TorchEngine(model, config)
+    from dcfm_ros.engines.fallback import FallbackEngine
+    from dcfm_ros.engines.graph_engine import GraphEngine
+
+    graphs = GraphEngine(model, config, _library(name, config), frames)
+    return FallbackEngine(graphs, graphs.model, replace(config, engine=name))
+
+
+def _library(name: str, config: EngineConfig) -> Library:
+    if name == "openvino":
+        from dcfm_ros.engines.openvino_library import OpenVinoLibrary
+
+        return OpenVinoLibrary(config)
+    from dcfm_ros.engines.onnxruntime_library import OnnxRuntimeLibrary
+
+    return OnnxRuntimeLibrary(name, config)
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

@@ -15,6 +15,7 @@ from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.label_map import label_map
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
+from dcfm_ros.model.fold import fold
 from dcfm_ros.model.slices import Blocks, common_blocks, in_pieces
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -33,20 +34,23 @@ class TorchEngine:
         self._block_ms: dict[torch.Size, list[float]] = {}
         self.device = str(device)
         self.precision = "fp32" if config.precision == "auto" else config.precision
+        if self.precision not in DTYPES:
+            raise DcfmError(
+                f"precision '{self.precision}' needs engine 'openvino'; torch has {', '.join(DTYPES)}"
+            )
         self._dtype = DTYPES[self.precision]
-        self._model = copy.deepcopy(model).eval().requires_grad_(False).to(device, self._dtype)
+        self._model = fold(model).to(device, self._dtype)
+        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.threads:
             torch.set_num_threads(config.threads)
-        # (rgb / 255 - mean) / std == rgb * scale + offset
-        mean, std = (
-            torch.tensor(value, device=device)[:, None, None] for value in (model.card.mean, model.card.std)
-        )
-        self._scale = 1 / (255 * std)
-        self._offset = -mean / std
+        self._mean = 255 * torch.tensor(model.card.mean, device=device)
+
+    def prepare(self, size: tuple[int, int]) -> None:
+        """Nothing is built."""
 
     @torch.inference_mode()
     def independent(self, rgb: Image) -> Tensor:
-        return self._model.encode_independent(self._normalised(rgb))
+        return self._model.encode_independent(self._pixels(rgb))
 
     @torch.inference_mode()
     def common(self, independent: Tensor) -> Tensor:
@@ -78,12 +82,15 @@ class TorchEngine:
     ) -> tuple[Mask, Mask | None]:
         return label_map(logits[0], size, confidence=confidence)
 
-    def _normalised(self, rgb: Image) -> Tensor:
-        """uint8 H×W×3 -> 1×3×H×W as the network wants it."""
+    def adopt(self, feature: Tensor) -> Tensor:
+        """Another engine's feature, float 1×C×h×w, as this one's."""
+        return feature.to(self._mean.device, self._dtype, memory_format=torch.channels_last)
+
+    def _pixels(self, rgb: Image) -> Tensor:
+        """uint8 H×W×3 -> 1×3×H×W, channels-last, less the mean, as a folded model wants it."""
         # torch has no read-only tensors and warns of an image that is (it often is a view of a message's bytes).
-        pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).to(self._scale.device)
-        x = pixels.permute(2, 0, 1)[None].float().mul_(self._scale).add_(self._offset)
-        return x.to(self._dtype, memory_format=torch.contiguous_format)
+        pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).to(self._mean.device)
+        return pixels.float().sub_(self._mean).to(self._dtype)[None].permute(0, 3, 1, 2)
 
 
 def with_threads(blocks: Blocks[Tensor], threads: int) -> Blocks[Tensor]:

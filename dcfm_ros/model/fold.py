@@ -21,8 +21,8 @@ def fold(model: DCFM) -> DCFM:
     """A copy, for inference only, whose methods return the same numbers up to float rounding.
 
     Batch norms are folded into the convs before them; of the deep head and the fusion, what is linear is one conv per
-    input; attention with one head takes its query into the keys and its output projection into the values; and
-    `encode_independent` takes R, G, B 0-255 less the card's 255 × mean, so that zero padding means what it did.
+    input; attention with one head takes its output projection into the values; and `encode_independent` takes R, G, B
+    0-255 less the card's 255 × mean, so that zero padding means what it did.
     """
     folded = copy.deepcopy(model).eval().requires_grad_(False)
     for module in list(folded.modules()):
@@ -80,28 +80,23 @@ def _fold_normalisation(model: DCFM) -> None:
 
 
 class OneHeadAttention(nn.Module):
-    """`Attention` with one head: queries and output projection act on the few keys and values, not on every token.
+    """`Attention` with one head: its output projection acts on the few values, not on every token.
 
-    (x Wq + bq) K = x (Wq K) + bq K, and softmax(...) V Wo + bo = softmax(...) (V Wo + bo), since its rows sum to one.
+    softmax(...) V W + b = softmax(...) (V W + b), since the rows of the softmax sum to one.
     """
 
     def __init__(self, attention: Attention) -> None:
         super().__init__()
-        self.sr, self.norm = attention.sr, attention.norm
-        width = attention.q.in_features
-        scale = width**-0.5
-        q, out = attention.q, attention.proj
+        self.q, self.sr, self.norm = attention.q, attention.sr, attention.norm
+        out = attention.proj
         (key, value), (key_bias, value_bias) = attention.kv.weight.chunk(2), attention.kv.bias.chunk(2)
-        # Each key is followed by what the query's bias adds to its score.
-        query = torch.cat([q.weight.T, q.bias[None]]) * scale
-        self.key = linear(query @ key, query @ key_bias)
+        self.key = linear(key, key_bias)
         self.value = linear(out.weight @ value, out.weight @ value_bias + out.bias)
 
     def forward(self, tokens: Tensor, size: torch.Size) -> Tensor:
         reduced = self.norm(to_tokens(self.sr(to_map(tokens, size))))
-        keys, values = self.key(reduced), self.value(reduced)
-        scores = tokens @ keys[..., :-1].transpose(1, 2) + keys[..., -1:].transpose(1, 2)
-        return scores.softmax(-1) @ values
+        q, k, v = (x.unsqueeze(1) for x in (self.q(tokens), self.key(reduced), self.value(reduced)))
+        return F.scaled_dot_product_attention(q, k, v).squeeze(1)
 
 
 class FoldedSegFormerHead(SegFormerHead):
@@ -143,9 +138,24 @@ class ReducedPyramid(nn.Module):
         (x,) = features
         total = self.reduces[0](x)
         for bins, context, reduce in zip(PYRAMID_BINS, self.contexts, self.reduces[1:], strict=True):
-            pooled = reduce(F.relu(context(F.adaptive_avg_pool2d(x, bins))))
+            pooled = reduce(F.relu(context(pool(x, bins))))
             total = total + F.interpolate(pooled, x.shape[2:], mode="bilinear", align_corners=True)
         return total
+
+
+def pool(x: Tensor, bins: int) -> Tensor:
+    """`F.adaptive_avg_pool2d` as two matrix products, which ONNX can say for any size."""
+    height, width = (bin_weights(int(side), bins).to(x) for side in x.shape[2:])
+    return height @ x @ width.T
+
+
+def bin_weights(inputs: int, bins: int) -> Tensor:
+    """bins×inputs: each row averages its bin."""
+    weights = torch.zeros(bins, inputs)
+    for i in range(bins):
+        begin, end = i * inputs // bins, -(-(i + 1) * inputs // bins)
+        weights[i, begin:end] = 1 / (end - begin)
+    return weights
 
 
 class FoldedFusion(nn.Module):

@@ -85,6 +85,9 @@ class SharedEngine:
 
     # What a stream calls:
 
+    def prepare(self, size: Size) -> None:
+        self.engine.prepare(size)
+
     def independent(self, rgb: NDArray[np.uint8]) -> Any:
         return self.independent_of(self.index)
 

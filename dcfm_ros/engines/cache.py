@@ -1,0 +1,161 @@
+"""A folder on disk for what takes long to build: built once, checked whenever it is used again.
+
+~/.cache/dcfm_ros/NAME-KEYHASH/      (DCFM_CACHE, else XDG_CACHE_HOME/dcfm_ros)
+    manifest.json                    the key, and the SHA-256 of each file
+    ...                              the files
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+KEPT = 24
+"""Entries beyond this many go, those that were used longest ago first."""
+
+Build = Callable[[Path], None]
+"""Writes an entry's files into the folder it is given."""
+
+
+def cached(name: str, key: Mapping[str, str], build: Build) -> Path:
+    """The folder with what `build` writes; built if it is not there, or not as it was written.
+
+    key: everything that the files depend on. Of several processes that need the same entry one builds and the others
+    wait. Where the cache cannot be written, the entry is built for this process alone, and a warning says so.
+    Raises what `build` raises; nothing is left behind then.
+    """
+    try:
+        root = cache_root()
+        root.mkdir(parents=True, exist_ok=True)
+        entry = root / f"{name}-{digest_of(key)}"
+        if is_whole(entry, key):
+            _touch(entry)
+            return entry
+        with _locked(root / f".{entry.name}.lock", name):
+            if not is_whole(entry, key):
+                _build_into(entry, key, build)
+                _forget_oldest(root)
+            return entry
+    except OSError as error:
+        logger.warning(
+            "the cache %s cannot be used, so that every start takes as long as the first: %s; "
+            "set DCFM_CACHE to a folder that can be written",
+            cache_root(),
+            error,
+        )
+        return _build_for_this_process(name, digest_of(key), build)
+
+
+def cache_root() -> Path:
+    """The folder of all entries."""
+    if os.environ.get("DCFM_CACHE"):
+        return Path(os.environ["DCFM_CACHE"])
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "dcfm_ros"
+
+
+def is_whole(entry: Path, key: Mapping[str, str]) -> bool:
+    """Whether an entry was made for this key and has every byte that was written then."""
+    if not entry.is_dir():
+        return False
+    try:
+        manifest = json.loads((entry / MANIFEST).read_text())
+        if manifest["key"] != dict(key):
+            raise ValueError("it was made for another key")
+        for name, digest in manifest["files"].items():
+            if file_digest(entry / name) != digest:
+                raise ValueError(f"'{name}' is not as it was written")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        logger.warning("the cache entry %s is damaged and built anew: %s", entry, error)
+        return False
+    return True
+
+
+def file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digest_of(key: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _build_into(entry: Path, key: Mapping[str, str], build: Build) -> None:
+    """The entry appears whole or not at all."""
+    partial = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
+    try:
+        build(partial)
+        files = {
+            path.relative_to(partial).as_posix(): file_digest(path)
+            for path in sorted(partial.rglob("*"))
+            if path.is_file()
+        }
+        (partial / MANIFEST).write_text(json.dumps({"key": dict(key), "files": files}, indent=1))
+        partial.chmod(0o755)
+        if entry.exists():
+            shutil.rmtree(entry)
+        partial.rename(entry)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _build_for_this_process(name: str, digest: str, build: Build) -> Path:
+    folder = _own_folder() / f"{name}-{digest}"
+    if not folder.exists():
+        folder.mkdir()
+        try:
+            build(folder)
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+    return folder
+
+
+@functools.cache
+def _own_folder() -> Path:
+    """A folder that goes when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="dcfm-"))
+    weakref.finalize(_own_folder, shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _locked(path: Path, what: str) -> Iterator[None]:
+    """Holds a lock between processes (and threads), which ends with its holder however that ends."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning("another process is building %s; waiting for it", what)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _touch(entry: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.utime(entry, (time.time(), time.time()))
+
+
+def _forget_oldest(root: Path) -> None:
+    entries = [
+        path for path in root.iterdir() if (path / MANIFEST).is_file() and not path.name.startswith(".")
+    ]
+    for entry in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+        shutil.rmtree(entry, ignore_errors=True)

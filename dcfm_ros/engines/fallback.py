@@ -1,0 +1,146 @@
+"""An engine that goes on with torch when it fails: a robot that sees slowly is better than one that is blind."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+
+from dcfm_ros.engines.base import Engine, Image, Mask
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph_engine import Feature
+from dcfm_ros.engines.torch_engine import TorchEngine
+from dcfm_ros.model import DCFM
+
+logger = logging.getLogger(__name__)
+
+
+class _Shared:
+    """What an engine and its background handles have in common: whether it has failed, and torch then."""
+
+    def __init__(self, model: DCFM, config: EngineConfig, describe: str) -> None:
+        self.problem = ""
+        self.torch: TorchEngine | None = None
+        self._model, self._config, self._describe = model, config, describe
+        self._lock = threading.Lock()
+
+    def fall_back(self, error: Exception) -> TorchEngine:
+        with self._lock:
+            if self.torch is None:
+                reason = f"{type(error).__name__}: {error}"
+                problem = f"engine {self._describe} failed, torch goes on in its place, slower ({reason})"
+                logger.error("%s", problem, exc_info=error)
+                self.torch = TorchEngine(self._model, EngineConfig(threads=self._config.threads))
+                self.problem = problem
+            return self.torch
+
+
+class FallbackEngine:
+    """Runs `engine` until it raises anything; from then on torch, which takes over its features.
+
+    name, device, precision: of what runs now. problem: why it is not the engine that was made, "" while it is.
+    """
+
+    def __init__(self, engine: Engine, model: DCFM, config: EngineConfig) -> None:
+        self.card = engine.card
+        self._engine = engine
+        self._model, self._config = model, config
+        self._threads = 0
+        self._shared = _Shared(model, config, f"{engine.name} ({engine.precision} on {engine.device})")
+        self._torch_handle: TorchEngine | None = None
+
+    @property
+    def name(self) -> str:
+        return self._now().name
+
+    @property
+    def device(self) -> str:
+        return self._now().device
+
+    @property
+    def precision(self) -> str:
+        return self._now().precision
+
+    @property
+    def problem(self) -> str:
+        return self._shared.problem
+
+    def prepare(self, size: tuple[int, int]) -> None:
+        self._run("prepare", size)
+
+    def independent(self, rgb: Image) -> Any:
+        return self._run("independent", rgb)
+
+    def common(self, independent: Any) -> Any:
+        return self._run("common", independent)
+
+    def common_slices(self, independent: Any, pieces: int) -> Generator[None, None, Any]:
+        if self._shared.torch is None:
+            try:
+                return (yield from self._engine.common_slices(independent, pieces))
+            except Exception as error:
+                self._shared.fall_back(error)
+        return (yield from self._torch().common_slices(_for_torch(independent, self._torch()), pieces))
+
+    def background(self, threads: int) -> FallbackEngine:
+        handle = FallbackEngine(self._engine.background(threads), self._model, self._config)
+        handle._shared = self._shared
+        handle._threads = threads
+        return handle
+
+    def segment(self, rgb: Image, common: Any) -> tuple[Any, Any]:
+        independent, logits = self._run("segment", rgb, common)
+        return independent, logits
+
+    def logits(self, common: Any, independent: Any) -> Any:
+        return self._run("logits", common, independent)
+
+    def label_map(
+        self, logits: Any, size: tuple[int, int], *, confidence: bool = False
+    ) -> tuple[Mask, Mask | None]:
+        if isinstance(logits, Feature):
+            return self._engine.label_map(logits, size, confidence=confidence)
+        return self._torch().label_map(logits, size, confidence=confidence)
+
+    def __reduce__(self) -> Any:
+        # For another process: libraries' objects cannot be sent there, what they are made from can.
+        return _revive, (self._model, self._config, self._engine.name, self._threads)
+
+    def _run(self, method: str, *arguments: Any) -> Any:
+        if self._shared.torch is None:
+            try:
+                return getattr(self._engine, method)(*arguments)
+            except Exception as error:
+                self._shared.fall_back(error)
+        engine = self._torch()
+        return getattr(engine, method)(*[_for_torch(argument, engine) for argument in arguments])
+
+    def _torch(self) -> TorchEngine:
+        if self._torch_handle is None:
+            engine = self._shared.torch
+            assert engine is not None
+            self._torch_handle = engine.background(self._threads) if self._threads else engine
+        return self._torch_handle
+
+    def _now(self) -> Engine:
+        return self._engine if self._shared.torch is None else self._torch()
+
+
+def _for_torch(value: Any, engine: TorchEngine) -> Any:
+    """A feature of a graph engine as torch's; anything else is left as it is."""
+    if not isinstance(value, Feature):
+        return value
+    return engine.adopt(torch.from_numpy(np.ascontiguousarray(value.values.transpose(0, 3, 1, 2))))
+
+
+def _revive(model: DCFM, config: EngineConfig, name: str, threads: int) -> Engine:
+    from dataclasses import replace
+
+    from dcfm_ros.engines.factory import create_engine
+
+    engine = create_engine(model, replace(config, engine=name))
+    return engine.background(threads) if threads else engine

@@ -1,0 +1,122 @@
+"""Graphs run by ONNX Runtime: on the CPU, on CUDA GPUs, and through TensorRT."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dcfm_ros.engines.base import Image
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graphs import GraphSpec
+from dcfm_ros.engines.library import Array
+from dcfm_ros.errors import DcfmError
+
+logger = logging.getLogger(__name__)
+
+CPU, CUDA, TENSORRT = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
+PRECISIONS = {CPU: ("fp32",), CUDA: ("fp32",), TENSORRT: ("fp16", "fp32", "bf16")}
+"""What each provider runs our float32 graphs in, its `auto` first."""
+PIP_GPU = "pip install onnxruntime-gpu"
+
+
+class OnnxRuntimeLibrary:
+    """name: "onnxruntime", or "tensorrt", which is the same with TensorRT's execution provider.
+
+    Raises DcfmError when the library, the provider or the precision is not to be had.
+    """
+
+    def __init__(self, name: str, config: EngineConfig) -> None:
+        self._runtime = import_onnxruntime()
+        self.name = name
+        available = self._runtime.get_available_providers()
+        if name == "tensorrt":
+            self._provider = TENSORRT
+            self.device = "cuda" if config.device == "auto" else config.device
+        else:
+            wants_cuda = config.device.startswith("cuda") or (config.device == "auto" and CUDA in available)
+            self._provider = CUDA if wants_cuda else CPU
+            self.device = config.device if config.device != "auto" else "cuda" if wants_cuda else "cpu"
+        if self._provider not in available:
+            raise DcfmError(
+                f"engine '{name}' on device '{self.device}' needs ONNX Runtime with its {self._provider} "
+                f"({PIP_GPU}); the one installed offers {', '.join(available)}"
+            )
+        if self._provider != CPU and not self.device.startswith("cuda"):
+            raise DcfmError(f"engine '{name}' does not run on device '{self.device}'; use device: cuda")
+        if self._provider == CPU and self.device != "cpu":
+            raise DcfmError(f"engine '{name}' does not run on device '{self.device}'; use cpu or cuda")
+        known = PRECISIONS[self._provider]
+        self.precision = known[0] if config.precision == "auto" else config.precision
+        if self.precision not in known:
+            raise DcfmError(
+                f"precision '{self.precision}' is not to be had with engine '{name}' on device '{self.device}'; "
+                f"it offers {', '.join(known)}"
+            )
+        self.version = self._runtime.__version__
+
+    def build(self, graphs: Mapping[str, Path], frames: Sequence[Image]) -> None:
+        if self._provider == TENSORRT:
+            for name, path in graphs.items():
+                logger.warning("TensorRT builds the graph '%s'; this takes minutes", name)
+                self._session(path, 0)
+
+    def load(self, path: Path, spec: GraphSpec, threads: int) -> OnnxRuntimeRunner:
+        return OnnxRuntimeRunner(self._session(path, threads), spec)
+
+    def _session(self, path: Path, threads: int) -> Any:
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # its warnings are about what it does inside
+        # A thread that spins between two frames takes a core from the rest of the robot.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = self._runtime.InferenceSession(str(path), options, providers=self._providers(path.parent))
+        if self._provider not in session.get_providers():
+            raise DcfmError(
+                f"ONNX Runtime could not start its {self._provider}; its libraries (CUDA, cuDNN, TensorRT) are "
+                f"missing or of another version: see `python -c 'import onnxruntime; onnxruntime.print_debug_info()'`"
+            )
+        return session
+
+    def _providers(self, folder: Path) -> list[Any]:
+        index = int(self.device.partition(":")[2] or 0)
+        cuda = (CUDA, {"device_id": index})
+        if self._provider == TENSORRT:
+            tensorrt = {
+                "device_id": index,
+                "trt_fp16_enable": self.precision == "fp16",
+                "trt_bf16_enable": self.precision == "bf16",
+                "trt_engine_cache_enable": True,
+                "trt_engine_cache_path": str(folder),
+                "trt_timing_cache_enable": True,
+                "trt_timing_cache_path": str(
+                    folder.parent
+                ),  # changes at every build; what lies in `folder` may not
+            }
+            return [(TENSORRT, tensorrt), cuda, CPU]
+        return [cuda, CPU] if self._provider == CUDA else [CPU]
+
+
+class OnnxRuntimeRunner:
+    """One session; ONNX Runtime runs it on several threads at once."""
+
+    def __init__(self, session: Any, spec: GraphSpec) -> None:
+        self._session = session
+        self._spec = spec
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        results = self._session.run(None, dict(zip(self._spec.inputs, inputs, strict=True)))
+        return tuple(np.ascontiguousarray(result) for result in results)
+
+
+def import_onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DcfmError(
+            f"engine 'onnxruntime' needs the package 'onnxruntime': pip install onnxruntime, or {PIP_GPU} ({error})"
+        ) from error
+    return onnxruntime

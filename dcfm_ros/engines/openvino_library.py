@@ -1,0 +1,111 @@
+"""Graphs run by OpenVINO, on CPUs and Intel GPUs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dcfm_ros.engines.base import Image
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graphs import GraphSpec
+from dcfm_ros.engines.library import Array
+from dcfm_ros.engines.quantise import quantise
+from dcfm_ros.errors import DcfmError
+
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+
+
+class OpenVinoLibrary:
+    """Raises DcfmError when OpenVINO, the device or the precision is not to be had."""
+
+    name = "openvino"
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._openvino = import_openvino()
+        self._core = self._openvino.Core()
+        self.device = "cpu" if config.device == "auto" else config.device.lower()
+        self.version = self._openvino.get_version()
+        self._check_device()
+        self.precision = "fp32" if config.precision == "auto" else config.precision
+        self._check_precision()
+
+    def build(self, graphs: Mapping[str, Path], frames: Sequence[Image]) -> None:
+        if self.precision == "int8":
+            quantise(self._openvino, graphs, frames)
+
+    def load(self, path: Path, spec: GraphSpec, threads: int) -> OpenVinoRunner:
+        quantised = path.with_suffix(".xml")
+        model = self._core.read_model(str(quantised if self.precision == "int8" else path))
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": {"fp16": "f16", "bf16": "bf16"}.get(self.precision, "f32"),
+        }
+        if self.device == "cpu":
+            # The node's other threads want the cores, too.
+            settings["ENABLE_CPU_PINNING"] = False
+            settings["INFERENCE_NUM_THREADS"] = threads
+        compiled = self._core.compile_model(model, self.device.upper(), settings)
+        return OpenVinoRunner(self._openvino, compiled)
+
+    def _check_device(self) -> None:
+        known = [name.lower() for name in self._core.available_devices]
+        if self.device.partition(".")[0] not in {name.partition(".")[0] for name in known}:
+            raise DcfmError(
+                f"device '{self.device}' is not there: OpenVINO {self.version} sees {', '.join(known) or 'none'}"
+            )
+
+    def _check_precision(self) -> None:
+        capabilities = self._core.get_property(self.device.upper(), "OPTIMIZATION_CAPABILITIES")
+        needed = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}[self.precision]
+        if needed not in capabilities:
+            raise DcfmError(
+                f"precision '{self.precision}' is not to be had on device '{self.device}' with OpenVINO; "
+                f"it offers {', '.join(p for p in PRECISIONS if p.upper() in capabilities)}"
+            )
+
+
+class OpenVinoRunner:
+    """One compiled graph, with as many inference requests as threads call it at once."""
+
+    def __init__(self, openvino: Any, compiled: Any) -> None:
+        self._tensor = openvino.Tensor
+        self._compiled = compiled
+        self._outputs = [(tuple(port.shape), port.element_type.to_dtype()) for port in compiled.outputs]
+        self._idle = [compiled.create_infer_request()]
+        self._lock = threading.Lock()
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        request = self._take()
+        # The request reads and writes these arrays in place; the tensors that say so must outlive the call.
+        results = tuple(np.empty(shape, dtype) for shape, dtype in self._outputs)
+        read = [self._tensor(array, shared_memory=True) for array in inputs]
+        written = [self._tensor(array, shared_memory=True) for array in results]
+        for i, tensor in enumerate(read):
+            request.set_input_tensor(i, tensor)
+        for i, tensor in enumerate(written):
+            request.set_output_tensor(i, tensor)
+        request.infer()
+        with self._lock:
+            self._idle.append(request)
+        return results
+
+    def _take(self) -> Any:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._compiled.create_infer_request()
+
+
+def import_openvino() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise DcfmError(
+            f"engine 'openvino' needs the package 'openvino': pip install openvino ({error})"
+        ) from error
+    return openvino

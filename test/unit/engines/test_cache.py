@@ -1,0 +1,166 @@
+"""The cache builds once, notices damage, and is never in the way."""
+
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from dcfm_ros.engines import cache as module
+from dcfm_ros.engines.cache import MANIFEST, cached
+
+KEY = {"weights": "abc", "library": "1.0"}
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCFM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+class Builder:
+    """Writes a file and counts."""
+
+    def __init__(self):
+        self.times = 0
+
+    def __call__(self, folder):
+        self.times += 1
+        (folder / "graph.onnx").write_text(f"build {self.times}")
+        (folder / "deeper").mkdir()
+        (folder / "deeper" / "engine").write_bytes(b"x" * 100)
+
+
+def test_it_builds_once(root):
+    build = Builder()
+    first, second = cached("m", KEY, build), cached("m", KEY, build)
+    assert first == second and build.times == 1
+    assert (first / "graph.onnx").read_text() == "build 1"
+    assert first.parent == root
+
+
+@pytest.mark.parametrize("changed", ["weights", "library"])
+def test_anything_else_in_the_key_is_another_entry(root, changed):
+    build = Builder()
+    assert cached("m", KEY, build) != cached("m", {**KEY, changed: "other"}, build)
+    assert build.times == 2
+
+
+def truncate(entry):
+    file = entry / "graph.onnx"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def change_a_bit(entry):
+    file = entry / "deeper" / "engine"
+    file.write_bytes(b"y" + file.read_bytes()[1:])
+
+
+def remove_a_file(entry):
+    (entry / "graph.onnx").unlink()
+
+
+def cut_the_manifest(entry):
+    file = entry / MANIFEST
+    file.write_text(file.read_text()[:10])
+
+
+def empty_the_manifest(entry):
+    (entry / MANIFEST).write_text("[]")
+
+
+def claim_another_version(entry):
+    manifest = json.loads((entry / MANIFEST).read_text())
+    manifest["key"]["library"] = "2.0"
+    (entry / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [truncate, change_a_bit, remove_a_file, cut_the_manifest, empty_the_manifest, claim_another_version],
+)
+def test_a_damaged_entry_is_built_anew(root, caplog, damage):
+    build = Builder()
+    damage(cached("m", KEY, build))
+    entry = cached("m", KEY, build)
+    assert build.times == 2 and (entry / "graph.onnx").read_text() == "build 2"
+    assert "damaged and built anew" in caplog.text
+    assert cached("m", KEY, build) == entry and build.times == 2
+
+
+def test_a_failed_build_leaves_nothing(root):
+    def fail(folder):
+        (folder / "half").write_text("")
+        raise ValueError("no memory")
+
+    with pytest.raises(ValueError, match="no memory"):
+        cached("m", KEY, fail)
+    assert [path for path in root.iterdir() if path.is_dir()] == []
+    build = Builder()
+    cached("m", KEY, build)
+    assert build.times == 1
+
+
+@pytest.mark.parametrize("kind", ["a file", "a folder without permission"])
+def test_where_the_cache_cannot_be_written_the_process_builds_for_itself(tmp_path, monkeypatch, caplog, kind):
+    place = tmp_path / "place"
+    if kind == "a file":
+        place.write_text("")
+    else:
+        place.mkdir()
+        monkeypatch.setattr(module.tempfile, "mkdtemp", refusing(place, module.tempfile.mkdtemp))
+    monkeypatch.setenv("DCFM_CACHE", str(place))
+    build = Builder()
+    entry = cached("m", {**KEY, "kind": kind}, build)
+    assert (entry / "graph.onnx").is_file() and place not in entry.parents
+    assert f"the cache {place} cannot be used" in caplog.text
+    assert cached("m", {**KEY, "kind": kind}, build) == entry and build.times == 1
+
+
+def refusing(place, make):
+    """As root, tests can write anywhere: the folder has to refuse by other means."""
+
+    def mkdtemp(*args, dir=None, **kwargs):
+        if dir is not None and Path(dir) == place:
+            raise PermissionError(13, "Permission denied", str(dir))
+        return make(*args, dir=dir, **kwargs)
+
+    return mkdtemp
+
+
+def build_slowly(counter, folder):
+    with counter.get_lock():
+        counter.value += 1
+    time.sleep(0.2)  # widens the window in which the others must wait; the test does not depend on it
+    (folder / "graph.onnx").write_text("whole")
+
+
+def use(root, counter, barrier, results):
+    os.environ["DCFM_CACHE"] = root
+    barrier.wait()
+    entry = cached("m", KEY, lambda folder: build_slowly(counter, folder))
+    results.put((entry / "graph.onnx").read_text())
+
+
+def test_of_several_processes_one_builds(root):
+    context = multiprocessing.get_context("fork")
+    counter, barrier, results = context.Value("i", 0), context.Barrier(4), context.Queue()
+    processes = [context.Process(target=use, args=(str(root), counter, barrier, results)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    texts = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert texts == ["whole"] * 4 and counter.value == 1
+
+
+def test_the_oldest_entries_go(root, monkeypatch):
+    monkeypatch.setattr(module, "KEPT", 2)
+    build = Builder()
+    entries = []
+    for i in range(3):
+        entries.append(cached("m", {"number": str(i)}, build))
+        os.utime(entries[-1], (i, i))
+    assert [entry.exists() for entry in entries] == [False, True, True]
