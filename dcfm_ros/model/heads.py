@@ -97,12 +97,23 @@ class LightHead(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        fine, *coarser = features
-        context = torch.sigmoid(self.gate(F.adaptive_avg_pool2d(coarser[-1], 1)))
-        out = self.refines[-1](self.laterals[-1](coarser[-1]) * context)
-        for i in range(len(coarser) - 2, -1, -1):
-            out = self.refines[i](resize(out, coarser[i]) + self.laterals[i](coarser[i]))
-        return F.relu(self.norm(resize(self.coarse(out), fine) + self.fine(fine)))
+        out: Tensor | None = None
+        for i in range(len(self.refines) - 1, -1, -1):
+            out = self.refine(i, features, out)
+        return self.finish(features, out)
+
+    def refine(self, i: int, features: tuple[Tensor, ...], above: Tensor | None) -> Tensor:
+        """The pyramid at its scale `i`, N×128×h×w, from what was refined at the scale above (None at the coarsest)."""
+        coarser = features[1:]
+        lateral = self.laterals[i](coarser[i])
+        if above is None:
+            return self.refines[i](lateral * torch.sigmoid(self.gate(F.adaptive_avg_pool2d(coarser[i], 1))))
+        return self.refines[i](resize(above, coarser[i]) + lateral)
+
+    def finish(self, features: tuple[Tensor, ...], refined: Tensor | None) -> Tensor:
+        """The head's output at stride 4 from the pyramid at its finest scale."""
+        fine = features[0]
+        return F.relu(self.norm(resize(self.coarse(refined), fine) + self.fine(fine)))
 
 
 def separable(width: int) -> nn.Sequential:

@@ -13,7 +13,7 @@ from dcfm_ros.model.backbones import MixTransformer, MobileNetV2, ResNet
 from dcfm_ros.model.backbones.mit import Stage
 from dcfm_ros.model.backbones.mobilenetv2 import CUTS, STRIDE8, STRIDE16
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.heads import SegFormerHead
+from dcfm_ros.model.heads import LightHead, SegFormerHead
 
 T = TypeVar("T")
 Blocks = Generator[None, None, T]
@@ -103,10 +103,15 @@ def _rest(stage: Stage, x: Tensor, *, done: int) -> Blocks[Tensor]:
 
 
 def _head_blocks(head: nn.Module, features: tuple[Tensor, ...]) -> Blocks[Tensor]:
-    """The deep head; SegFormer's, which is large, scale by scale."""
+    """The deep head, scale by scale."""
+    total = None
+    if isinstance(head, LightHead):
+        for i in range(len(head.refines) - 1, -1, -1):
+            total = head.refine(i, features, total)
+            yield
+        return head.finish(features, total)
     if not isinstance(head, SegFormerHead):
         return head(features)
-    total = None
     for part in head.parts(features):
         total = part if total is None else total + part
         yield
