@@ -180,7 +180,8 @@ class Builder:
             return PerFrame(user, "torch")
         assert entry.kind == TUNED
         network = TunedSegFormer(self.model.config.backbone, user)
-        return PerFrame(TunedRunner(network, entry.engine, self.model.card.input_size), entry.engine)
+        runner = TunedRunner(network, entry.engine, self.model.card.input_size, self._threads)
+        return PerFrame(runner, entry.engine)
 
     def _stream(self, entry: Entry) -> Stream:
         config = EngineConfig(engine=entry.engine, precision=entry.precision, threads=self._threads)

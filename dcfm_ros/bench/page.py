@@ -45,8 +45,8 @@ with `--weights`, on every engine that is installed. What follows was measured t
   arg-max over them. It gives the published implementation's labels (`dcfm_ros/bench/published.py`).
 - **Per-frame SegFormer, transformers**, is `SegformerForSemanticSegmentation` with its image processor and its
   `post_process_semantic_segmentation`, in torch. **The same SegFormer, all tricks**, has its weights and gives its labels,
-  but projects and fuses each scale at its own resolution, folds batch norm and normalisation, uses fused attention, runs
-  as one graph and gets its mask from the label map kernel (`dcfm_ros/bench/segformer.py`). Its head has as many channels
+  but projects and fuses each scale at its own resolution, folds batch norm and normalisation, runs as one
+  graph on the same libraries with the same settings and gets its mask from the label map kernel (`dcfm_ros/bench/segformer.py`). Its head has as many channels
   as DCFM's (256), or as many as the published SegFormer's; `against` compares with the fastest of them.
 - Weights are random except for the shipped model: the time is that of trained ones, only label maps are harder, since
   random networks change class more often. `labels as fp32 torch` is the share of pixels labelled as the published order

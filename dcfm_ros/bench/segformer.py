@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import re
+import tempfile
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graphs import OPSET, GraphSpec
 from dcfm_ros.engines.label_map import label_array
+from dcfm_ros.engines.library import Library
+from dcfm_ros.engines.onnxruntime_library import OnnxRuntimeLibrary
+from dcfm_ros.engines.openvino_library import OpenVinoLibrary
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones.mit import SIZES, MixTransformer
 from dcfm_ros.model.config import IMAGENET_MEAN, IMAGENET_STD
@@ -136,19 +144,23 @@ RULES = (
 
 
 class TunedRunner:
-    """A `TunedSegFormer` on one of ENGINES. Its masks come from the label map kernel."""
+    """A `TunedSegFormer` as one graph on one of ENGINES, run as this package's own graphs are; float32."""
 
-    ENGINES = ("torch", "openvino")
+    ENGINES = ("openvino", "onnxruntime")
 
-    def __init__(self, network: TunedSegFormer, engine: str, size: tuple[int, int]) -> None:
+    def __init__(self, network: TunedSegFormer, engine: str, size: tuple[int, int], threads: int = 0) -> None:
         """size: (width, height). Raises DcfmError where the engine's library is missing."""
-        self._forward = {"torch": _in_torch, "openvino": _in_openvino}[engine](network, size)
+        library = _library(engine, threads)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{SPEC.name}.onnx"
+            _export(network, size, path)
+            self._run = library.load(path, SPEC, threads)
         self.laps: dict[str, float] = {}
 
     def frame(self, rgb: Image) -> Mask:
         """The mask of an image, uint8 H×W×3, at its size."""
         watch = Stopwatch()
-        logits = self._forward(rgb[None])
+        (logits,) = self._run(np.require(rgb, requirements=["C", "W"])[None])
         self.laps = {"network": watch.lap()}
         mask = label_array(logits[0], (rgb.shape[1], rgb.shape[0]))[0]
         self.laps["label_map"] = watch.lap()
@@ -156,22 +168,26 @@ class TunedRunner:
         return mask
 
 
-def _in_torch(network: TunedSegFormer, size: tuple[int, int]) -> Any:
-    def forward(pixels: Image) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return network(torch.from_numpy(pixels)).numpy()
-
-    return forward
+SPEC = GraphSpec("segformer", ("image",), ("logits",))
 
 
-def _in_openvino(network: TunedSegFormer, size: tuple[int, int]) -> Any:
-    if importlib.util.find_spec("openvino") is None:
-        raise DcfmError("openvino is not installed (pip install openvino)")
-    openvino: Any = importlib.import_module("openvino")
-    example = torch.zeros(1, size[1], size[0], 3, dtype=torch.uint8)
+def _library(engine: str, threads: int) -> Library:
+    config = EngineConfig(engine=engine, precision="fp32", device="cpu", threads=threads)
+    if engine == "openvino":
+        return OpenVinoLibrary(config)
+    return OnnxRuntimeLibrary(engine, config)
+
+
+def _export(network: TunedSegFormer, size: tuple[int, int], path: Path) -> None:
+    options: dict[str, Any] = {
+        "opset_version": OPSET,
+        "input_names": SPEC.inputs,
+        "output_names": SPEC.outputs,
+    }
+    if "dynamo" in inspect.signature(torch.onnx.export).parameters:
+        options["dynamo"] = False  # the exporter that every torch has, as for this package's own graphs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of shapes that become constants, as they should
-        graph = openvino.convert_model(network, example_input=example, input=[list(example.shape)])
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    request = openvino.compile_model(graph, "CPU", settings).create_infer_request()
-    return lambda pixels: request.infer([pixels], share_inputs=True, share_outputs=True)[0]
+        torch.onnx.export(
+            network, (torch.zeros(1, size[1], size[0], 3, dtype=torch.uint8),), str(path), **options
+        )

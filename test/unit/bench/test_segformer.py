@@ -22,10 +22,9 @@ def image():
     return np.ascontiguousarray(coarse.repeat(16, 0).repeat(16, 1))
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("engine", TunedRunner.ENGINES)
 def test_same_labels(user, image, engine):
-    if engine == "openvino":
-        pytest.importorskip("openvino")
+    pytest.importorskip(engine)
     tuned = TunedRunner(TunedSegFormer("mit_b0", user), engine, (image.shape[1], image.shape[0]))
     expected = user.frame(image)
     assert expected.shape == image.shape[:2]
