@@ -222,9 +222,8 @@ def class_weight(dataset: FrameDataset, config: LossConfig, frames: int = 400) -
     counts = np.zeros(classes)
     for index in np.unique(np.linspace(0, len(dataset) - 1, frames).round().astype(int)):
         counts += np.bincount(dataset[int(index)].label.ravel(), minlength=256)[:classes]
-    # A class that was not met is as rare as one pixel.
-    frequency = np.maximum(counts, 1) / counts.sum()
-    weight = (np.median(frequency) / frequency) ** config.class_weight_power
+    # A class that was not met is as rare as one pixel, and no measure of what is usual.
+    weight = (np.median(counts[counts > 0]) / np.maximum(counts, 1)) ** config.class_weight_power
     return torch.tensor(np.minimum(weight, config.class_weight_limit), dtype=torch.float32)
 
 

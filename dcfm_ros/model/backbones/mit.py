@@ -30,7 +30,7 @@ class MixTransformer(Backbone):
     def __init__(self, name: str, independent_feature: str, drop_path: float = 0.0) -> None:
         super().__init__()
         widths, depths = SIZES[name]
-        rates = torch.linspace(0, drop_path, sum(depths)).tolist()
+        rates = torch.linspace(0, drop_path, sum(depths), device="cpu").tolist()
         stages = []
         for i, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             first = sum(depths[:i])

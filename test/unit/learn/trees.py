@@ -85,3 +85,22 @@ def recordings(root: Path) -> Path:
         write(root / "train" / "yard.labels" / f"{number}.png", stripes([0, 1, 2, 255]))
     (root / "classes.yaml").write_text("floor: [10, 20, 30]\nwall: [40, 50, 60]\n")
     return root
+
+
+def town(root: Path, size: tuple[int, int] = (96, 72)) -> Path:
+    """Four frames, 30 apart, of a camera that moves along a simple town, in the 11-class CamVid layout."""
+    width, height = size
+    colors = np.array([[150, 180, 220], [120, 60, 50], [80, 80, 90], [60, 110, 40]], np.uint8)
+    ids = np.array([0, 1, 3, 5], np.uint8)  # sky, building, road, tree
+    y, x = np.mgrid[:height, :width]
+    for step in range(4):
+        here = np.zeros((height, width), np.uint8)
+        here[(x > width * (0.55 - 0.08 * step)) & (y > height * 0.2)] = 1
+        here[(x < width * (0.42 - 0.08 * step)) & (y > height * 0.35)] = 3
+        here[y > height * (0.65 + 0.02 * step)] = 2
+        grain = np.random.default_rng(step).integers(-20, 21, (height, width, 3))
+        name = f"0001TP_{30 * (step + 1):06d}"
+        image = np.clip(colors[here] + grain, 0, 255).astype(np.uint8)
+        write(root / "train/0001TP/image" / f"{name}.jpg", image)
+        write(root / "train/0001TP/label" / f"{name}.png", ids[here])
+    return root

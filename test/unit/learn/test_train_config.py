@@ -1,0 +1,209 @@
+"""Configurations: strict, with every published setting among those that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.config import expanded, load_config
+from dcfm_ros.learn.datasets import DATASETS
+from dcfm_ros.learn.optimiser import Schedule, build_optimiser
+from dcfm_ros.model import build_model
+from dcfm_ros.model.classes import CLASS_SETS
+
+ROOT = Path(__file__).resolve().parents[3]
+SHIPPED = sorted((ROOT / "config" / "train").glob("*.yaml"))
+PUBLISHED = {
+    "vspw_mit_b2": (6e-5, 6e-4, 160_000, 16),
+    "vspw_mit_b5": (4e-5, 6e-4, 160_000, 16),
+    "cityscapes_mit_b1": (6e-5, 6e-4, 160_000, 16),
+    "cityscapes_resnet18": (0.01, 0.01, 80_000, 8),
+    "cityscapes_resnet50": (0.01, 0.01, 80_000, 8),
+    "cityscapes_resnet101": (0.01, 0.01, 80_000, 4),
+    "camvid_resnet50": (0.02, 0.02, 40_000, 8),
+}
+OURS = {"camvid_mobilenetv2", "camvid_mit_b0"}
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+MINIMAL = "train: [{dataset: camvid, root: camvid}]\n"
+
+
+# -- what ships ------------------------------------------------------------------------------------------------
+
+
+def test_every_setting_has_its_file():
+    assert {path.stem for path in SHIPPED} == set(PUBLISHED) | OURS
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_configurations_hold_together(path):
+    config = load_config(path)
+    assert path.stem.startswith(config.train[0].dataset.split("_")[0])
+    for source in (*config.train, *config.val):
+        assert source.dataset in DATASETS
+    classes = CLASS_SETS[config.train[0].dataset.split("_")[0]]
+    assert config.model.num_classes == len(classes.names)
+    assert config.out == f"runs/{path.stem}"
+    assert (config.loss.own, config.loss.reused, config.loss.consistency) == (1.0, 0.4, 10.0)
+    # The command that is given in the file is the one for it.
+    assert f"config/train/{path.name}" in path.read_text() or path.stem == "camvid_mobilenetv2"
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_learning_rates(name):
+    backbone, head, steps, batch = PUBLISHED[name]
+    config = load_config(ROOT / "config" / "train" / f"{name}.yaml")
+    assert (config.steps, config.batch) == (steps, batch)
+    assert config.optim.lr == pytest.approx(head)
+    assert config.optim.lr * config.optim.backbone_lr_ratio == pytest.approx(backbone, rel=1e-5)
+    assert config.train[0].reach == 1
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_models_can_be_built(path):
+    model = load_config(path).model
+    with torch.device("meta"):
+        built = build_model(model)
+    assert sum(p.numel() for p in built.parameters()) > 1e6
+
+
+# -- strictness ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stepz: 3", "unknown key 'stepz'; known: train, val"),
+        ("optim: {lrate: 1}", r"unknown key 'optim.lrate'; known: name, lr"),
+        ("steps: many", r"'steps' must be a whole number, got 'many' \(str\)"),
+        ("steps: 3.5", "'steps' must be a whole number, got 3.5"),
+        ("steps: true", "'steps' must be a whole number, got True"),
+        ("optim: {lr: fast}", "'optim.lr' must be a number, got 'fast'"),
+        ("optim: {name: adam}", "'optim.name' is 'adam'.*known: adamw, sgd"),
+        ("augment: {crop: [64]}", r"'augment.crop' must be a list of 2, got \[64\]"),
+        ("augment: {crop: 64}", "'augment.crop' must be a list, got 64"),
+        ("amp: 1", "'amp' must be true or false, got 1"),
+        ("model: {backbone: vgg}", "unknown backbone 'vgg'; known: mit_b0"),
+        ("steps: 0", "'steps' is 0; it must be 1 or more"),
+        ("ema_decay: 1.0", r"'ema_decay' is 1.0; it must be in \[0, 1\)"),
+        ("augment: [1]", r"'augment' must be a mapping of keys to values, got \[1\]"),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path, text, message):
+    path = written(tmp_path, MINIMAL + text)
+    with pytest.raises(DcfmError, match=f"configuration '.*mine.yaml': {message}") as error:
+        load_config(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: [{root: x}]", "key 'train.0.dataset' is missing; it has no default"),
+        ("train: [{dataset: camvid, options: [3]}]", "'train.0.options' must be a mapping"),
+        ("train: []", "'train' lists no dataset"),
+        ("steps: 3", "key 'train' is missing"),
+        ("train: [", "is not valid YAML"),
+        ("[1, 2]", "must hold keys and values"),
+    ],
+)
+def test_a_wrong_file_says_so(tmp_path, text, message):
+    with pytest.raises(DcfmError, match=message):
+        load_config(written(tmp_path, text))
+
+
+def test_a_missing_file():
+    with pytest.raises(DcfmError, match="configuration 'nowhere.yaml' does not exist"):
+        load_config("nowhere.yaml")
+
+
+def test_overrides(tmp_path):
+    path = written(tmp_path, MINIMAL + "optim: {lr: 1e-3}")
+    overrides = [
+        "optim.lr=2e-4",
+        "train.0.root=/data",
+        "loss.reused=0",
+        "augment.crop=[64, 32]",
+        "train.0.options.drives=2",
+    ]
+    config = load_config(path, overrides)
+    assert config.optim.lr == 2e-4 and config.train[0].root == "/data" and config.loss.reused == 0.0
+    assert config.augment.crop == (64, 32) and config.train[0].options == {"drives": 2}
+    for wrong, message in (
+        ("lr", "'lr' is not of the form key=value"),
+        ("optim.rate=1", "unknown key 'optim.rate'"),
+        ("train.3.root=x", "'train.3': '3' is not an index of a list of 1"),
+        ("steps=x", "'steps' must be a whole number"),
+    ):
+        with pytest.raises(DcfmError, match=message):
+            load_config(path, [wrong])
+
+
+def test_what_is_written_down_reads_back_the_same(tmp_path):
+    from dataclasses import asdict
+
+    from dcfm_ros.learn.train import to_plain
+
+    config = load_config(SHIPPED[0])
+    text = yaml.safe_dump(to_plain(asdict(config)))
+    assert load_config(written(tmp_path, text)) == config
+
+
+def test_paths_are_filled_in(monkeypatch):
+    monkeypatch.setenv("PLACE", "/data")
+    monkeypatch.setenv("HOME", "/home/robot")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    assert expanded("${PLACE}/camvid", "data_root") == Path("/data/camvid")
+    assert expanded("~/.cache/x", "root") == Path("/home/robot/.cache/x")
+    assert Path("/data") / expanded("~/x", "root") == Path("/home/robot/x")
+    with pytest.raises(
+        DcfmError, match=r"'data_root' is '\$\{NOWHERE\}/x', but the environment variable NOWHERE is not set"
+    ):
+        expanded("${NOWHERE}/x", "data_root")
+
+
+# -- optimiser -------------------------------------------------------------------------------------------------
+
+
+def test_rates_warm_up_and_decay():
+    config = load_config(ROOT / "config" / "train" / "vspw_mit_b2.yaml")
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 1.0)
+    schedule = Schedule(optimiser, config.steps, config.optim)
+    assert schedule.rate(1.0, 0) == pytest.approx(1e-6)
+    assert schedule.rate(1.0, 750) == pytest.approx(0.5, rel=0.01)
+    assert schedule.rate(1.0, 80_000) == pytest.approx(0.5)
+    assert schedule.rate(1.0, 160_000) == 0.0
+    schedule.set(80_000)
+    assert optimiser.param_groups[0]["lr"] == pytest.approx(0.5)
+
+
+def test_rates_end_at_the_lowest():
+    config = load_config(ROOT / "config" / "train" / "cityscapes_resnet18.yaml")
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.01)
+    schedule = Schedule(optimiser, config.steps, config.optim)
+    assert schedule.rate(0.01, 0) == pytest.approx(0.01)
+    assert schedule.rate(0.01, 80_000) == pytest.approx(1e-4)
+    assert schedule.rate(0.01, 40_000) == pytest.approx(1e-4 + 0.0099 * 0.5**0.9)
+
+
+def test_every_parameter_is_in_one_group_and_norms_do_not_decay():
+    config = load_config(ROOT / "config" / "train" / "camvid_mobilenetv2.yaml")
+    model = build_model(config.model)
+    optimiser = build_optimiser(model, config.optim)
+    grouped = [id(p) for group in optimiser.param_groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in model.parameters())
+    rate = {id(p): (g["lr"], g["weight_decay"]) for g in optimiser.param_groups for p in g["params"]}
+    assert rate[id(model.backbone.features[0][0].weight)] == pytest.approx((1.5e-3 * 0.25, 0.02))
+    assert rate[id(model.backbone.features[0][1].weight)] == pytest.approx((1.5e-3 * 0.25, 0.0))
+    assert rate[id(model.fusion.conv.weight)] == pytest.approx((1.5e-3, 0.02))
+    assert rate[id(model.fusion.conv.bias)] == pytest.approx((1.5e-3, 0.0))
