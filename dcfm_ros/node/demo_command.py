@@ -7,23 +7,29 @@ bag that was recorded.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelCard
 from dcfm_ros.node.demo_drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
 from dcfm_ros.node.live_run import START_PATIENCE, Outcome, module_command, play, require_ros
 from dcfm_ros.replay import machine
+from dcfm_ros.replay.labels import open_labels
 from dcfm_ros.replay.outputs import Outputs, prepare
 from dcfm_ros.replay.recording import Arrivals, Topics, read_recording
 from dcfm_ros.replay.report import Report, write_report
 from dcfm_ros.replay.run import Run
+from dcfm_ros.replay.sources import open_source
 from dcfm_ros.replay.summary import summarise
 from dcfm_ros.replay.text import summary_text
 from dcfm_ros.replay.video_writer import VideoWriter
+
+if TYPE_CHECKING:
+    from dcfm_ros.model import ModelCard
 
 NAMESPACE = "/dcfm_demo"
 NODE = "dcfm"
@@ -97,8 +103,9 @@ def run(args: argparse.Namespace) -> int:
     require_ros("The demo runs", "make demo")
     if args.fps is not None and not 0 < args.fps <= 1000:
         raise DcfmError(f"--fps is frames per second in (0, 1000], not {args.fps:g}.")
-    card = _card(args.weights)
     played = _input(args)
+    print(f"{played.words} -> ROS 2 node -> {args.output}/", file=sys.stderr)
+    card = _card(args.weights)
     outputs = prepare(args.output, force=True)
     outputs.log.mkdir()
     outcome = play(
@@ -128,6 +135,9 @@ def _input(args: argparse.Namespace) -> Input:
     if args.input is not None:
         path = Path(args.input)
         place = path if str(path).startswith("/dev/") else path.resolve()
+        # What cannot be played is told here, before anything is started or a former run's report is replaced.
+        with open_source(place, args.topic, rate=args.fps, labels=args.labels) as source:
+            open_labels(source, args.labels)
         return Input(place, args.topic, args.labels, path.name or str(path))
     fps = args.fps or 15.0
     drive = Drive(args.seed, args.size or (480, 360), fps, args.frames or max(1, round(DRIVE_SECONDS * fps)))
@@ -209,6 +219,7 @@ def _report(
         title="demo",
         subject=f"{played.words}, played over DDS into the ROS 2 node on {machine.describe().get('Processor', '')}.",
         latency_meaning=_LATENCY,
+        rest_meaning="transport and waiting",
         classes=card.classes,
         colors=card.colors,
         summary=summary,

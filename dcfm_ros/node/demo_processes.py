@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import threading
@@ -20,6 +21,7 @@ from dcfm_ros.node.fast_dds import profile_setting
 
 _PR_SET_PDEATHSIG = 1
 _LOG_LINES = 12
+_ROS_PREFIX = re.compile(r"^\[INFO\] \[[\d.]+\] \[[^]]*\]: ")
 
 
 class Child:
@@ -40,6 +42,7 @@ class Child:
         self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, talks: bool
     ) -> None:
         self.name, self.log = name, log
+        self._told = 0  # bytes of the log
         self.events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         with log.open("wb") as file:
             self._process = subprocess.Popen(
@@ -117,6 +120,14 @@ class Child:
         """The end of its log, indented."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
         return "\n".join(f"    {line}" for line in lines) or "    (it wrote nothing)"
+
+    def news(self) -> list[str]:
+        """Whole lines that its log has got since the last call, without ROS's time and logger name."""
+        with self.log.open("rb") as file:
+            file.seek(self._told)
+            lines = file.read().rpartition(b"\n")[0]
+        self._told += len(lines) + bool(lines)
+        return [_ROS_PREFIX.sub("", line) for line in lines.decode(errors="replace").splitlines()]
 
     def failure(self) -> DcfmError:
         """What to tell the user when it ended though it should not have."""

@@ -74,7 +74,7 @@ def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Ou
         source = crew.add(_child("player", player, outputs))
         meter = ProcessMeter(segmenter.pid)
         try:
-            _live(crew, source, listener, outcome, doing, meter.begin)
+            _live(crew, segmenter, source, listener, outcome, doing, meter.begin)
         except KeyboardInterrupt:
             outcome.interrupted = True
             outcome.notes += ("interrupted by Ctrl-C: the report covers what was played until then",)
@@ -108,7 +108,13 @@ def module_command(name: str) -> list[str]:
 
 
 def _live(
-    crew: Crew, player: Child, recorder: Child, outcome: Outcome, doing: str, begins: Callable[[], None]
+    crew: Crew,
+    node: Child,
+    player: Child,
+    recorder: Child,
+    outcome: Outcome,
+    doing: str,
+    begins: Callable[[], None],
 ) -> None:
     """The run itself: wait for discovery, start, show progress, wait for the last mask. `begins` is called at the start."""
     seen: dict[str, dict[str, Any]] = {}
@@ -119,9 +125,14 @@ def _live(
             _note(event, outcome)
         return f"{child.name} {name}" in seen
 
+    def matched() -> bool:
+        for line in node.news():
+            print(f"  node: {line}", file=sys.stderr)
+        return arrived(player, "matched") & arrived(recorder, "matched")
+
     print("starting node, recorder and player ...", file=sys.stderr)
     crew.until(
-        lambda: arrived(player, "matched") & arrived(recorder, "matched"),
+        matched,
         seconds=START_PATIENCE,
         waiting_for="node, player and recorder to find each other over DDS",
     )
