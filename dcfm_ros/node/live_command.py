@@ -140,6 +140,7 @@ def _report(
         title="live replay",
         subject=f"{job.input}, played over DDS into the ROS 2 node on {facts.get('Processor', 'this machine')}.",
         latency_meaning=_LATENCY,
+        rest_meaning="transport and waiting",
         classes=card.classes,
         colors=card.colors,
         summary=summary,

@@ -37,10 +37,15 @@ class Played:
 
 
 class Clock(Protocol):
-    """How time goes by in a replay. name: for people and files. latency: what its latency means, in a sentence."""
+    """How time goes by in a replay.
+
+    name: for people and files. latency: what its latency means, in a sentence. rest: the part of it that is no step of
+    the frame's own.
+    """
 
     name: str
     latency: str
+    rest: str
 
     def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
         """A segmenter that lives in this clock's time."""
@@ -57,6 +62,7 @@ class FastClock:
         "Processing time of a frame, from the picture in memory to its mask. Frames are processed one after the other "
         "as fast as it goes; reading, recording and reporting do not count."
     )
+    rest = "common branch and agreement"
 
     def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
         return StreamSegmenter(engine, config)
@@ -84,6 +90,7 @@ class RobotClock:
         "From the moment a frame is taken to its mask, in simulated real time: frames come at their recorded stamps, "
         "processing takes as long as it was measured to take, one frame waits, and a newer one takes its place."
     )
+    rest = "waiting"
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._time = VirtualTime(clock)

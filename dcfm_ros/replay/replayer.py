@@ -196,6 +196,7 @@ class Replayer:
             subject=f"{source.path} ({source.kind}{', ' + source.topic if source.topic else ''}), "
             f"segmented frame by frame on {facts.get('Processor', 'this machine')}.",
             latency_meaning=self._clock.latency,
+            rest_meaning=self._clock.rest,
             classes=self._card.classes,
             colors=self._card.colors,
             summary=summarise(records),

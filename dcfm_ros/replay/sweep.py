@@ -235,6 +235,8 @@ def run_sweep(
         points.append(point_of(name, settings, done.report, page, is_truth=quality == "mIoU"))
     if not points and interrupted:
         raise KeyboardInterrupt
+    if points and all(point.problem for point in points):
+        raise DcfmError(f"No run of the sweep worked; the first one: {points[0].problem}")
     interval_ms = 1e3 / rate if rate else recorded
     budget = budget_ms or interval_ms or math.inf
     best, why = recommend(points, interval_ms, budget, count_losses=rate is None)

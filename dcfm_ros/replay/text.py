@@ -17,7 +17,7 @@ def summary_text(report: Report) -> str:
     """The summary as lines of text, without a trailing newline."""
     summary = report.summary
     lines = [
-        ("frames in", f"{summary.frames_in}{_at(summary.frame_rate_in)}"),
+        ("frames in", f"{summary.frames_in}{_at(1e3 / report.interval_ms if report.interval_ms else None)}"),
         ("masks out", f"{summary.masks_out}{_at(summary.frame_rate)}"),
         ("lost", _lost(report)),
         ("key frames", _key_frames(report)),

@@ -2,6 +2,8 @@
 
 import json
 import math
+import signal
+import tracemalloc
 from itertools import count
 
 import bags
@@ -17,6 +19,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.metrics import ConfusionMatrix, video_consistency
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.bags import Bag, stamp_ns
+from dcfm_ros.replay.interrupt import Interruptible
 from dcfm_ros.replay.job import run_job
 from dcfm_ros.stream import StreamConfig, StreamSegmenter
 
@@ -400,3 +403,32 @@ def test_as_on_the_robot_drops_frames_and_says_so(tmp_path, monkeypatch):
     numbers = json.loads((tmp_path / "out" / "results.json").read_text())
     assert numbers["metrics"]["NUM_MISSED_FRAMES"] == 2
     assert "2 lost" in done.page.read_text()
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(tmp_path):
+    """Eight times as many frames, with bag and report, take no more memory: nothing of a frame is kept."""
+    peaks = {}
+    for length in (100, 800):
+        path = bags.write_ros2(tmp_path / f"in{length}", bags.camera_entries(length, size=(160, 120)))
+        replay(path, tmp_path / f"warm{length}", frames=3)
+        tracemalloc.start()
+        try:
+            done = replay(path, tmp_path / f"out{length}")
+            peaks[length] = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert done.report.summary.masks_out == length
+    # The longer recording has 40 MB more of pictures; a list of its records alone would be 1 MB.
+    assert peaks[800] - peaks[100] < 3e6
+
+
+def test_the_first_ctrl_c_only_asks(tmp_path):
+    with Interruptible() as stop:
+        assert not stop()
+        signal.raise_signal(signal.SIGINT)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

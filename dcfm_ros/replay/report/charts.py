@@ -16,7 +16,6 @@ from dcfm_ros.replay.summary import Summary
 FRAME, KEY, LOST, SOFT = "var(--frame)", "var(--key)", "var(--bad)", "var(--soft)"
 _STEP_COLORS = {step: f"var(--step{i})" for i, step in enumerate(STEPS)}
 _STEP_NAMES = {"label_map": "label map"}
-_REST = "transport and waiting"
 _MAX_MARKS = 2000
 
 
@@ -124,8 +123,8 @@ class StepTime:
     other_ms: float
 
 
-def step_times(records: Sequence[FrameRecord]) -> list[StepTime]:
-    """Where the time goes on average; the part of the latency that no step accounts for comes last."""
+def step_times(records: Sequence[FrameRecord], rest_name: str) -> list[StepTime]:
+    """Where the time goes on average; the part of the latency that no step accounts for comes last, as `rest_name`."""
     done = [record for record in records if not record.lost]
     groups = [[r for r in done if r.key_frame], [r for r in done if not r.key_frame]]
     found = []
@@ -138,7 +137,7 @@ def step_times(records: Sequence[FrameRecord]) -> list[StepTime]:
         for group in groups
     ]
     if max(rest) > 0.05:
-        found.append(StepTime(_REST, "var(--step-rest)", max(0.0, rest[0]), max(0.0, rest[1])))
+        found.append(StepTime(rest_name, "var(--step-rest)", max(0.0, rest[0]), max(0.0, rest[1])))
     return found
 
 

@@ -35,6 +35,7 @@ class Report:
         title: what was run, in two words.
         subject: what went in, in a sentence.
         latency_meaning: from what to what the latency counts.
+        rest_meaning: what the part of the latency is that no step accounts for.
         classes, colors: names and RGB colours of the classes, by id.
         summary, records: the numbers and the frames they come from.
         pictures: moments to show.
@@ -53,6 +54,7 @@ class Report:
     title: str
     subject: str
     latency_meaning: str
+    rest_meaning: str
     classes: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     summary: Summary
@@ -224,7 +226,7 @@ def _tiles(report: Report) -> str:
         )
     ]
     if summary.frame_rate is not None:
-        came = f"frames came at {summary.frame_rate_in:.1f} Hz" if summary.frame_rate_in else ""
+        came = f"frames come at {1e3 / report.interval_ms:.1f} Hz" if report.interval_ms else ""
         tiles.append(_tile("Rate", f"{summary.frame_rate:.1f} <small>Hz</small>", came))
     if summary.latency is not None:
         p = summary.latency.percentiles
@@ -263,7 +265,7 @@ def _latency(report: Report) -> str:
     over_time = charts.latency_over_time(report.records, report.interval_ms)
     if not over_time:
         return ""
-    steps = charts.step_times(report.records)
+    steps = charts.step_times(report.records, report.rest_meaning)
     parts = [
         f'<section><h2>Latency</h2><p class="about">{escape(report.latency_meaning)}</p>'
         '<div class="card"><div class="charthead"><h3>Every frame</h3><div class="keys">'
