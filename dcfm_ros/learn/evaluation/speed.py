@@ -61,7 +61,7 @@ def measure_speed(
     for index, image in enumerate(images):
         for spec in _rotated(specs, index):
             begin = time.perf_counter()
-            key_frame = actors[spec](image, index * FRAME_NS)
+            key_frame = actors[spec](image, (index + 1) * FRAME_NS)
             milliseconds = 1e3 * (time.perf_counter() - begin)
             if index >= WARM_UP:
                 times[spec].add(milliseconds, key_frame)

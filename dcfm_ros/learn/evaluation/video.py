@@ -19,7 +19,8 @@ class VideoFrame:
     """A frame and, where there is one, its truth.
 
     rgb: uint8 H×W×3. label: uint8 H×W, class ids, 255 where there is no truth; None for a frame without
-    labels. stamp_ns: when it was taken, in nanoseconds from the beginning of the video.
+    labels. stamp_ns: when it was taken, in nanoseconds; a video begins at one second, for a stamp of 0 tells a
+    stream that there is none.
     """
 
     rgb: NDArray[np.uint8]
@@ -117,4 +118,4 @@ def _around(dataset: FrameDataset, index: int, fps: float, max_step: float, reac
 
 
 def _stamp(frames: int, fps: float) -> int:
-    return round(frames * 1e9 / fps)
+    return 1_000_000_000 + round(frames * 1e9 / fps)

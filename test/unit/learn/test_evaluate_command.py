@@ -1,0 +1,125 @@
+"""`dcfm evaluate`, from the weights to the page, on six frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trees
+
+from dcfm_ros.cli import main
+from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
+from dcfm_ros.learn.evaluation.report import load_report
+from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory) -> Path:
+    """CamVid's val split in small: six frames, 15 Hz."""
+    root = tmp_path_factory.mktemp("data") / "camvid"
+    rng = np.random.default_rng(0)
+    for number in range(0, 12, 2):
+        folder, name = root / "val" / "0016E5", f"0016E5_{number:05d}"
+        trees.write(folder / "image" / f"{name}.png", rng.integers(0, 256, (48, 64, 3)).astype(np.uint8))
+        trees.write(folder / "label" / f"{name}.png", rng.integers(0, 12, (48, 64)).astype(np.uint8))
+    return root
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> list[Path]:
+    paths = []
+    for seed, name in enumerate(("first", "second")):
+        torch.manual_seed(seed)
+        model = build_model(ModelConfig(), ModelCard(name=name, input_size=(64, 48)))
+        paths.append(tmp_path_factory.mktemp("weights") / f"{name}.safetensors")
+        save_model(model, paths[-1])
+    return paths
+
+
+def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
+    words = ["evaluate", *map(str, weights), "--data", f"camvid:{footage}", "--threads", "1"]
+    words += ["--key-intervals", "1", "3", "--triggers", "motion:0.5,interval:2", "--speed-frames", "3"]
+    words += ["--json", str(tmp_path / "results" / "two.json"), "--plots", str(tmp_path / "plots")]
+    pytest.importorskip("matplotlib")
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "first: mobilenetv2" in printed and "second: mobilenetv2" in printed
+    assert "camvid val: 6 labelled frames of 6, 1 video at 15 Hz, 64×48" in printed
+
+    report = load_report(tmp_path / "results" / "two.json")
+    assert report.command == (
+        "dcfm evaluate first.safetensors second.safetensors --data camvid:camvid --split val --key-intervals 1 3 "
+        "--triggers motion:0.5,interval:2"
+    )
+    first, second = report.evaluations
+    assert first.model.sha256 != second.model.sha256
+    schedules = [(row.method, row.key_interval, row.trigger, row.offsets) for row in first.rows]
+    assert schedules == [
+        (CAUSAL, 1, "", 1),
+        (CAUSAL, 3, "", 3),
+        (CAUSAL, 0, "motion:0.5", 1),
+        (CAUSAL, 0, "interval:2", 1),
+        (BIDIRECTIONAL, 3, "", 3),
+        (COPIED, 3, "", 3),
+        (WARPED, 3, "", 3),
+    ]
+    for row in first.rows:
+        assert 0 <= row.mean_iou_min <= row.mean_iou <= row.mean_iou_max <= 1 and row.mean_ms > 0
+        assert len(row.per_class_iou) == 11 and row.vc8 is None
+    # Pictures of noise have nothing in common: the motion trigger takes every frame.
+    assert first.rows[2].key_share == 1.0 and first.rows[2].mean_iou == first.rows[0].mean_iou
+    assert first.rows[3].key_share == 0.5
+    names = {path.name for path in (tmp_path / "plots").iterdir()}
+    assert names == {
+        f"two_{n}_{kind}.{end}" for n in (1, 2) for kind in ("interval", "cost") for end in ("png", "svg")
+    }
+
+    page = tmp_path / "results.md"
+    assert main(["evaluate", "--render", str(page), str(tmp_path / "results" / "two.json")]) == 0
+    assert "## second on camvid val" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "--data says what to evaluate on, as in --data camvid:data/camvid"),
+        (["--data", "kitti:/tmp"], "unknown dataset 'kitti'"),
+        (["--data", "camvid:/nowhere"], "'/nowhere/val' does not exist; expected CamVid"),
+        (["--data", "camvid:{footage}", "--triggers", "speed:1"], "unknown trigger 'speed'"),
+        (["--data", "camvid:{footage}", "--options", "drives"], "--options takes KEY=VALUE, not 'drives'"),
+        (["--data", "camvid:{footage}", "--device", "tpu"], "unknown device 'tpu'"),
+        (
+            ["nowhere.safetensors", "--data", "camvid:{footage}"],
+            "weights file 'nowhere.safetensors' does not exist",
+        ),
+        (["--render", "x.md"], "--render needs the JSON files of evaluations"),
+    ],
+)
+def test_what_is_wrong_is_one_line(footage, weights, capsys, words, message):
+    words = [word.format(footage=footage) for word in words]
+    if not any(word.endswith(".safetensors") for word in words) and "--render" not in words:
+        words = [str(weights[0]), *words]
+    assert main(["evaluate", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_model_of_other_classes_is_refused(footage, tmp_path, capsys):
+    path = tmp_path / "cityscapes.safetensors"
+    save_model(build_model(ModelConfig(num_classes=19)), path)
+    assert main(["evaluate", str(path), "--data", f"camvid:{footage}"]) == 2
+    assert (
+        "knows 19 classes (road, sidewalk, building, wall, ...); camvid has 11 classes"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [["--offsets", "0"], ["--offsets", "some"], ["--size", "480"], ["--size", "0x5"]]
+)
+def test_words_that_are_no_numbers(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--data", "camvid:x", *words])
+    assert stop.value.code == 2 and words[0] in capsys.readouterr().err

@@ -1,0 +1,359 @@
+"""Methods, schedules and baselines on made-up video with known answers; what is shared is computed once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trees
+from oracle import SIZE, Oracle, Stubborn, Telltale, sliding_truth, video_of
+from torch import nn
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.datasets import open_dataset
+from dcfm_ros.learn.evaluation.config import (
+    BIDIRECTIONAL,
+    CAUSAL,
+    COPIED,
+    WARPED,
+    EvaluationConfig,
+    MethodSpec,
+)
+from dcfm_ros.learn.evaluation.cost import count_macs, model_cost
+from dcfm_ros.learn.evaluation.flow import OpticalFlow, warp
+from dcfm_ros.learn.evaluation.measure import open_footage
+from dcfm_ros.learn.evaluation.methods import build_method
+from dcfm_ros.learn.evaluation.run import evaluate
+from dcfm_ros.learn.evaluation.scene import Scene
+from dcfm_ros.learn.evaluation.speed import measure_speed
+from dcfm_ros.learn.evaluation.triggers import parse_trigger
+from dcfm_ros.learn.evaluation.video import videos_of
+from dcfm_ros.learn.metrics import ConfusionMatrix, video_consistency
+from dcfm_ros.model import ModelConfig, build_model
+
+TRUTH = sliding_truth()
+
+
+def keys_used(spec: MethodSpec, offset: int = 0, frames: int = 7) -> list[tuple[list[int], bool]]:
+    """For each frame, which key frames its mask comes from, and whether it was one."""
+    video = video_of(TRUTH[:frames])
+    scene = Scene(Telltale(TRUTH), video, SIZE, reach=6)
+    method = build_method(spec, offset, scene)
+    result = []
+    for index in range(frames):
+        scene.at(index)
+        mask, key_frame = method.step(scene)
+        bits = int(mask[0, 0])
+        assert np.all(mask == bits)
+        result.append(([i for i in range(8) if bits >> i & 1], key_frame))
+    return result
+
+
+# -- which key frame -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"),
+    [
+        (0, [[0], [0], [0], [3], [3], [3], [6]]),
+        # Any stream starts with a key frame; then the offset's.
+        (1, [[0], [1], [1], [1], [4], [4], [4]]),
+        (2, [[0], [0], [2], [2], [2], [5], [5]]),
+    ],
+)
+def test_causal_uses_the_last_key_frame(offset, expected):
+    used = keys_used(MethodSpec(CAUSAL, 3), offset)
+    assert [keys for keys, _ in used] == expected
+    assert [key for _, key in used] == [keys == [index] for index, (keys, _) in enumerate(used)]
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"),
+    [
+        (0, [[0], [0, 3], [0, 3], [3], [3, 6], [3, 6], [6]]),
+        # Before the first and after the last key frame there is one side only.
+        (1, [[1], [1], [1, 4], [1, 4], [4], [4], [4]]),
+        (2, [[2], [2], [2], [2, 5], [2, 5], [5], [5]]),
+    ],
+)
+def test_bidirectional_adds_the_key_frames_at_both_sides(offset, expected):
+    assert [keys for keys, _ in keys_used(MethodSpec(BIDIRECTIONAL, 3), offset)] == expected
+
+
+@pytest.mark.parametrize("method", [COPIED])
+def test_a_copied_mask_is_that_of_the_last_key_frame(method):
+    assert [keys for keys, _ in keys_used(MethodSpec(method, 3), 1)] == [[0], [1], [1], [1], [4], [4], [4]]
+
+
+def test_triggers_find_their_own_key_frames():
+    assert keys_used(MethodSpec(CAUSAL, trigger="interval:3")) == keys_used(MethodSpec(CAUSAL, 3))
+    # 15 Hz: 200 ms are three frames.
+    assert keys_used(MethodSpec(CAUSAL, trigger="time:200")) == keys_used(MethodSpec(CAUSAL, 3))
+    assert [keys for keys, _ in keys_used(MethodSpec(CAUSAL, trigger="time:100000"))] == [[0]] * 7
+    every = keys_used(MethodSpec(CAUSAL, trigger="interval:5+max_age:1"))
+    assert [keys for keys, _ in every] == [[i] for i in range(7)]
+
+
+def test_a_video_shorter_than_the_offset_has_its_key_frame_at_the_beginning():
+    for method in (CAUSAL, BIDIRECTIONAL, COPIED):
+        assert [keys for keys, _ in keys_used(MethodSpec(method, 6), 5, frames=3)] == [[0]] * 3
+
+
+# -- what it measures ------------------------------------------------------------------------------------------
+
+
+def rows(engine, config, truth=TRUTH, **options):
+    return {row.spec: row for row in evaluate(engine, [video_of(truth, **options)], config)}
+
+
+def copied_by_hand(interval: int) -> tuple[float, float]:
+    """(mean IoU, VC of 2 frames) of copied masks, averaged over the offsets."""
+    scores = []
+    for offset in range(interval):
+        key = lambda i, o=offset: 0 if i < o else i - (i - o) % interval  # noqa: E731
+        masks = [TRUTH[key(i)] for i in range(len(TRUTH))]
+        matrix = sum((ConfusionMatrix.of(m, t, 3) for m, t in zip(masks, TRUTH)), ConfusionMatrix.empty(3))
+        scores.append((matrix.mean_iou, matrix.weighted_iou, video_consistency(masks, TRUTH, 8)))
+    return tuple(np.mean(scores, axis=0))
+
+
+def test_perfect_masks_are_perfect_and_copied_ones_as_bad_as_by_hand():
+    table = rows(Oracle(TRUTH), EvaluationConfig(key_intervals=(1, 2, 3)))
+    for interval in (1, 2, 3):
+        assert table[MethodSpec(CAUSAL, interval)].mean_iou == 1.0
+    assert table[MethodSpec(BIDIRECTIONAL, 3)].mean_iou == 1.0
+    for interval in (2, 3):
+        row = table[MethodSpec(COPIED, interval)]
+        by_hand = copied_by_hand(interval)
+        assert row.mean_iou == pytest.approx(by_hand[0]) and row.weighted_iou == pytest.approx(by_hand[1])
+        assert row.mean_iou_range[0] <= row.mean_iou <= row.mean_iou_range[1] < 0.95
+        assert row.offsets == interval
+    # Key frames at 0, 3, 6, or at 0 (which every stream starts with), 1, 4, or at 0, 2, 5: 9 of 21 frames.
+    assert table[MethodSpec(COPIED, 3)].key_share == pytest.approx(9 / 21)
+
+
+def test_masks_moved_by_optical_flow_follow_what_slides():
+    table = rows(Oracle(TRUTH), EvaluationConfig(key_intervals=(3,)))
+    copied, moved = (table[MethodSpec(method, 3)].mean_iou for method in (COPIED, WARPED))
+    # All but what slides in at the edge.
+    assert copied < 0.9 and moved > 0.97
+
+
+def test_a_model_that_only_repeats_its_key_frame_is_a_copy():
+    table = rows(Stubborn(TRUTH), EvaluationConfig(key_intervals=(3,)))
+    causal, copied = table[MethodSpec(CAUSAL, 3)], table[MethodSpec(COPIED, 3)]
+    assert causal.mean_iou == copied.mean_iou and causal.consistency == pytest.approx(
+        copied.consistency, nan_ok=True
+    )
+
+
+def test_consistency_is_that_of_the_published_measure():
+    truth = sliding_truth(12)
+    truth = [np.where(np.arange(SIZE[0]) < 80, 0, label).astype(np.uint8) for label in truth]
+    row = rows(Oracle(truth), EvaluationConfig(key_intervals=(1,)), truth)[MethodSpec(CAUSAL, 1)]
+    assert row.consistency[8] == video_consistency(truth, truth, 8) == 1.0
+    assert np.isnan(row.consistency[16])
+
+
+def test_fewer_offsets_are_spread_evenly():
+    config = EvaluationConfig(key_intervals=(1, 10), offsets=3)
+    assert config.offsets_of(MethodSpec(CAUSAL, 10)) == [0, 3, 6]
+    assert config.offsets_of(MethodSpec(CAUSAL, 1)) == [0]
+    assert EvaluationConfig().offsets_of(MethodSpec(CAUSAL, 5)) == [0, 1, 2, 3, 4]
+    assert EvaluationConfig(triggers=("motion:0.1",)).offsets_of(
+        MethodSpec(CAUSAL, trigger="motion:0.1")
+    ) == [0]
+
+
+def test_frames_without_labels_are_segmented_and_not_scored():
+    config = EvaluationConfig(key_intervals=(1, 3))
+    table = rows(Oracle(TRUTH), config, unlabelled=(0, 1, 2, 3, 5, 6))
+    assert table[MethodSpec(CAUSAL, 3)].mean_iou == 1.0
+    assert np.isnan(table[MethodSpec(CAUSAL, 3)].consistency[8])
+    with pytest.raises(DcfmError, match="no pixel of these frames has a label"):
+        rows(Oracle(TRUTH), config, unlabelled=tuple(range(7)))
+
+
+# -- shared work -----------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_computed_twice():
+    engine = Oracle(TRUTH)
+    config = EvaluationConfig(key_intervals=(1, 2, 3), bidirectional=False, baselines=False)
+    evaluate(engine, [video_of(TRUTH)], config)
+    assert engine.calls["independent"] == engine.calls["common"] == 7
+    # A frame is labelled with its own common feature and those of the one and two frames before, and, for a stream
+    # starts with a key frame, frame 2 with frame 0's.
+    assert engine.calls["label_map"] == 7 + 6 + 5
+
+
+def test_sharing_changes_no_result():
+    alone = {}
+    for interval in (2, 3):
+        config = EvaluationConfig(key_intervals=(interval,))
+        alone.update(rows(Stubborn(TRUTH), config))
+    together = rows(Stubborn(TRUTH), EvaluationConfig(key_intervals=(2, 3)))
+    for spec, row in together.items():
+        assert row.mean_iou == alone[spec].mean_iou and row.key_share == alone[spec].key_share
+
+
+def test_features_out_of_reach_are_let_go():
+    scene = Scene(Oracle(TRUTH), video_of(TRUTH), SIZE, reach=2)
+    for index in range(7):
+        scene.at(index)
+        scene.mask_from(index)
+    assert sorted(scene.engine._commons) == [4, 5, 6]
+
+
+# -- optical flow ----------------------------------------------------------------------------------------------
+
+
+def test_flow_looks_back():
+    noise = np.random.default_rng(1).integers(0, 256, (80, 130, 3)).astype(np.uint8)
+    noise = np.repeat(np.repeat(noise[:40, :65], 2, 0), 2, 1)
+    before, current = noise[:, 4:124], noise[:, :120]
+    flow = OpticalFlow((120, 80)).back(current, before)
+    assert np.median(flow[..., 0]) == pytest.approx(-4, abs=0.3) and np.median(flow[..., 1]) == pytest.approx(
+        0, abs=0.3
+    )
+
+
+def test_warp_takes_a_mask_along_and_repeats_the_edge():
+    mask = np.arange(12, dtype=np.uint8).reshape(1, 12).repeat(4, 0)
+    flow = np.zeros((4, 12, 2), np.float32)
+    flow[..., 0] = -3
+    assert warp(mask, flow)[0].tolist() == [0, 0, 0, *range(9)]
+    # A flow measured at half the size is in its own pixels.
+    half = np.full((2, 6, 2), (-1.5, 0), np.float32)
+    assert warp(mask, half)[0].tolist() == [0, 0, 0, *range(9)]
+
+
+# -- cost and speed --------------------------------------------------------------------------------------------
+
+
+def test_macs_of_a_convolution_by_hand():
+    conv = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+    x = torch.zeros(1, 3, 10, 12)
+    with torch.inference_mode():
+        assert count_macs(lambda: conv(x)) == 8 * 3 * 9 * 10 * 12
+
+
+def test_cost_of_a_model():
+    model = build_model(ModelConfig(num_classes=11))
+    cost = model_cost(model, (128, 96))
+    assert cost.parameters == sum(p.numel() for p in model.parameters())
+    assert 0 < cost.macs_fusion < cost.macs_other < cost.macs_key
+    x = torch.zeros(1, 3, 96, 128)
+    with torch.inference_mode():
+        shallow = count_macs(lambda: model.encode_independent(x))
+    assert cost.macs_other == shallow + cost.macs_fusion
+    larger = model_cost(model, (256, 192))
+    assert larger.macs_other == 4 * cost.macs_other and larger.parameters == cost.parameters
+    # The model itself was only looked at.
+    assert next(model.parameters()).device.type == "cpu"
+
+
+def test_speed_is_measured_for_every_row_in_turns():
+    specs = EvaluationConfig(key_intervals=(1, 3)).specs()
+    speeds = measure_speed(Oracle(TRUTH), video_of(TRUTH), specs, SIZE, frames=9)
+    assert list(speeds) == specs
+    assert speeds[MethodSpec(CAUSAL, 1)].other_ms is None
+    for spec in specs:
+        assert speeds[spec].key_ms > 0 and (spec.key_interval == 1 or speeds[spec].other_ms > 0)
+    # A copy costs a key frame, and then nothing to speak of.
+    copied = speeds[MethodSpec(COPIED, 3)]
+    assert copied.key_ms == speeds[MethodSpec(CAUSAL, 1)].key_ms and copied.other_ms < copied.key_ms
+    assert copied.mean_ms(0.5) == pytest.approx((copied.key_ms + copied.other_ms) / 2)
+
+
+# -- data sets as videos ---------------------------------------------------------------------------------------
+
+
+def test_labelled_frames_close_to_each_other_are_a_video(tmp_path):
+    dataset = open_dataset("camvid", trees.camvid(tmp_path, "val", (10, 12, 14, 16, 40)), "val")
+    video, alone = videos_of(dataset, reach=4)
+    assert (video.fps, len(video), video.labelled) == (15.0, 4, 4)
+    # A stamp of 0 would mean that there is none.
+    stamps = [frame.stamp_ns - 1_000_000_000 for frame in video]
+    assert stamps == [0, 66_666_667, 133_333_333, 200_000_000]
+    assert (alone.fps, len(alone)) == (0.0, 1)
+
+
+def test_a_labelled_frame_among_others_is_a_video_around_it(tmp_path):
+    dataset = open_dataset("cityscapes", trees.cityscapes(tmp_path), "train")
+    (video,) = videos_of(dataset, reach=4)
+    assert (video.fps, len(video), video.labelled) == (17.0, 9, 1)
+    assert [frame.label is None for frame in video] == [True] * 4 + [False] + [True] * 4
+    assert [trees.brightness(frame.rgb) for frame in video] == list(range(15, 24))
+
+
+def test_videos_are_kept_apart(tmp_path):
+    dataset = open_dataset("vspw", trees.vspw(tmp_path), "train")
+    assert [(video.fps, len(video)) for video in videos_of(dataset, reach=4)] == [(15.0, 3), (15.0, 2)]
+
+
+def test_frames_far_apart_are_no_video(tmp_path):
+    dataset = open_dataset("camvid", trees.camvid(tmp_path), "train")
+    footage = open_footage(dataset, "camvid", "train", reach=4)
+    assert not footage.is_video and footage.frames == 3
+    assert "camvid train is no video: its labelled frames lie too far apart" in footage.note
+
+
+def test_a_frame_that_is_part_of_no_video_is_left_out_and_said_so(tmp_path):
+    dataset = open_dataset("camvid", trees.camvid(tmp_path, "val", (10, 12, 14, 16, 40)), "val")
+    footage = open_footage(dataset, "camvid", "val", reach=4)
+    assert footage.is_video and footage.frames == 4
+    assert footage.note == "camvid val: 1 labelled frames are part of no video and are left out."
+
+
+# -- what is asked for -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("motion:0.1", {"motion_threshold": 0.1}),
+        ("motion:0.1+interval:10", {"motion_threshold": 0.1, "key_interval": 10}),
+        ("time:500+max_age:900", {"key_period_ms": 500.0, "max_age_ms": 900.0}),
+        ("disagreement:0.05", {"disagreement": 0.05}),
+    ],
+)
+def test_triggers_are_read(text, fields):
+    assert parse_trigger(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("speed:3", "unknown trigger 'speed' in 'speed:3'; known: interval, time, motion"),
+        ("motion", "trigger 'motion' needs a number after the colon, as in motion:10.0"),
+        ("interval:2.5", "trigger 'interval:2.5' needs a whole number"),
+        ("motion:7", "motion_threshold is 7.0; expected a number from 0 to 1"),
+    ],
+)
+def test_wrong_triggers_are_told(text, message):
+    with pytest.raises(DcfmError, match=message):
+        EvaluationConfig(triggers=(text,))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"key_intervals": (0, 5)}, "key intervals are whole numbers of frames, 1 or more"),
+        ({"key_intervals": ()}, "key intervals are whole numbers"),
+        ({"offsets": -1}, "offsets is how many to average over"),
+        ({"speed_frames": 0}, "speed needs 1 frame or more"),
+    ],
+)
+def test_wrong_settings_are_told(fields, message):
+    with pytest.raises(DcfmError, match=message):
+        EvaluationConfig(**fields)
+
+
+def test_every_frame_is_always_among_the_rows():
+    config = EvaluationConfig(key_intervals=(10, 5), triggers=("motion:0.1",))
+    assert config.key_intervals == (1, 5, 10)
+    assert [spec.method for spec in config.specs()] == [CAUSAL] * 4 + [BIDIRECTIONAL] * 2 + [COPIED] * 2 + [
+        WARPED
+    ] * 2
+    assert config.for_stills().specs() == [MethodSpec(CAUSAL, 1)]
