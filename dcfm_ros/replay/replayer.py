@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from dcfm_ros.replay.job import Job
 
 _VIDEO_RATE = 15.0
+# When a frame comes, at most one mask is still being made: the newest finished one is among the last two.
+_MASKS_IN_HAND = 2
 
 
 class Replayer:
@@ -49,6 +51,9 @@ class Replayer:
         self._stream, self._clock, self._outputs = stream, clock, outputs
         self._card = stream.engine.card
         self._run = Run(self._card, job.segment_s)
+        self._masks: deque[tuple[float, np.ndarray]] = deque(
+            maxlen=_MASKS_IN_HAND
+        )  # when done, ms; newest last
         self._received = self._processed = self._dropped = self._repeated = 0
         self._interrupted = False
         self._problem = ""
@@ -123,6 +128,11 @@ class Replayer:
 
     def _add(self, played: Played) -> None:
         frame, result = played.frame, played.result
+        label = self._label(frame)
+        if label is not None and self._clock.name == "robot":
+            known = [mask for done_ms, mask in self._masks if done_ms <= played.came_ms]
+            if known:
+                self._run.hold(known[-1], label)
         if result is None:
             self._dropped += 1
             self._run.lose(FrameRecord(frame.stamp_ns, sent_ms=played.came_ms))
@@ -150,7 +160,8 @@ class Replayer:
             common_ms=timing.common,
             confidence=float(result.confidence.mean()) / 255 if result.confidence is not None else NAN,
         )
-        self._run.add(record, frame.rgb, result.mask, self._label(frame))
+        self._run.add(record, frame.rgb, result.mask, label)
+        self._masks.append((played.done_ms, result.mask))
 
     def _label(self, frame: Frame) -> np.ndarray | None:
         try:
@@ -205,6 +216,7 @@ class Replayer:
             confusion=self._run.confusion,
             consistency_windows=self._run.video_consistency(),
             labelled=self._run.labelled,
+            in_hand=self._run.in_hand,
             interval_ms=_interval_ms(np.asarray([record.stamp_ns for record in records], float)),
             segments=self._run.segments(),
             notes=self._notes(),

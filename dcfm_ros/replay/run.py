@@ -26,6 +26,7 @@ class Run:
         records: one per frame, in the order added.
         confusion: of all frames with a label; None before the first.
         labelled: how many frames had a label.
+        in_hand: of all labels against the mask that was newest when their frame came; None outside of real time.
         label_problems: labels that could not be used: reason -> count.
         breaks: places where the stream begins anew: reason -> count.
     """
@@ -36,6 +37,7 @@ class Run:
         self.pictures = PictureBook()
         self.confusion: ConfusionMatrix | None = None
         self.labelled = 0
+        self.in_hand: ConfusionMatrix | None = None
         self.label_problems: Counter[str] = Counter()
         self.breaks: Counter[str] = Counter()
         self._consistency = ConsistencyMeter()
@@ -74,6 +76,12 @@ class Run:
             None if label is None else lambda: draw_overlay(rgb, label, self.card, legend=False),
         )
         self.records.append(record)
+
+    def hold(self, mask: np.ndarray, label: np.ndarray) -> None:
+        """What a robot has in hand when a frame comes, whose true label is given; other sizes are left out."""
+        if mask.shape == label.shape:
+            matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
+            self.in_hand = matrix if self.in_hand is None else self.in_hand + matrix
 
     def video_consistency(self) -> dict[int, float]:
         """Video consistency against the labels by window, 0-1; NaN where the video is too short."""

@@ -52,7 +52,8 @@ class Setting:
 class Point:
     """A run of the grid. Shares are 0-1, NaN where not known.
 
-    quality: mIoU, or the share of pixels labelled as when every frame is a key frame. cost_ms: computing time per frame,
+    quality: mIoU, or the share of pixels labelled as when every frame is a key frame; as on the robot, that of the
+    newest mask there is when a frame comes, so that late and dropped masks count. cost_ms: computing time per frame,
     common branch included wherever it ran. problem: why there are no numbers; "" where there are. page: the report,
     relative to the sweep's folder.
     """
@@ -207,9 +208,11 @@ def run_sweep(
     """
     grid = variants(dataclasses.replace(job, bag=False, video=False, merge=False, force=False), axes)
     prepare(job.folder, force=job.force)
-    quality = "mIoU"
-    if job.labels is None and not _has_labels(job):
-        quality = "share of pixels labelled as when every frame is a key frame"
+    is_truth = job.labels is not None or _has_labels(job)
+    quality = "mIoU" if is_truth else "share of pixels labelled as when every frame is a key frame"
+    if job.clock == "robot":
+        quality += ", of the newest mask there is when a frame comes"
+    if not is_truth:
         reference = _reference(job, [variant for _, variant in grid])
         if run_job(reference, stop).interrupted:
             raise KeyboardInterrupt
@@ -232,7 +235,7 @@ def run_sweep(
             break
         recorded = recorded or done.report.interval_ms
         page = done.page.relative_to(job.folder).as_posix()
-        points.append(point_of(name, settings, done.report, page, is_truth=quality == "mIoU"))
+        points.append(point_of(name, settings, done.report, page, is_truth=is_truth))
     if not points and interrupted:
         raise KeyboardInterrupt
     if points and all(point.problem for point in points):
@@ -277,7 +280,7 @@ def _reference(job: Job, runs: Sequence[Job]) -> Job:
 
 def point_of(name: str, settings: dict[str, str], report: Report, page: str, *, is_truth: bool) -> Point:
     """A run's place in the sweep."""
-    summary, matrix = report.summary, report.confusion
+    summary, matrix = report.summary, report.in_hand or report.confusion
     quality = math.nan
     if matrix is not None and matrix.pixels:
         quality = matrix.mean_iou if is_truth else matrix.pixel_accuracy
@@ -319,7 +322,7 @@ def recommend(
     if not able:
         closest = min(known, key=lambda point: max(point.cost_ms / limit, point.latency_p95 / budget_ms))
         return None, (
-            f"none keeps up; closest is {closest.name} with {closest.cost_ms:.1f} ms of computing per frame and 95 % "
+            f"closest is {closest.name} with {closest.cost_ms:.1f} ms of computing per frame and 95 % "
             f"of the frames within {closest.latency_p95:.1f} ms"
             + (f", {closest.lost:.1%} of the frames lost" if closest.lost else "")
         )

@@ -74,6 +74,10 @@ def _quality(report: Report) -> list[tuple[str, str]]:
         ]
         if windows:
             lines.append(("consistency", ", ".join(windows)))
+    if report.in_hand is not None:
+        lines.append(
+            ("mIoU in hand", f"{report.in_hand.mean_iou:.2%} for the newest mask there is when a frame comes")
+        )
     if summary.agreement is not None:
         lines.append(
             (

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from bags import CompressionMode, StoragePlugin, stamp_of
-from fakes import CLASSES, FakeEngine, job
+from fakes import CLASSES, FakeEngine, ManualClock, job
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import get_types_from_msg
 
@@ -19,6 +19,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.metrics import ConfusionMatrix, video_consistency
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.bags import Bag, stamp_ns
+from dcfm_ros.replay.clocks import RobotClock
 from dcfm_ros.replay.interrupt import Interruptible
 from dcfm_ros.replay.job import run_job
 from dcfm_ros.stream import StreamConfig, StreamSegmenter
@@ -385,10 +386,6 @@ def test_bags_without_images_leave_no_output(tmp_path, entries, words):
 
 
 def test_as_on_the_robot_drops_frames_and_says_so(tmp_path, monkeypatch):
-    from fakes import ManualClock
-
-    from dcfm_ros.replay.clocks import RobotClock
-
     clock = ManualClock()
     engine = FakeEngine(clock, independent=130, common=20)
     monkeypatch.setattr("dcfm_ros.replay.job.create_engine", lambda weights, config: engine)
@@ -432,3 +429,23 @@ def test_the_first_ctrl_c_only_asks(tmp_path):
             signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_what_is_in_hand_counts_late_and_dropped_masks(tmp_path, monkeypatch):
+    clock = ManualClock()
+    # 130 ms a frame at 10 Hz: when frame n comes, the newest mask there is was made of a frame before it.
+    engine = FakeEngine(clock, independent=130)
+    monkeypatch.setattr("dcfm_ros.replay.job.create_engine", lambda weights, config: engine)
+    monkeypatch.setattr("dcfm_ros.replay.job.make_clock", lambda name: RobotClock(clock))
+    path = labelled_bag(tmp_path / "in", length=9)
+    stream = StreamConfig(mode="inline", key_interval=1, agreement=False)
+    report = replay(path, tmp_path / "out", clock="robot", labels="/label", stream=stream).report
+    done = [(record.received_ms, record.stamp_ns) for record in report.records if not record.lost]
+    masks = masks_of(tmp_path / "out")
+    wanted = ConfusionMatrix.empty(3)
+    for index in range(9):
+        known = [stamp for at_ms, stamp in done if at_ms <= 100 * index + 1e-6]
+        if known:
+            wanted = wanted + ConfusionMatrix.of(masks[known[-1]], truth(index), 3)
+    assert report.summary.lost == 2
+    assert report.in_hand == wanted and report.in_hand.pixels < 9 * 44 * 64

@@ -40,6 +40,7 @@ class Report:
         summary, records: the numbers and the frames they come from.
         pictures: moments to show.
         confusion: of all labelled frames; None without labels.
+        in_hand: of all labels against the mask that was newest when their frame came; None outside of real time.
         consistency_windows: video consistency against the labels by window length, 0-1.
         labelled: number of frames that had a label.
         interval_ms: time between two frames as recorded, None where unknown.
@@ -61,6 +62,7 @@ class Report:
     records: Sequence[FrameRecord]
     pictures: PictureBook
     confusion: ConfusionMatrix | None = None
+    in_hand: ConfusionMatrix | None = None
     consistency_windows: dict[int, float] = field(default_factory=dict)
     labelled: int = 0
     interval_ms: float | None = None
@@ -113,6 +115,9 @@ def as_json(report: Report) -> dict[str, Any]:
             "per_class_iou": dict(zip(report.classes, report.confusion.per_class_iou.tolist(), strict=False)),
             "video_consistency": {str(window): value for window, value in report.consistency_windows.items()},
         }
+    if report.in_hand is not None:
+        matrix = report.in_hand
+        values["accuracy_in_hand"] = {"mean_iou": matrix.mean_iou, "pixel_accuracy": matrix.pixel_accuracy}
     return finite(values)
 
 
@@ -240,6 +245,14 @@ def _tiles(report: Report) -> str:
     if report.mean_iou is not None:
         tiles.append(
             _tile("mIoU", f"{report.mean_iou:.1%}", f"against the labels of {report.labelled} frames")
+        )
+    if report.in_hand is not None:
+        tiles.append(
+            _tile(
+                "mIoU in hand",
+                f"{report.in_hand.mean_iou:.1%}",
+                "of the newest mask there is when a frame comes",
+            )
         )
     if report.load:
         use = load_json(report.load)
