@@ -189,12 +189,15 @@ class Bench:
     def run(self, size: Size, rate: float, seconds: float, outputs: tuple[str, ...] = ()) -> NodeRow:
         """Sends images of `size` at `rate` and says what came of it."""
         self._reader.listen_to(outputs)
+        self._reader.heard = Heard()
         self._send(size, rate, WARM_UP)
-        self._reader.heard, before = Heard(), self._reader.heard
+        self._settle(WARM_UP)
+        before, self._reader.heard = self._reader.heard, Heard()
         count = max(20, round(rate * seconds))
         begin, spent = time.perf_counter(), self._cpu_seconds()
         self._send(size, rate, count)
         cores = (self._cpu_seconds() - spent) / (time.perf_counter() - begin)
+        self._settle(count)
         heard = self._reader.heard
         p50, p95, p99 = np.percentile(heard.latencies_ms or [float("inf")], (50, 95, 99))
         outside50, outside99 = np.percentile(heard.outside_ms or [float("inf")], (50, 99))
@@ -226,13 +229,13 @@ class Bench:
         return RateRow(self.mode, size, best, tuple(tried))
 
     def _send(self, size: Size, rate: float, count: int) -> None:
-        heard = self._reader.heard
-        wanted = len(heard.latencies_ms) + count
         self._camera.tell(f"{size[0]} {size[1]} {rate} {count}")
         self._event("sent")
-        # What is on its way arrives; a frame that was dropped never does.
+
+    def _settle(self, masks: int) -> None:
+        """Waits for what is on its way; a frame that was dropped never arrives."""
         deadline = time.monotonic() + SETTLE_S
-        while len(heard.latencies_ms) < wanted and time.monotonic() < deadline:
+        while len(self._reader.heard.latencies_ms) < masks and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def _event(self, name: str) -> None:

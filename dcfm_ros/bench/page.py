@@ -154,6 +154,7 @@ def node_section(part: Part) -> str:
             "outputs",
             "Hz",
             "sent",
+            "dropped",
             "masks",
             "p50, ms",
             "p95, ms",
@@ -164,7 +165,15 @@ def node_section(part: Part) -> str:
     ]
     for row in part.node:
         lines.append(
-            [size(row.size), row.mode, row.outputs, f"{row.rate_hz:g}", str(row.sent), str(row.received)]
+            [
+                size(row.size),
+                row.mode,
+                row.outputs,
+                f"{row.rate_hz:g}",
+                str(row.sent),
+                str(row.dropped),
+                str(row.received),
+            ]
             + [
                 ms(row.p50_ms),
                 ms(row.p95_ms),

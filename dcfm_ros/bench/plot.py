@@ -60,7 +60,8 @@ def draw(case: Case) -> Figure:
     axes.set_yscale("log")
     axes.set_xticks([item.interval for item in curves[0].amortised] if curves else [], minor=False)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    for formatted in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        formatted(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
     axes.xaxis.minorticks_off()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#dddddd", linewidth=0.6)

@@ -1,6 +1,17 @@
 """Small made-up measurements for the tests of what is written from them."""
 
-from dcfm_ros.bench.result import DCFM, FORMAT, PUBLISHED, Amortised, Case, LabelMapRow, Part, Report, Row
+from dcfm_ros.bench.result import (
+    DCFM,
+    FORMAT,
+    PUBLISHED,
+    Amortised,
+    Case,
+    LabelMapRow,
+    NodeRow,
+    Part,
+    Report,
+    Row,
+)
 from dcfm_ros.bench.statistics import Spread
 
 
@@ -63,3 +74,7 @@ def label_map_row(times=70.0, equal=1.0):
     return LabelMapRow(
         "street", 19, (256, 128), (1280, 720), exactly(times), exactly(1.0), exactly(times), equal
     )
+
+
+def node_row(outside_ms=4.0):
+    return NodeRow("background", (1280, 720), 15.0, "mask", 75, 75, 0, 9.0, 12.0, 15.0, outside_ms, 8.0, 0.4)

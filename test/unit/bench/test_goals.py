@@ -1,10 +1,10 @@
 """Verdicts: the fastest engine with the right labels counts, and a miss says by how much."""
 
 import pytest
-from bench_reports import case, label_map_row, part, report, row
+from bench_reports import case, label_map_row, node_row, part, report, row
 
 from dcfm_ros.bench.goals import verdicts
-from dcfm_ros.bench.result import NodeRow, OutputRow
+from dcfm_ros.bench.result import OutputRow
 
 
 def judged(key, *parts, steady=None):
@@ -71,12 +71,11 @@ def test_shipped_model_in_frames_a_second():
 
 
 def test_node():
-    frames = NodeRow("background", (1280, 720), 15.0, "mask", 75, 75, 0, 9.0, 12.0, 15.0, 6.0, 8.0, 0.4)
     outputs = (
         OutputRow("overlay", (1280, 720), 30.0, 0.12),
         OutputRow("confidence", (1280, 720), 30.0, 0.04),
     )
-    node = part("node", node=(frames,), outputs=outputs)
+    node = part("node", node=(node_row(6.0),), outputs=outputs)
     assert judged("node_outside", node).missed_by == "20 %"
     verdict = judged("node_output", node)
     assert verdict.reached is False and "overlay 12 %" in verdict.measured

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from bench_reports import case, label_map_row, part, report, row
+from bench_reports import case, label_map_row, node_row, part, report, row
 
 from dcfm_ros.bench.page import render
-from dcfm_ros.bench.result import save_report
+from dcfm_ros.bench.result import MemoryRow, OutputRow, RateRow, save_report
 from dcfm_ros.errors import DcfmError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -26,6 +26,13 @@ def results(tmp_path):
     parts = (
         part("label_map", label_maps=(label_map_row(),)),
         part("mit_b2_vspw", cases=(case(*rows),)),
+        part("memory", memory=(MemoryRow("shipped", "dcfm", "torch", "fp32", 400.0, 300.0),)),
+        part(
+            "node",
+            node=(node_row(),),
+            rates=(RateRow("background", (480, 360), 60.0, (30.0, 60.0, 90.0)),),
+            outputs=(OutputRow("overlay", (1280, 720), 30.0, 0.05),),
+        ),
     )
     save_report(report(*parts), tmp_path / "cpu.json")
     return tmp_path / "cpu.json"
