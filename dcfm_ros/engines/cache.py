@@ -31,10 +31,10 @@ Build = Callable[[Path], None]
 """Writes an entry's files into the folder it is given."""
 
 
-def cached(name: str, key: Mapping[str, str], build: Build) -> Path:
+def cached(name: str, key: Mapping[str, str], build: Build, *, fresh: bool = False) -> Path:
     """The folder with what `build` writes; built if it is not there, or not as it was written.
 
-    key: everything that the files depend on. Of several processes that need the same entry one builds and the others
+    key: everything that the files depend on. fresh: build it in any case. Of several processes that need the same entry one builds and the others
     wait. Where the cache cannot be written, the entry is built for this process alone, and a warning says so.
     Raises what `build` raises; nothing is left behind then.
     """
@@ -42,11 +42,11 @@ def cached(name: str, key: Mapping[str, str], build: Build) -> Path:
         root = cache_root()
         root.mkdir(parents=True, exist_ok=True)
         entry = root / f"{name}-{digest_of(key)}"
-        if is_whole(entry, key):
+        if not fresh and is_whole(entry, key):
             _touch(entry)
             return entry
         with _locked(root / f".{entry.name}.lock", name):
-            if not is_whole(entry, key):
+            if fresh or not is_whole(entry, key):
                 _build_into(entry, key, build)
                 _forget_oldest(root)
             return entry

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from dcfm_ros import __version__
 from dcfm_ros.engines.base import Image, Mask
@@ -20,7 +22,7 @@ from dcfm_ros.engines.check import check_graphs
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graphs import GRAPHS, export_graphs
 from dcfm_ros.engines.label_map import label_array
-from dcfm_ros.engines.library import Array, Library, Runner
+from dcfm_ros.engines.library import Array, Library, Part, Runner
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
 from dcfm_ros.model.config import to_json
@@ -54,9 +56,11 @@ class GraphEngine:
         self.model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
         self._library = library
         self._frames = frames
+        self._digest = ""
         self._threads = config.threads
         self._common_threads = 0
         self._sets: dict[tuple[Size, int], dict[str, Runner]] = {}
+        self._cuts: dict[tuple[Size, int, int], list[Part]] = {}
         self._lock = threading.Lock()
 
     def prepare(self, size: Size) -> None:
@@ -72,9 +76,14 @@ class GraphEngine:
         return Feature(values, independent.size)
 
     def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
-        common = self.common(independent)
-        yield
-        return common
+        parts = self._parts(independent.size, pieces)
+        values = {parts[0].inputs[0]: independent.values}
+        for i, part in enumerate(parts):
+            if i:
+                yield
+            results = part.runner(*[values[name] for name in part.inputs])
+            values.update(zip(part.outputs, results, strict=True))
+        return Feature(values[parts[-1].outputs[0]], independent.size)
 
     def background(self, threads: int) -> GraphEngine:
         if threads < 1:
@@ -107,41 +116,78 @@ class GraphEngine:
                 runners = self._sets[key]
         return runners
 
+    def _parts(self, size: Size, pieces: int) -> list[Part]:
+        key = size, pieces, self._common_threads
+        with self._lock:
+            if key not in self._cuts:
+                graph = self._exported(size) / "common.onnx"
+                threads = self._common_threads or self._threads
+                spec = GRAPHS["common"]
+                self._cuts[key] = self._library.load_parts(graph, self._built(size), spec, pieces, threads)
+            return self._cuts[key]
+
     def _load(self, size: Size) -> dict[str, Runner]:
         shared = self._sets.get((size, 0))
         if shared is None:
-            folder = self._built(size)
-            shared = self._sets[size, 0] = _load_all(self._library, folder, self._threads)
+            shared = self._sets[size, 0] = self._load_all(self._exported(size), self._built(size))
         if not self._common_threads:
             return shared
-        common = self._library.load(self._built(size) / "common.onnx", GRAPHS["common"], self._common_threads)
+        graph = self._exported(size) / "common.onnx"
+        common = self._library.load(graph, self._built(size), GRAPHS["common"], self._common_threads)
         return {**shared, "common": common}
 
+    def _load_all(self, graphs: Path, built: Path) -> dict[str, Runner]:
+        return {
+            name: self._library.load(graphs / f"{name}.onnx", built, spec, self._threads)
+            for name, spec in GRAPHS.items()
+        }
+
+    def _exported(self, size: Size) -> Path:
+        """The folder with the ONNX files for images of this size, from the cache."""
+        key = {**self._key(size), "torch": torch.__version__}
+
+        def build(folder: Path) -> None:
+            logger.warning("exporting %s; this is done once", self._describe(size))
+            export_graphs(self.model, size, folder)
+
+        return cached(self._entry(size, "onnx"), key, build)
+
     def _built(self, size: Size) -> Path:
-        """The folder with the graphs for images of this size, from the cache."""
-        library = self._library
-        what = f"model '{self.card.name}' for {size[0]}x{size[1]}, {library.name} {library.precision}"
+        """The folder with what the library builds from them, compared with torch, from the cache."""
+        library, frames = self._library, self._frames
+        graphs = self._exported(size)
+        what = f"{self._describe(size)} for {library.name}, {library.precision} on {library.device}"
 
         def build(folder: Path) -> None:
             begin = time.perf_counter()
-            logger.warning("building %s: up to some minutes, once", what)
-            graphs = export_graphs(self.model, size, folder)
-            library.build(graphs, self._frames)
-            check_graphs(
-                self.model, _load_all(library, folder, self._threads), size, library.precision, self._frames
+            logger.warning("building %s; this is done once and may take minutes", what)
+            library.build({name: graphs / f"{name}.onnx" for name in GRAPHS}, folder, frames)
+            agreement = check_graphs(
+                self.model, self._load_all(graphs, folder), size, library.precision, frames
             )
+            (folder / "agreement.txt").write_text(f"{agreement}\n")
             logger.warning("built %s in %.0f s", what, time.perf_counter() - begin)
 
         key = {
-            "weights": model_digest(self.model),
-            "size": f"{size[0]}x{size[1]}",
+            **self._key(size),
             "engine": library.name,
             "precision": library.precision,
             "device": library.device,
             "library": library.version,
-            "dcfm_ros": __version__,
         }
-        return cached(f"{self.card.name}-{library.name}-{library.precision}-{size[0]}x{size[1]}", key, build)
+        fresh, self._frames = bool(frames) and library.precision == "int8", ()
+        return cached(self._entry(size, f"{library.name}-{library.precision}"), key, build, fresh=fresh)
+
+    def _key(self, size: Size) -> dict[str, str]:
+        if not self._digest:
+            self._digest = model_digest(self.model)
+        return {"weights": self._digest, "size": f"{size[0]}x{size[1]}", "dcfm_ros": __version__}
+
+    def _entry(self, size: Size, kind: str) -> str:
+        return re.sub(r"[^\w.-]", "_", f"{self.card.name}-{size[0]}x{size[1]}-{kind}")
+
+    def _describe(self, size: Size) -> str:
+        return f"model '{self.card.name}' at {size[0]}x{size[1]}"
 
 
 def model_digest(model: DCFM) -> str:
@@ -151,10 +197,6 @@ def model_digest(model: DCFM) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(value.detach().cpu().float().numpy()).data)
     return digest.hexdigest()
-
-
-def _load_all(library: Library, folder: Path, threads: int) -> dict[str, Runner]:
-    return {name: library.load(folder / f"{name}.onnx", spec, threads) for name, spec in GRAPHS.items()}
 
 
 def _batch(rgb: Image) -> Array:

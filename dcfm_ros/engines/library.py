@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,15 @@ class Runner(Protocol):
         """Arrays in and out in the order of its GraphSpec, C-contiguous."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """A piece of a graph: what runs it, and its inputs and outputs in order, by names that all pieces share."""
+
+    runner: Runner
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
 class Library(Protocol):
     """
     name, device, precision: as the engine's.
@@ -32,8 +42,12 @@ class Library(Protocol):
     precision: str
     version: str
 
-    def build(self, graphs: Mapping[str, Path], frames: Sequence[Image]) -> None:
-        """Adds to the folder of the exported graphs what is built ahead of time. frames: to calibrate int8 on."""
+    def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image]) -> None:
+        """Writes into `folder` what is built ahead of time. graphs: ONNX files by name; frames: to calibrate int8 on."""
 
-    def load(self, path: Path, spec: GraphSpec, threads: int) -> Runner:
-        """A graph ready to run. path: its exported file; threads: compute threads, 0: the library's choice."""
+    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> Runner:
+        """A graph ready to run. graph: its ONNX file; folder: as `build` left it; threads: 0: the library's choice."""
+
+    def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
+        """`load` in at most `pieces` parts of about the same duration: the first has the graph's input, the last its
+        output. A library that cannot cut graphs returns one part."""

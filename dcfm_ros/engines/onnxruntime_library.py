@@ -12,7 +12,7 @@ import numpy as np
 from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graphs import GraphSpec
-from dcfm_ros.engines.library import Array
+from dcfm_ros.engines.library import Array, Part
 from dcfm_ros.errors import DcfmError
 
 logger = logging.getLogger(__name__)
@@ -58,22 +58,25 @@ class OnnxRuntimeLibrary:
             )
         self.version = self._runtime.__version__
 
-    def build(self, graphs: Mapping[str, Path], frames: Sequence[Image]) -> None:
+    def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image]) -> None:
         if self._provider == TENSORRT:
             for name, path in graphs.items():
                 logger.warning("TensorRT builds the graph '%s'; this takes minutes", name)
-                self._session(path, 0)
+                self._session(path, folder, 0)
 
-    def load(self, path: Path, spec: GraphSpec, threads: int) -> OnnxRuntimeRunner:
-        return OnnxRuntimeRunner(self._session(path, threads), spec)
+    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> OnnxRuntimeRunner:
+        return OnnxRuntimeRunner(self._session(graph, folder, threads), spec)
 
-    def _session(self, path: Path, threads: int) -> Any:
+    def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
+        return [Part(self.load(graph, folder, spec, threads), spec.inputs, spec.outputs)]
+
+    def _session(self, graph: Path, folder: Path, threads: int) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # its warnings are about what it does inside
         # A thread that spins between two frames takes a core from the rest of the robot.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = self._runtime.InferenceSession(str(path), options, providers=self._providers(path.parent))
+        session = self._runtime.InferenceSession(str(graph), options, providers=self._providers(folder))
         if self._provider not in session.get_providers():
             raise DcfmError(
                 f"ONNX Runtime could not start its {self._provider}; its libraries (CUDA, cuDNN, TensorRT) are "

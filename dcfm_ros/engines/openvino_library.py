@@ -12,7 +12,8 @@ import numpy as np
 from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graphs import GraphSpec
-from dcfm_ros.engines.library import Array
+from dcfm_ros.engines.library import Array, Part
+from dcfm_ros.engines.openvino_cut import cut
 from dcfm_ros.engines.quantise import quantise
 from dcfm_ros.errors import DcfmError
 
@@ -33,13 +34,23 @@ class OpenVinoLibrary:
         self.precision = "fp32" if config.precision == "auto" else config.precision
         self._check_precision()
 
-    def build(self, graphs: Mapping[str, Path], frames: Sequence[Image]) -> None:
+    def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image]) -> None:
         if self.precision == "int8":
-            quantise(self._openvino, graphs, frames)
+            quantise(self._openvino, graphs, folder, frames)
 
-    def load(self, path: Path, spec: GraphSpec, threads: int) -> OpenVinoRunner:
-        quantised = path.with_suffix(".xml")
-        model = self._core.read_model(str(quantised if self.precision == "int8" else path))
+    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> OpenVinoRunner:
+        return self._compiled(self._read(graph, folder, spec), threads)
+
+    def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
+        return [
+            Part(self._compiled(piece.model, threads), piece.inputs, piece.outputs)
+            for piece in cut(self._read(graph, folder, spec), pieces)
+        ]
+
+    def _read(self, graph: Path, folder: Path, spec: GraphSpec) -> Any:
+        return self._core.read_model(str(folder / f"{spec.name}.xml" if self.precision == "int8" else graph))
+
+    def _compiled(self, model: Any, threads: int) -> OpenVinoRunner:
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,

@@ -19,8 +19,8 @@ CALIBRATION_FRAMES = 48
 """More are not read: the ranges change little after some tens of frames."""
 
 
-def quantise(openvino: Any, graphs: Mapping[str, Path], frames: Sequence[Image]) -> None:
-    """Writes each of GRAPHS as an int8 OpenVINO model (.xml and .bin) beside its ONNX file.
+def quantise(openvino: Any, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image]) -> None:
+    """Writes each of GRAPHS as an int8 OpenVINO model, `folder`/NAME.xml and .bin.
 
     openvino: the module. frames: of the graphs' input size, in the order of a video; each is a key frame once.
     Raises DcfmError without frames, and where NNCF is not installed.
@@ -44,7 +44,7 @@ def quantise(openvino: Any, graphs: Mapping[str, Path], frames: Sequence[Image])
             model_type=nncf.ModelType.TRANSFORMER if attends else None,
             subset_size=len(samples),
         )
-        openvino.save_model(quantised, str(graphs[name].with_suffix(".xml")), compress_to_fp16=False)
+        openvino.save_model(quantised, str(folder / f"{name}.xml"), compress_to_fp16=False)
 
 
 def _samples(core: Any, graphs: Mapping[str, Path], frames: Sequence[Image]) -> list[dict[str, Any]]:

@@ -1,0 +1,315 @@
+"""Engines that run exported graphs: the labels are torch's and the published implementation's."""
+
+import importlib.util
+import json
+import pickle
+
+import numpy as np
+import pytest
+from conftest import SIZE
+
+from dcfm_ros.engines import EngineConfig, create_engine
+from dcfm_ros.engines import factory as factory_module
+from dcfm_ros.engines.graph_engine import GraphEngine
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import build_model, from_published, save_model
+
+LIBRARIES = ("openvino", "onnxruntime")
+CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
+
+
+def needs(*packages):
+    for package in packages:
+        pytest.importorskip(package)
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def engine(request, model):
+    needs(request.param)
+    return create_engine(model, EngineConfig(engine=request.param))
+
+
+@pytest.fixture(scope="module")
+def plain(model):
+    return create_engine(model, EngineConfig(engine="torch"))
+
+
+def labels(engine, frames, size=SIZE):
+    """The masks of frames that all borrow the first one's common feature."""
+    common = engine.common(engine.independent(frames[0]))
+    return [engine.label_map(engine.logits(common, engine.independent(frame)), size)[0] for frame in frames]
+
+
+def finish(generator):
+    """How often a generator paused, and what it returned."""
+    pauses = 0
+    while True:
+        try:
+            next(generator)
+            pauses += 1
+        except StopIteration as end:
+            return pauses, end.value
+
+
+@pytest.mark.parametrize("library", ["torch", *LIBRARIES])
+@pytest.mark.parametrize("name", CASES)
+def test_reference_cases(reference_root, library, name):
+    if library != "torch":
+        needs(library)
+    spec = importlib.util.spec_from_file_location("reference_weights", reference_root / "weights.py")
+    weights = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(weights)
+    config = json.loads((reference_root / "cases" / f"{name}.json").read_text())
+    encoder, decoder = (
+        {key: weights.reference_tensor(key, shape) for key, shape in config["tensors"][part].items()}
+        for part in ("encoder", "decoder")
+    )
+    arrays = np.load(reference_root / "cases" / f"{name}.npz")
+    engine = create_engine(from_published(encoder, decoder, config), EngineConfig(engine=library))
+    common = None
+    for i, frame in enumerate(arrays["frames"]):
+        independent = engine.independent(frame)
+        if i % config["key_interval"] == 0:
+            common = engine.common(independent)
+        mask, _ = engine.label_map(engine.logits(common, independent), (160, 96))
+        assert (mask == arrays["labels"][i]).mean() >= 0.9999
+        fused, _ = engine.label_map(engine.segment(frame, common)[1], (160, 96))
+        assert (fused == arrays["labels"][i]).mean() >= 0.9999
+    assert engine.name == library and not engine.problem
+
+
+def test_labels_are_torchs(engine, plain, frames):
+    for ours, expected in zip(labels(engine, frames), labels(plain, frames), strict=True):
+        assert len(np.unique(expected)) > 1
+        assert (ours == expected).mean() >= 0.999
+
+
+def test_one_call_gives_what_two_give(engine, frames):
+    common = engine.common(engine.independent(frames[0]))
+    independent, logits = engine.segment(frames[1], common)
+    expected = engine.independent(frames[1])
+    np.testing.assert_allclose(independent.values, expected.values, atol=1e-4)
+    np.testing.assert_allclose(logits.values, engine.logits(common, expected).values, atol=1e-4)
+
+
+def test_results_are_not_changed_by_later_calls(engine, frames):
+    common = engine.common(engine.independent(frames[0]))
+    independent, logits = engine.segment(frames[1], common)
+    before = independent.values.copy(), logits.values.copy(), common.values.copy()
+    engine.common(engine.independent(frames[2]))
+    engine.segment(frames[3], common)
+    for value, copied in zip((independent, logits, common), before, strict=True):
+        assert np.array_equal(value.values, copied)
+
+
+def test_the_image_may_be_read_only_padded_or_reused(engine, frames):
+    expected = engine.independent(frames[0]).values
+    message = np.frombuffer(frames[0].tobytes(), np.uint8).reshape(frames[0].shape)
+    padded = np.zeros((SIZE[1], SIZE[0] + 5, 3), np.uint8)[:, : SIZE[0]]
+    padded[:] = frames[0]
+    results = [engine.independent(image) for image in (message, padded)]
+    padded[:] = 0
+    for result in results:
+        np.testing.assert_allclose(result.values, expected, atol=1e-5)
+
+
+def test_background_and_slices_give_the_same_feature(engine, frames):
+    independent = engine.independent(frames[0])
+    expected = engine.common(independent).values
+    beside = engine.background(1)
+    np.testing.assert_allclose(beside.common(independent).values, expected, atol=1e-5)
+    pauses, sliced = finish(engine.common_slices(independent, 4))
+    assert pauses == (3 if engine.name == "openvino" else 0)
+    np.testing.assert_allclose(sliced.values, expected, atol=1e-5)
+    with pytest.raises(DcfmError, match="threads is 0"):
+        engine.background(0)
+
+
+def test_each_input_size_has_its_own_graphs(engine, plain, frames):
+    smaller = [frame[:33, :49] for frame in frames]
+    for ours, expected in zip(labels(engine, smaller), labels(plain, smaller), strict=True):
+        assert (ours == expected).mean() >= 0.999
+
+
+def test_several_threads_share_an_engine(engine, frames):
+    from concurrent.futures import ThreadPoolExecutor
+
+    common = engine.common(engine.independent(frames[0]))
+    expected = [engine.segment(frame, common)[1].values for frame in frames]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda i: engine.segment(frames[i % 4], common)[1].values, range(16)))
+    for i, result in enumerate(results):
+        np.testing.assert_allclose(result, expected[i % 4], atol=1e-5)
+
+
+def test_logits_add_up(engine, frames):
+    independent = engine.independent(frames[0])
+    logits = engine.logits(engine.common(independent), independent)
+    mask, _ = engine.label_map(logits, SIZE)
+    assert np.array_equal(engine.label_map(logits + logits, SIZE)[0], mask)
+
+
+def test_training_a_model_further_does_not_change_the_engine(frames):
+    needs("onnxruntime")
+    from dcfm_ros.model import ModelConfig
+
+    model = build_model(ModelConfig(independent_feature="stride4", num_classes=5))
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    next(model.classifier.parameters()).data.zero_()
+    assert (
+        np.abs(
+            engine.logits(engine.common(engine.independent(frames[0])), engine.independent(frames[0])).values
+        ).max()
+        > 0
+    )
+
+
+def test_the_second_start_builds_nothing(model, frames, monkeypatch):
+    needs("onnxruntime")
+    create_engine(model, EngineConfig(engine="onnxruntime")).prepare(SIZE)
+    monkeypatch.setattr("dcfm_ros.engines.graph_engine.export_graphs", None)
+    again = create_engine(model, EngineConfig(engine="onnxruntime"))
+    again.prepare(SIZE)
+    assert not again.problem and again.name == "onnxruntime"
+
+
+def test_an_engine_goes_to_another_process(engine, frames):
+    revived = pickle.loads(pickle.dumps(engine))
+    assert revived.name == engine.name
+    independent = pickle.loads(pickle.dumps(engine.independent(frames[0])))
+    assert np.array_equal(revived.common(independent).values, engine.common(independent).values)
+
+
+def break_(monkeypatch, method):
+    def fail(*arguments):
+        raise RuntimeError("the device is gone")
+
+    monkeypatch.setattr(GraphEngine, method, fail)
+
+
+def test_when_an_engine_fails_torch_goes_on_with_its_features(model, plain, frames, monkeypatch, caplog):
+    needs("onnxruntime")
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    beside = engine.background(1)
+    common = engine.common(engine.independent(frames[0]))
+    assert (engine.name, engine.problem) == ("onnxruntime", "")
+    break_(monkeypatch, "segment")
+    expected = labels(plain, frames)
+    for frame, mask in zip(frames, expected, strict=True):
+        independent, logits = engine.segment(frame, common)
+        assert (engine.label_map(logits, SIZE)[0] == mask).mean() >= 0.999
+    assert engine.name == beside.name == "torch"
+    for handle in (engine, beside):
+        assert "onnxruntime (fp32 on cpu) failed" in handle.problem and "the device is gone" in handle.problem
+    assert caplog.text.count("torch goes on in its place") == 1
+    np.testing.assert_allclose(
+        beside.common(independent).numpy(), plain.common(plain.independent(frames[3])).numpy(), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("method", ["independent", "common", "logits", "common_slices"])
+def test_any_part_may_fail(model, plain, frames, monkeypatch, method):
+    needs("onnxruntime")
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    independent = engine.independent(frames[0])
+    break_(monkeypatch, method)
+    _, common = finish(engine.common_slices(independent, 3))
+    common = engine.common(independent) if method == "common" else common
+    mask, _ = engine.label_map(engine.logits(common, engine.independent(frames[1])), SIZE)
+    assert (mask == labels(plain, frames)[1]).mean() >= 0.999
+    assert engine.name == "torch" and engine.problem
+
+
+def test_an_engine_that_fails_at_start_is_torch(model, frames, monkeypatch, caplog):
+    needs("onnxruntime")
+    monkeypatch.setattr("dcfm_ros.engines.graph_engine.cached", lambda *args: 1 / 0)
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    engine.prepare(SIZE)
+    assert engine.name == "torch" and "ZeroDivisionError" in engine.problem
+    assert labels(engine, frames)
+
+
+def test_graphs_that_compute_something_else_are_not_used(model, frames, monkeypatch):
+    needs("onnxruntime")
+    from dcfm_ros.engines.graphs import Graph
+
+    segment = Graph.segment
+    monkeypatch.setattr(
+        Graph, "segment", lambda self, *inputs: (segment(self, *inputs)[0], -segment(self, *inputs)[1])
+    )
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    engine.prepare((64, 64))
+    assert engine.name == "torch" and "of the pixels as torch does" in engine.problem
+
+
+@pytest.mark.parametrize(("package", "engine"), [("openvino", "openvino"), ("onnxruntime", "onnxruntime")])
+def test_a_missing_library_is_a_plain_message(model, monkeypatch, package, engine):
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    with pytest.raises(DcfmError, match=f"needs the package '{package}': pip install {package}"):
+        create_engine(model, EngineConfig(engine=engine))
+
+
+def test_tensorrt_says_what_it_needs(model):
+    needs("onnxruntime")
+    import onnxruntime
+
+    if "TensorrtExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("it is here")
+    with pytest.raises(DcfmError, match="pip install onnxruntime-gpu"):
+        create_engine(model, EngineConfig(engine="tensorrt"))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"engine": "openvino", "device": "gpu.7"}, "device 'gpu.7' is not there"),
+        ({"engine": "onnxruntime", "device": "cuda"}, "CUDAExecutionProvider"),
+        ({"engine": "onnxruntime", "precision": "int8"}, "it offers fp32"),
+        ({"engine": "torch", "precision": "int8"}, "precision 'int8' needs engine 'openvino'"),
+    ],
+)
+def test_what_is_not_to_be_had_is_named(model, config, message):
+    needs(*({config["engine"]} & set(LIBRARIES)))
+    with pytest.raises(DcfmError, match=message):
+        create_engine(model, EngineConfig(**config))
+
+
+def test_bf16_is_close(model, frames):
+    needs("openvino")
+    try:
+        engine = create_engine(model, EngineConfig(engine="openvino", precision="bf16"))
+    except DcfmError as error:
+        pytest.skip(str(error))
+    expected = labels(create_engine(model, EngineConfig(engine="torch")), frames)
+    for ours, mask in zip(labels(engine, frames), expected, strict=True):
+        assert (ours == mask).mean() >= 0.95
+    assert engine.precision == "bf16" and not engine.problem
+
+
+def test_auto(model, tmp_path, monkeypatch):
+    """The rule, whatever is installed here."""
+    monkeypatch.setenv("DCFM_ENGINE", "onnxruntime")
+    assert factory_module.choose(EngineConfig(), from_file=False)[0] == "onnxruntime"
+    monkeypatch.delenv("DCFM_ENGINE")
+    monkeypatch.setattr(factory_module.torch.cuda, "is_available", lambda: False)
+    installed = {"openvino", "onnxruntime"}
+    monkeypatch.setattr(factory_module, "_installed", lambda package: package in installed)
+    config = EngineConfig()
+    assert factory_module.choose(config, from_file=True)[0] == "openvino"
+    assert factory_module.choose(config, from_file=False)[0] == "torch"
+    assert factory_module.choose(EngineConfig(device="cuda"), from_file=True)[0] == "torch"
+    installed.discard("openvino")
+    assert factory_module.choose(config, from_file=True)[0] == "onnxruntime"
+    assert factory_module.choose(EngineConfig(precision="bf16"), from_file=True)[0] == "torch"
+    installed.clear()
+    name, why = factory_module.choose(config, from_file=True)
+    assert name == "torch" and "pip install openvino" in why
+
+
+def test_auto_takes_a_weights_file_to_the_fastest_engine_and_says_so(model, tmp_path, monkeypatch, caplog):
+    needs("openvino")
+    monkeypatch.delenv("DCFM_ENGINE")
+    save_model(model, tmp_path / "model.safetensors")
+    with caplog.at_level("INFO"):
+        engine = create_engine(tmp_path / "model.safetensors", EngineConfig(device="cpu"))
+    assert engine.name == "openvino" and "engine openvino (the fastest on a CPU" in caplog.text
