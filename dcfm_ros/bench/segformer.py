@@ -154,7 +154,7 @@ class TunedRunner:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{SPEC.name}.onnx"
             _export(network, size, path)
-            self._run = library.load(path, SPEC, threads)
+            self._run = library.load(path, Path(folder), SPEC, threads)
         self.laps: dict[str, float] = {}
 
     def frame(self, rgb: Image) -> Mask:
