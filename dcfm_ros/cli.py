@@ -35,8 +35,13 @@ COMMANDS = {
     "evaluate": Command(
         "dcfm_ros.learn.evaluate_command", "measure a model's accuracy, consistency and cost"
     ),
-    "bench": Command("dcfm_ros.bench.command", "measure how fast a model runs on this machine, and against what"),
-    "export": Command("dcfm_ros.engines.export_command", "write a model as two checked ONNX graphs"),
+    "bench": Command(
+        "dcfm_ros.bench.command", "measure how fast a model runs on this machine, and against what"
+    ),
+    "export": Command(
+        "dcfm_ros.replay.export_command",
+        "write a model as checked ONNX graphs, and build engines ahead of time",
+    ),
     "convert": Command(
         "dcfm_ros.model.convert_command", "turn published checkpoints into one .safetensors file"
     ),
