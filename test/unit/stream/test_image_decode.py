@@ -56,7 +56,7 @@ def packed_422(rgb: np.ndarray, order: str) -> np.ndarray:
 
 def planar(rgb: np.ndarray, order: str, every: int) -> np.ndarray:
     """Luma rows, then the rows of interleaved chroma sampled at `every` pixels."""
-    height, width = rgb.shape[:2]
+    width = rgb.shape[1]
     values = np.rint(yuv(rgb)).astype(np.uint8)
     chroma = values[::every, ::every, 1:]
     if order == "vu":
