@@ -21,7 +21,8 @@ BUILD := build$(SUFFIX)
 INSTALL := install$(SUFFIX)
 LOG := log$(SUFFIX)
 
-PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) \
+# A person sees what is downloaded; a log gets one line.
+PIP := $(VENV)/bin/python -m pip install $$([ -t 1 ] || echo -q) --disable-pip-version-check $(PIP_ARGS) \
     $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 WHEELS := $(if $(ROS),,-r tools/ros_wheels.txt)
 COLCON := colcon-common-extensions colcon-ros
@@ -69,11 +70,11 @@ $(VENV)/ready: $(REQUIREMENTS) $(if $(CONSTRAINTS),$(CONSTRAINTS)) | $(VENV)/bin
 
 $(VENV)/ready-test: $(VENV)/ready
 	@echo "installing what the tests need ..."
-	@$(PIP) -e '.[test,train,export,openvino]' $(WHEELS)
+	@$(PIP) -e '.[test,train,export,openvino,int8,bench]'
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready-test
-	@$(PIP) -e '.[dev]' $(WHEELS)
+	@$(PIP) -e '.[dev]'
 	@touch $@
 
 $(INSTALL)/ready: $(VENV)/ready $(SOURCES)
