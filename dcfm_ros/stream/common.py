@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.pace import IN_ONE_GO, Pace
 from dcfm_ros.stream.segmentation import NAN
 from dcfm_ros.stream.stopwatch import Stopwatch
 
@@ -61,20 +62,41 @@ class CommonBranch:
         self.engine = engine
         self.agreement = config.agreement or config.disagreement > 0
 
-    def __call__(self, frame: KeyFrame, before: CommonFeature | None) -> CommonFeature:
-        watch = Stopwatch()
-        feature = self.engine.common(frame.independent)
-        common_ms = watch.lap()
+    def __call__(
+        self, frame: KeyFrame, before: CommonFeature | None, pace: Pace = IN_ONE_GO
+    ) -> CommonFeature:
+        feature, common_ms = self._feature(frame.independent, pace)
         agreement = elapsed_ms = NAN
         if before is not None:
             elapsed_ms = (frame.time_ns - before.time_ns) / 1e6
             if self.agreement:
+                pace.next_piece()
                 agreement = float(
                     np.mean(self._labels(frame, feature) == self._labels(frame, before.feature))
                 )
         return CommonFeature(
             frame.index, frame.stamp_ns, frame.time_ns, feature, common_ms, agreement, elapsed_ms
         )
+
+    def close(self) -> None:
+        """Nothing to end: `pace` abandons what is under way."""
+
+    def _feature(self, independent: Any, pace: Pace) -> tuple[Any, float]:
+        """The common feature, and how many ms it was computed on."""
+        pieces = pace.pieces
+        if pieces == 1:
+            pace.next_piece()
+            watch = Stopwatch()
+            return self.engine.common(independent), watch.lap()
+        slices, common_ms = self.engine.common_slices(independent, pieces), 0.0
+        while True:
+            pace.next_piece()
+            watch = Stopwatch()
+            try:
+                next(slices)
+            except StopIteration as end:
+                return end.value, common_ms + watch.lap()
+            common_ms += watch.lap()
 
     def _labels(self, frame: KeyFrame, feature: Any) -> np.ndarray:
         size = tuple(-(-side // AGREEMENT_STRIDE) for side in frame.size)

@@ -11,6 +11,7 @@ from typing import Any
 from dcfm_ros.errors import DcfmError
 
 MODES = ("inline", "background")
+BACKGROUNDS = ("auto", "thread", "process", "slices")
 MASK_SIZES = ("input", "network")
 Size = tuple[int, int]
 
@@ -27,7 +28,32 @@ class StreamConfig:
         default="background",
         metadata={
             "help": "where key frames are computed: 'background', frames never wait for them (but the first), or "
-            "'inline', deterministic"
+            "'inline', deterministic",
+            "choices": MODES,
+        },
+    )
+    background: str = field(
+        default="auto",
+        metadata={
+            "help": "what computes key frames in background mode: 'thread', 'process' (both at idle priority), 'slices' "
+            "(a piece after each frame), or 'auto', the steadiest on this device",
+            "choices": BACKGROUNDS,
+        },
+    )
+    background_threads: int = field(
+        default=0,
+        metadata={
+            "help": "CPU threads that compute key frames in background mode; 0: half of the cores",
+            "min": 0,
+            "max": 256,
+        },
+    )
+    slices: int = field(
+        default=0,
+        metadata={
+            "help": "into how many pieces 'slices' cuts a key frame; 0: as few as fit between two frames",
+            "min": 0,
+            "max": 1000,
         },
     )
     input_size: Size = field(
@@ -104,8 +130,9 @@ class StreamConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise DcfmError(f"unknown mode '{self.mode}'; known: {', '.join(MODES)}")
+        for name, known in (("mode", MODES), ("background", BACKGROUNDS)):
+            if getattr(self, name) not in known:
+                raise DcfmError(f"unknown {name} '{getattr(self, name)}'; known: {', '.join(known)}")
         object.__setattr__(self, "input_size", parse_size(self.input_size, "input_size"))
         if (self.input_size[0] == 0) != (self.input_size[1] == 0):
             raise DcfmError(
@@ -118,8 +145,18 @@ class StreamConfig:
                 raise DcfmError(f"mask_size is {self.mask_size!r}{hint}")
             object.__setattr__(self, "mask_size", size)
         for item in fields(self):
-            if item.name not in ("mode", "input_size", "mask_size"):
+            if item.name not in ("mode", "background", "input_size", "mask_size"):
                 object.__setattr__(self, item.name, _checked(item.name, getattr(self, item.name), item))
+
+    def network_size(self, card_size: Size) -> Size:
+        """(width, height) that the network sees. card_size: what its card says."""
+        return self.input_size if all(self.input_size) else card_size
+
+    def size_of_mask(self, frame_size: Size, network_size: Size) -> Size:
+        """(width, height) of the mask of a frame."""
+        if isinstance(self.mask_size, tuple):
+            return self.mask_size
+        return frame_size if self.mask_size == "input" else network_size
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> StreamConfig:

@@ -73,3 +73,9 @@ class Segmentation:
     errors: int
     error: str
     timing: Timing
+
+    def answers(self, stamp_ns: int, size: tuple[int, int], *, confidence: bool) -> bool:
+        """Whether this is also what became of another frame: one of the same stamp and size, seen twice."""
+        if not stamp_ns or (stamp_ns, size) != (self.stamp_ns, self.size):
+            return False
+        return self.confidence is not None or not confidence

@@ -9,13 +9,14 @@ from dcfm_ros.engines import Engine, create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
 from dcfm_ros.stream.common import CommonBranch, KeyFrame
-from dcfm_ros.stream.config import Size, StreamConfig
+from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import Image, check_frame, preprocess
 from dcfm_ros.stream.segmentation import NAN, Pose, Segmentation, Timing
 from dcfm_ros.stream.stopwatch import Stopwatch
 from dcfm_ros.stream.timeline import Timeline
 from dcfm_ros.stream.triggers import Observation, Triggers
-from dcfm_ros.stream.worker import WORKERS, MakeWorker, OnError, describe
+from dcfm_ros.stream.worker import MakeWorker, OnError, describe
+from dcfm_ros.stream.workers import create_worker
 
 
 class StreamSegmenter:
@@ -45,11 +46,12 @@ class StreamSegmenter:
             else model_or_engine
         )
         self.config = config or StreamConfig()
-        self.network_size: Size = (
-            self.config.input_size if all(self.config.input_size) else self.engine.card.input_size
+        self.network_size = self.config.network_size(self.engine.card.input_size)
+        self._worker = (
+            make_worker(CommonBranch(self.engine, self.config), on_error)
+            if make_worker
+            else create_worker(self.engine, self.config, on_error)
         )
-        make_worker = make_worker or WORKERS[self.config.mode]
-        self._worker = make_worker(CommonBranch(self.engine, self.config), on_error)
         self._triggers = Triggers(self.config)
         self._timeline = Timeline()
         self._restart = "first"  # why a frame is refreshed that has no common feature to borrow
@@ -75,12 +77,12 @@ class StreamSegmenter:
         if self._closed:
             raise DcfmError("this stream is closed; make a new StreamSegmenter")
         size = check_frame(rgb)
-        if self._seen(stamp_ns, size, confidence):
-            assert self._last is not None
+        if self._last is not None and self._last.answers(stamp_ns, size, confidence=confidence):
             return self._last
         moment = self._timeline.advance(stamp_ns, size)
         if moment.reset:
             self._forget()
+        self._worker.pause()
 
         # 1. Preprocess: to the size the network wants.
         small = preprocess(rgb, self.network_size)
@@ -108,8 +110,11 @@ class StreamSegmenter:
         fuse_ms = watch.lap()
 
         # 5. Label map, at the size asked for.
-        mask, probability = self.engine.label_map(logits, self._mask_size(size), confidence=confidence)
+        mask, probability = self.engine.label_map(
+            logits, self.config.size_of_mask(size, self.network_size), confidence=confidence
+        )
         label_map_ms = watch.lap()
+        self._worker.resume()
 
         is_new, self._used = common.index != self._used, common.index
         if is_new:
@@ -155,21 +160,8 @@ class StreamSegmenter:
     def __exit__(self, *exception: Any) -> None:
         self.close()
 
-    def _seen(self, stamp_ns: int, size: Size, confidence: bool) -> bool:
-        """Whether the last segmentation answers this frame, too."""
-        last = self._last
-        if last is None or not stamp_ns or (stamp_ns, size) != (last.stamp_ns, last.size):
-            return False
-        return last.confidence is not None or not confidence
-
     def _forget(self) -> None:
         self._worker.forget()
         self._triggers = Triggers(self.config)
         self._restart = "reset"
         self._last = None
-
-    def _mask_size(self, frame_size: Size) -> Size:
-        wanted = self.config.mask_size
-        if isinstance(wanted, tuple):
-            return wanted
-        return frame_size if wanted == "input" else self.network_size

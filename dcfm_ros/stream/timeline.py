@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import NamedTuple
+from dataclasses import dataclass
 
 logger = logging.getLogger(__name__)
 
 
-class Moment(NamedTuple):
+@dataclass(frozen=True)
+class Moment:
     """A frame's place in its stream.
 
     index: its number; never used twice. time_ns: message time. reset: nothing from before belongs to it.

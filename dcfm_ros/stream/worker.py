@@ -1,9 +1,8 @@
-"""Where the common branch runs: on the frame's own thread, or beside it. Both have the same methods."""
+"""What keeps the newest common feature of a stream. Computed here while the frame waits; beside it in `background`."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 
 from dcfm_ros.errors import DcfmError
@@ -14,11 +13,9 @@ logger = logging.getLogger(__name__)
 Compute = Callable[[KeyFrame, CommonFeature | None], CommonFeature]
 OnError = Callable[[Exception], None]
 
-CLOSE_TIMEOUT_S = 0.8
-
 
 class Worker:
-    """Keeps the newest common feature. Its two kinds differ in `submit` alone.
+    """Keeps the newest common feature. Its kinds differ in what `submit` does with a request.
 
     Attributes:
         newest: the newest finished common feature, None before the first. Replaced in one assignment.
@@ -44,13 +41,17 @@ class Worker:
         raise NotImplementedError
 
     def wait(self) -> CommonFeature:
-        """The newest common feature; when there is none yet, waits for the one that was asked for.
-
-        Raises DcfmError when the common branch failed.
-        """
-        if self.newest is None:
+        """The newest common feature. Raises DcfmError when there is none because the common branch failed."""
+        newest = self.newest
+        if newest is None:
             raise DcfmError(f"the first frame has no common feature: {describe(self.error)}") from self.error
-        return self.newest
+        return newest
+
+    def pause(self) -> None:
+        """A frame begins: whoever shares the machine with it piece by piece makes room."""
+
+    def resume(self) -> None:
+        """The frame is done."""
 
     def forget(self) -> None:
         """Drop the common feature, the requests, and the result of the one being worked on."""
@@ -60,15 +61,13 @@ class Worker:
     def close(self) -> None:
         """End within a second, even in the middle of a common branch, whose result is dropped."""
 
-    def _refresh(self, frame: KeyFrame, era: int) -> None:
+    def _refresh(self, frame: KeyFrame, era: int, compute: Compute) -> None:
         """Compute and swap. A failure is kept, counted and reported; the last good common feature stays in use."""
         try:
-            feature = self._compute(frame, self.newest)
+            feature = compute(frame, self.newest)
         except Exception as error:
             self._finish(era, None, error)
-            logger.debug("the common branch failed", exc_info=error)
-            if self._on_error:
-                self._on_error(error)
+            self._report(error)
         else:
             self._finish(era, feature, None)
 
@@ -78,72 +77,24 @@ class Worker:
             self.error = error
             self.newest = feature or self.newest
 
+    def _report(self, error: Exception) -> None:
+        logger.debug("the common branch failed", exc_info=error)
+        if self._on_error is None:
+            return
+        try:
+            self._on_error(error)
+        except Exception:  # must not end the worker, and be missed for ever
+            logger.exception("on_error itself failed")
+
 
 class InlineWorker(Worker):
     """Computes at once: the frame waits."""
 
     def submit(self, frame: KeyFrame) -> None:
-        self._refresh(frame, self._era)
-
-
-class BackgroundWorker(Worker):
-    """Computes on a thread of its own. Of the requests that wait, the newest wins."""
-
-    def __init__(self, compute: Compute, on_error: OnError | None) -> None:
-        super().__init__(compute, on_error)
-        self._changed = threading.Condition()
-        self._request: KeyFrame | None = None
-        self._busy = False
-        self._closing = False
-        # A daemon, so that a common branch that hangs cannot keep the process alive.
-        self._thread = threading.Thread(target=self._run, name="dcfm common branch", daemon=True)
-        self._thread.start()
-
-    @property
-    def waiting(self) -> bool:
-        return self._request is not None
-
-    def submit(self, frame: KeyFrame) -> None:
-        with self._changed:
-            self._request = frame
-            self._changed.notify_all()
-
-    def wait(self) -> CommonFeature:
-        with self._changed:
-            self._changed.wait_for(lambda: self.newest or self._closing or not (self._request or self._busy))
-            return super().wait()
-
-    def forget(self) -> None:
-        with self._changed:
-            self._request = None
-            super().forget()
-
-    def close(self) -> None:
-        with self._changed:
-            self._closing = True
-            super().forget()
-            self._changed.notify_all()
-        self._thread.join(CLOSE_TIMEOUT_S)
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._request or self._closing)
-                if self._closing:
-                    return
-                frame, self._request, self._busy, era = self._request, None, True, self._era
-            assert frame is not None
-            self._refresh(frame, era)
-
-    def _finish(self, era: int, feature: CommonFeature | None, error: Exception | None) -> None:
-        with self._changed:
-            super()._finish(era, feature, error)
-            self._busy = False
-            self._changed.notify_all()
+        self._refresh(frame, self._era, self._compute)
 
 
 MakeWorker = Callable[[Compute, OnError | None], Worker]
-WORKERS: dict[str, MakeWorker] = {"inline": InlineWorker, "background": BackgroundWorker}
 
 
 def describe(error: Exception | None) -> str:

@@ -1,0 +1,182 @@
+"""The common branch beside the frames: on a thread of its own, at its own pace or in turns with the frames."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from dcfm_ros.stream.common import CommonFeature, KeyFrame
+from dcfm_ros.stream.pace import Abandoned, Pace
+from dcfm_ros.stream.priority import lower_priority
+from dcfm_ros.stream.worker import Compute, OnError, Worker
+
+CLOSE_TIMEOUT_S = 0.8
+CUTS = 32  # of a common branch at its own pace: so often it notices that the stream was reset or closed
+MOST_PIECES = 64
+SPARE_SHARE = 0.8  # of the time between two frames that a piece is meant to fill
+
+
+class Beside(Protocol):
+    """A common branch for the worker's thread."""
+
+    def __call__(self, frame: KeyFrame, before: CommonFeature | None, pace: Pace) -> CommonFeature:
+        """The common feature of `frame`; calls `pace.next_piece` before each piece where it has pieces."""
+
+    def close(self) -> None:
+        """Let the call that runs end soon. Called from another thread, once."""
+
+
+class BackgroundWorker(Worker):
+    """Computes on a thread of its own, at its own pace. Of the requests that wait, the newest wins.
+
+    The first common feature of a stream is computed at once, while the frame waits: there is nothing to do beside it.
+
+    compute: for that first one. beside: for all others. idle: the thread gives way to everything else on the machine.
+    """
+
+    def __init__(self, compute: Compute, on_error: OnError | None, beside: Beside, *, idle: bool) -> None:
+        super().__init__(compute, on_error)
+        self._beside = beside
+        self._idle = idle
+        self._changed = threading.Condition()
+        self._request: KeyFrame | None = None
+        self._closing = False
+        # A daemon, so that a common branch that hangs cannot keep the process alive.
+        self._thread = threading.Thread(target=self._run, name="dcfm common branch", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> bool:
+        return self._request is not None
+
+    def submit(self, frame: KeyFrame) -> None:
+        if self.newest is None:
+            self._refresh(frame, self._era, self._compute)
+            return
+        with self._changed:
+            self._request = frame
+            self._changed.notify_all()
+
+    def forget(self) -> None:
+        with self._changed:
+            self._request = None
+            super().forget()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            already, self._closing = self._closing, True
+            self.forget()
+        if not already:
+            self._beside.close()
+        self._thread.join(CLOSE_TIMEOUT_S)
+
+    def _run(self) -> None:
+        if self._idle:
+            lower_priority()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._request or self._closing)
+                if self._closing:
+                    return
+                frame, self._request, era = self._request, None, self._era
+            assert frame is not None
+            # Abandoned: the stream was reset or closed meanwhile.
+            with contextlib.suppress(Abandoned):
+                self._refresh(frame, era, functools.partial(self._beside, pace=self._pace(era)))
+
+    def _pace(self, era: int) -> Pace:
+        return _OwnPace(lambda: era != self._era)
+
+    def _finish(self, era: int, feature: CommonFeature | None, error: Exception | None) -> None:
+        with self._changed:
+            super()._finish(era, feature, error)
+
+
+class _OwnPace(Pace):
+    """One piece after the other; the cuts only serve to stop early."""
+
+    pieces = CUTS
+
+    def __init__(self, abandoned: Callable[[], bool]) -> None:
+        self._abandoned = abandoned
+
+    def next_piece(self) -> None:
+        if self._abandoned():
+            raise Abandoned
+
+
+class SlicedWorker(BackgroundWorker):
+    """Computes one piece after each frame's own work, and never while a frame is worked on.
+
+    pieces: how many; 0: as few as make a piece fit into the time that the stream leaves between two frames.
+    """
+
+    def __init__(self, compute: Compute, on_error: OnError | None, beside: Beside, *, pieces: int) -> None:
+        self._pieces = pieces
+        self._spare_ms = math.inf  # between two frames, smoothed
+        self._resumed: float | None = None
+        self._may_begin = self._at_work = False
+        super().__init__(compute, on_error, beside, idle=False)
+
+    def pause(self) -> None:
+        if self._resumed is not None:
+            spare = 1e3 * (time.perf_counter() - self._resumed)
+            self._spare_ms = (
+                spare if math.isinf(self._spare_ms) else self._spare_ms + (spare - self._spare_ms) / 8
+            )
+        with self._changed:
+            self._may_begin = False
+            self._changed.wait_for(lambda: not self._at_work or self._closing)
+
+    def resume(self) -> None:
+        with self._changed:
+            self._may_begin = True
+            self._changed.notify_all()
+        self._resumed = time.perf_counter()
+
+    def _pace(self, era: int) -> Pace:
+        return _InTurns(self, era)
+
+    def pieces(self) -> int:
+        if self._pieces:
+            return self._pieces
+        newest = self.newest
+        common_ms = newest.common_ms if newest else 0.0
+        return min(max(1, math.ceil(common_ms / max(SPARE_SHARE * self._spare_ms, 1e-3))), MOST_PIECES)
+
+    def take_turn(self, era: int) -> None:
+        """Wait until a piece may begin: after the next frame's own work."""
+        with self._changed:
+            self._end_turn()
+            self._changed.wait_for(lambda: self._may_begin or era != self._era)
+            if era != self._era:
+                raise Abandoned
+            self._may_begin, self._at_work = False, True
+
+    def _finish(self, era: int, feature: CommonFeature | None, error: Exception | None) -> None:
+        with self._changed:
+            super()._finish(era, feature, error)
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        self._at_work = False
+        self._changed.notify_all()
+
+
+class _InTurns(Pace):
+    def __init__(self, worker: SlicedWorker, era: int) -> None:
+        self._worker = worker
+        self._era = era
+
+    @property
+    def pieces(self) -> int:
+        return self._worker.pieces()
+
+    def next_piece(self) -> None:
+        self._worker.take_turn(self._era)

@@ -1,0 +1,42 @@
+"""Chooses what runs the common branch."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from dcfm_ros.engines import Engine
+from dcfm_ros.stream.background import BackgroundWorker, SlicedWorker
+from dcfm_ros.stream.common import CommonBranch
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.process import RemoteBranch
+from dcfm_ros.stream.worker import InlineWorker, OnError, Worker
+
+logger = logging.getLogger(__name__)
+
+
+def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None) -> Worker:
+    """The worker that `config` asks for.
+
+    What `background: auto` means: thread. On a CPU that is one at idle priority, on half of the cores.
+    Raises DcfmError for an engine that cannot run that way.
+    """
+    whole = CommonBranch(engine, config)
+    if config.mode == "inline":
+        return InlineWorker(whole, on_error)
+    way = "thread" if config.background == "auto" else config.background
+    threads = config.background_threads or max(1, available_cores() // 2)
+    logger.info("key frames are computed in the background: %s (asked for: %s)", way, config.background)
+    if way == "slices":
+        return SlicedWorker(whole, on_error, whole, pieces=config.slices)
+    beside, idle = CommonBranch(engine.background(threads), config), engine.device == "cpu"
+    if way == "process":
+        return BackgroundWorker(whole, on_error, RemoteBranch(beside, idle=idle), idle=False)
+    return BackgroundWorker(whole, on_error, beside, idle=idle)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,113 @@
+"""An engine whose masks say which features they come from, and whose common branch a test holds in its hand."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from dcfm_ros.model import ModelCard
+
+CARD = ModelCard(input_size=(16, 12))
+TIMEOUT_S = 60.0
+
+
+class FakeEngine:
+    """A frame is its first pixel's value. A mask holds the value of the key frame, a confidence that of the frame.
+
+    `hold`: common branches wait in the middle until it is set. `begun`: how many were begun. `fail_next`: raised once
+    by the next one. Of `pieces`, each common branch is cut into as many as asked for.
+    """
+
+    name, device, precision, problem = "fake", "cpu", "fp32", ""
+    card = CARD
+
+    def __init__(self) -> None:
+        self.hold = threading.Event()
+        self.hold.set()
+        self.begun: list[int] = []
+        self.pieces: list[int] = []
+        self.threads: list[str] = []
+        self.budget = 0
+        self.fail_next: Exception | None = None
+
+    def independent(self, rgb):
+        return int(rgb[0, 0, 0])
+
+    def common(self, independent):
+        self.begun.append(independent)
+        self.threads.append(threading.current_thread().name)
+        if not self.hold.wait(TIMEOUT_S):
+            raise TimeoutError("nobody let the common branch go on")
+        error, self.fail_next = self.fail_next, None
+        if error:
+            raise error
+        return independent
+
+    def common_slices(self, independent, pieces):
+        self.pieces.append(pieces)
+        value = self.common(independent)
+        for _ in range(pieces - 1):
+            yield
+        return value
+
+    def background(self, threads):
+        self.budget = threads
+        return self
+
+    def logits(self, common, independent):
+        return common, independent
+
+    def segment(self, rgb, common):
+        return self.independent(rgb), (common, self.independent(rgb))
+
+    def label_map(self, logits, size, *, confidence=False):
+        common, independent = logits
+        mask = np.full(size[::-1], common, np.uint8)
+        return mask, np.full(size[::-1], independent, np.uint8) if confidence else None
+
+
+class ChildEngine(FakeEngine):
+    """For a child process: what a frame's value says happens there, and nothing is shared with the parent."""
+
+    FAILS, DIES, HANGS, UNSENDABLE = 101, 102, 103, 104
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.hold  # no lock can be sent
+
+    def common(self, independent):
+        import os
+
+        if threading.current_thread() is not threading.main_thread():
+            raise AssertionError("a child computes on its main thread")
+        if independent == self.FAILS:
+            raise ValueError("the common branch failed, as asked")
+        if independent == self.UNSENDABLE:
+            raise Unsendable(threading.Lock())
+        if independent == self.DIES:
+            os._exit(7)
+        if independent == self.HANGS:
+            threading.Event().wait()
+        return np.full((64, 64), independent, np.uint8)
+
+    def logits(self, common, independent):
+        return int(common[0, 0]), independent
+
+
+class Unsendable(Exception):
+    """An error that cannot be pickled."""
+
+
+def frame(value: int, size: tuple[int, int] = (32, 24)) -> np.ndarray:
+    return np.full((size[1], size[0], 3), value, np.uint8)
+
+
+def until(condition) -> None:
+    """Wait for what another thread will do. Fails after TIMEOUT_S; how long it takes changes nothing."""
+    pause = threading.Event()
+    for _ in range(int(TIMEOUT_S / 0.002)):
+        if condition():
+            return
+        pause.wait(0.002)
+    raise AssertionError("it never happened")

@@ -1,0 +1,365 @@
+"""Each way to run the common branch: the same features, the same manners."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fake_engine import ChildEngine, FakeEngine, frame, until
+
+from dcfm_ros.engines import EngineConfig, create_engine
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import ModelConfig, build_model
+from dcfm_ros.stream import StreamConfig, StreamSegmenter, background, priority, workers
+from dcfm_ros.stream.background import MOST_PIECES, SlicedWorker
+from dcfm_ros.stream.common import CommonBranch, CommonFeature, KeyFrame
+from dcfm_ros.stream.parcel import SharedMemory
+from dcfm_ros.stream.process import RemoteBranch
+from dcfm_ros.stream.workers import create_worker
+
+MS = 1_000_000
+QUIET = {"key_period_ms": 0.0, "motion_threshold": 0.0, "max_age_ms": 1e9, "agreement": False}
+
+
+def config(way: str, **fields) -> StreamConfig:
+    return StreamConfig(background=way, **(QUIET | fields))
+
+
+def key(index: int, independent) -> KeyFrame:
+    return KeyFrame(index, index * MS, index * MS, (16, 12), independent)
+
+
+@pytest.fixture(autouse=True)
+def at_normal_priority(monkeypatch):
+    """What idles would wait for as long as other tests keep the cores busy."""
+    monkeypatch.setattr(background, "lower_priority", lambda: "")
+    monkeypatch.setattr(workers, "RemoteBranch", lambda branch, idle: RemoteBranch(branch, idle=False))
+
+
+# -- the same features -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backbone", ["mit_b0", "resnet18", "mobilenetv2"])
+@pytest.mark.parametrize("way", ["thread", "process", "slices"])
+def test_all_ways_give_identical_features(backbone, way):
+    torch.manual_seed(0)
+    engine = create_engine(
+        build_model(ModelConfig(backbone=backbone)), EngineConfig(engine="torch", device="cpu")
+    )
+    rng = np.random.default_rng(0)
+    independents = [engine.independent(rng.integers(0, 256, (64, 96, 3), np.uint8)) for _ in range(2)]
+    # A thread more or less changes the order of sums, and so the last bit; the way to run it changes nothing.
+    at_once, beside = engine.common(independents[0]), engine if way == "slices" else engine.background(1)
+    expected = beside.common(independents[1])
+    worker = create_worker(engine, config(way, slices=5, background_threads=1, agreement=True), None)
+    try:
+        worker.submit(key(0, independents[0]))
+        assert torch.equal(worker.wait().feature, at_once)
+        worker.submit(key(1, independents[1]))
+        until(lambda: worker.resume() or worker.newest.index == 1 or worker.errors)
+        assert worker.error is None
+        # A fresh process may choose another kernel for some sum: the last bits of a few numbers.
+        tolerance = 1e-5 * float(expected.abs().max()) if way == "process" else 0.0
+        torch.testing.assert_close(worker.newest.feature, expected, rtol=0.0, atol=tolerance)
+        assert 0 <= worker.newest.agreement <= 1 and worker.newest.elapsed_ms == 1
+        assert worker.newest.common_ms > 0
+    finally:
+        worker.close()
+
+
+# -- slices ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_piece_runs_after_each_frame_and_never_during_one():
+    class Watches(FakeEngine):
+        in_frame = False
+
+        def common_slices(self, independent, pieces):
+            for _ in range(pieces):
+                assert not self.in_frame
+                done.append(independent)
+                yield
+            return independent
+
+        def independent(self, rgb):
+            self.in_frame = True
+            return super().independent(rgb)
+
+        def label_map(self, logits, size, *, confidence=False):
+            self.in_frame = False
+            return super().label_map(logits, size, confidence=confidence)
+
+    done: list[int] = []
+    results = []
+    with StreamSegmenter(Watches(), config("slices", key_interval=3, slices=3)) as stream:
+        for i in range(1, 8):
+            results.append(stream.step(frame(i), i * MS))
+            # As long as there is work, each frame is followed by one more piece.
+            if i in (4, 5, 6):
+                until(lambda: len(done) == results[-1].stamp_ns // MS - 3)
+            if i == 7:
+                until(lambda: stream._worker.newest.index == 3)
+    assert done[:3] == [4, 4, 4], "the frame of the refresh, in three pieces"
+    assert [r.mask[0, 0] for r in results] == [1] * 7 and results[-1].errors == 0
+
+
+def test_frames_wait_for_the_piece_in_work_but_for_no_more():
+    engine = FakeEngine()
+    worker = create_worker(engine, config("slices", slices=2), None)
+    worker.submit(key(0, 1))
+    engine.hold.clear()
+    worker.pause()
+    worker.submit(key(1, 2))
+    assert engine.begun == [1], "not while the frame is worked on"
+    worker.resume()
+    until(lambda: engine.begun == [1, 2])
+    paused = threading.Event()
+    thread = threading.Thread(target=lambda: (worker.pause(), paused.set()))
+    thread.start()
+    assert not paused.is_set(), "a piece is in work"
+    engine.hold.set()
+    assert paused.wait(10)
+    assert worker.newest.index == 0, "the second piece has its turn after the frame"
+    worker.resume()
+    until(lambda: worker.newest.index == 1)
+    worker.close()
+
+
+def test_the_number_of_pieces_follows_the_time_between_frames():
+    worker = SlicedWorker(None, None, CommonBranch(FakeEngine(), config("slices")), pieces=0)
+    try:
+        worker.newest = CommonFeature(0, 0, 0, None, common_ms=800.0)
+        worker._spare_ms = 100.0
+        assert worker.pieces() == 10
+        worker._spare_ms = 0.0
+        assert worker.pieces() == MOST_PIECES
+        worker._spare_ms = 5000.0
+        assert worker.pieces() == 1
+    finally:
+        worker.close()
+
+
+# -- thread ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_thread_lowers_its_priority_and_the_frames_keep_theirs(monkeypatch):
+    lowered: list[str] = []
+    monkeypatch.setattr(background, "lower_priority", lambda: lowered.append(threading.current_thread().name))
+    engine = FakeEngine()
+    with StreamSegmenter(engine, config("thread", key_interval=1)) as stream:
+        stamps = itertools.count(MS, MS)
+        until(lambda: stream.step(frame(1), next(stamps)) and len(engine.threads) >= 2)
+    assert lowered == ["dcfm common branch"]
+    assert engine.threads[0] == threading.current_thread().name, (
+        "the first frame waits for its own: no idling there"
+    )
+    assert engine.threads[1] == "dcfm common branch"
+    create_worker(engine, config("slices"), None).close()
+    assert len(lowered) == 1, "slices have their turns: frames wait for the piece in work"
+
+
+def test_lower_priority_is_that_of_the_calling_thread_alone():
+    got: list[object] = []
+    thread = threading.Thread(
+        target=lambda: got.extend((priority.lower_priority(), os.sched_getscheduler(0)))
+    )
+    thread.start()
+    thread.join()
+    assert got == ["idle", os.SCHED_IDLE]
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_the_thread_budget_is_handed_to_the_engine():
+    engine = FakeEngine()
+    create_worker(engine, config("thread", background_threads=3), None).close()
+    assert engine.budget == 3
+    create_worker(engine, config("thread"), None).close()
+    assert engine.budget == max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+@pytest.mark.parametrize(("refused", "granted"), [(("sched",), "nice"), (("sched", "nice"), "")])
+def test_where_the_system_refuses_idle_priority_the_thread_runs_all_the_same(monkeypatch, refused, granted):
+    def refuse(*_):
+        raise PermissionError("not here")
+
+    if "sched" in refused:
+        monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    if "nice" in refused:
+        monkeypatch.setattr(os, "setpriority", refuse)
+    got: list[str] = []
+    thread = threading.Thread(target=lambda: got.append(priority.lower_priority()))
+    thread.start()
+    thread.join()
+    assert got == [granted]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 19, (
+        "of the thread, not of the process"
+    )
+
+
+def test_a_reset_ends_the_common_branch_of_the_past_at_its_next_piece():
+    class Counts(FakeEngine):
+        def common_slices(self, independent, pieces):
+            for _ in range(pieces):
+                done.append(independent)
+                in_work.set()
+                self.hold.wait(10)
+                yield
+            return independent
+
+    done: list[int] = []
+    in_work = threading.Event()
+    engine = Counts()
+    worker = create_worker(engine, config("thread"), None)
+    worker.submit(key(0, 1))
+    engine.hold.clear()
+    worker.submit(key(1, 2))
+    assert in_work.wait(10)
+    worker.forget()
+    engine.hold.set()
+    worker.submit(key(2, 3))
+    worker.submit(key(3, 4))
+    until(lambda: worker.newest.index == 3)
+    assert done.count(2) == 1 and done.count(4) > 1
+    assert worker.errors == 0
+    worker.close()
+
+
+# -- process -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def remote():
+    worker = create_worker(ChildEngine(), config("process"), None)
+    worker.newest = CommonFeature(0, 0, 0, np.zeros((64, 64), np.uint8), 1.0)
+    yield worker
+    worker.close()
+
+
+def test_errors_of_the_child_count_like_any_and_it_goes_on(remote):
+    remote.submit(key(1, ChildEngine.FAILS))
+    until(lambda: remote.errors == 1)
+    assert isinstance(remote.error, ValueError) and str(remote.error) == "the common branch failed, as asked"
+    remote.submit(key(2, ChildEngine.UNSENDABLE))
+    until(lambda: remote.errors == 2)
+    assert isinstance(remote.error, DcfmError) and "Unsendable" in str(remote.error)
+    remote.submit(key(3, 5))
+    until(lambda: remote.newest.index == 3)
+    assert remote.newest.feature[0, 0] == 5 and remote.error is None and remote.errors == 2
+
+
+def test_a_child_that_dies_is_reported_and_replaced(remote):
+    remote.submit(key(1, ChildEngine.DIES))
+    until(lambda: remote.errors == 1)
+    assert "ended with exit status 7" in str(remote.error)
+    assert remote.newest.index == 0, "the last good common feature stays"
+    remote.submit(key(2, 6))
+    until(lambda: remote.newest.index == 2)
+    child = remote._beside._child._process.pid
+    os.kill(child, signal.SIGKILL)
+    until(lambda: remote._beside._child.ended)
+    remote.submit(key(3, 7))
+    until(lambda: remote.newest.index == 3)
+    assert remote.errors == 1 and remote._beside._child._process.pid != child
+
+
+def test_closing_ends_a_child_that_hangs(remote):
+    import time
+
+    remote.submit(key(1, 4))
+    until(lambda: remote.newest.index == 1)
+    remote.submit(key(2, ChildEngine.HANGS))
+    until(lambda: not remote.waiting)
+    process = remote._beside._child._process
+    began = time.perf_counter()
+    remote.close()
+    assert time.perf_counter() - began < 1.0
+    assert process.poll() is not None and remote.errors == 0
+    until(lambda: not remote._thread.is_alive())
+
+
+def test_a_child_ends_with_its_parent_even_in_mid_work():
+    script = """
+        import sys
+        sys.path.insert(0, {here!r})
+        from fake_engine import ChildEngine
+        from test_background import config, key
+        from dcfm_ros.stream.common import CommonFeature
+        from dcfm_ros.stream import workers
+        from dcfm_ros.stream.process import RemoteBranch
+        workers.RemoteBranch = lambda branch, idle: RemoteBranch(branch, idle=False)
+        worker = workers.create_worker(ChildEngine(), config("process"), None)
+        worker.newest = CommonFeature(0, 0, 0, None, 1.0)
+        worker.submit(key(1, 4))
+        while worker.newest.index == 0: pass
+        worker.submit(key(2, ChildEngine.HANGS))
+        print(worker._beside._child._process.pid, flush=True)
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script.format(here=str(Path(__file__).parent)))],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert run.returncode == -signal.SIGKILL
+    child = int(run.stdout)
+
+    def ended() -> bool:
+        try:
+            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        return state == "Z"
+
+    until(ended)
+
+
+def test_an_engine_that_cannot_travel_is_refused_at_once():
+    class Local(FakeEngine):
+        pass
+
+    with pytest.raises(DcfmError, match=r"engine fake on cpu cannot be sent .* use background: thread"):
+        RemoteBranch(CommonBranch(Local(), config("process")), idle=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool])
+def test_tensors_arrive_as_they_were_sent(dtype):
+    generator = torch.Generator().manual_seed(0)
+    tensor = torch.randint(0, 2, (2, 3, 5, 7), generator=generator).to(dtype)
+    values = {
+        "plain": tensor,
+        "channels last": tensor.to(memory_format=torch.channels_last),
+        "a view": tensor[:, 1:, ::2, 3:],
+        "transposed": tensor.transpose(1, 3),
+        "scalar": tensor[0, 0, 0, 0],
+        "array": np.arange(12.0).reshape(3, 4).T,
+        "text": ("a", {"b": None}),
+    }
+    memory = SharedMemory()
+    arrived = SharedMemory(os.dup(memory.fd)).unpack(memory.pack(values))
+    for name, value in values.items():
+        if isinstance(value, torch.Tensor):
+            assert arrived[name].dtype == dtype and torch.equal(arrived[name], value)
+        else:
+            np.testing.assert_equal(arrived[name], value)
+    assert arrived["channels last"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_memory_grows_with_what_is_sent_and_large_arrays_stay_out_of_the_pipe():
+    memory = SharedMemory()
+    reader = SharedMemory(os.dup(memory.fd))
+    for size in (10, 1_000_000, 5, 3_000_000):
+        array = np.arange(size, dtype=np.float32)
+        parcel = memory.pack([array, torch.from_numpy(array)])
+        assert len(parcel.pickled) < 1000
+        for arrived in reader.unpack(parcel):
+            np.testing.assert_array_equal(arrived, array)
