@@ -93,7 +93,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--json", metavar="FILE", help="write everything measured to a JSON file")
     out.add_argument("--plots", metavar="DIR", help="write plots (PNG and SVG) into a folder")
     out.add_argument(
-        "--render", metavar="FILE", help="measure nothing: write a Markdown page from JSON files"
+        "--render",
+        metavar="FILE",
+        help="measure nothing: write a Markdown page from JSON files; where it has the marks "
+        "<!-- results --> and <!-- /results -->, only what is between them",
     )
 
 
@@ -103,11 +106,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _render(args: argparse.Namespace) -> int:
-    from dcfm_ros.learn.evaluation.markdown import render
+    from dcfm_ros.learn.evaluation.markdown import fill
 
     if not args.files:
         raise DcfmError("--render needs the JSON files of evaluations, as in docs/results/*.json")
-    Path(args.render).write_text(render(args.files, args.render), encoding="utf-8")
+    page = Path(args.render)
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    page.write_text(fill(text, args.files, page), encoding="utf-8")
     print(f"wrote {args.render} from {len(args.files)} evaluations")
     return 0
 

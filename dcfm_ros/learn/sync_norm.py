@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 class SyncBatchNorm(nn.BatchNorm2d):
@@ -44,5 +45,22 @@ def synchronise_norms(module: nn.Module) -> None:
             synchronise_norms(child)
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; what each of them does with it comes back to everyone."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
 def _mean_over_processes(value: Tensor) -> Tensor:
-    return all_reduce(value) / dist.get_world_size()
+    mean: Tensor = _Sum.apply(value) / dist.get_world_size()
+    return mean

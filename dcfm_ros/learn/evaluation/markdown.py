@@ -1,4 +1,7 @@
-"""`docs/results.md`, made from the JSON of evaluations: a number in it was measured, never typed."""
+"""Results as Markdown, made from the JSON of evaluations: a number in them was measured, never typed.
+
+A page of its own (`docs/results.md`), or the part between two marks of a page that people write (a model card).
+"""
 
 from __future__ import annotations
 
@@ -25,18 +28,16 @@ INTRODUCTION = """\
 
 Measured by `dcfm evaluate` and written from its JSON; each section names its file and the command.
 
-- **DCFM** is what a robot gets: a frame uses the common feature of the last key frame. **Looking ahead** is
-the published
+- **DCFM** is what a robot gets: a frame uses the common feature of the last key frame. **Looking ahead** is the published
   evaluation: a frame between two key frames adds the logits got from either, which no live camera can.
-- **Mask copied** keeps the last key frame's mask; **mask moved by optical flow** carries it along frame by
-frame with
+- **Mask copied** keeps the last key frame's mask; **mask moved by optical flow** carries it along frame by frame with
   OpenCV's DIS.
-- Measures are means over all places the key frames can fall on. `loss` is in points of mIoU below segmenting
-every
-  frame. VC8 and VC16 are video consistency over 8 and 16 frames. GMAC, ms and FPS are means over key frames
-  and others, from an image in memory to its mask in memory, one frame at a time; all rows of a table were
-  timed in turns in one run, so trust the ratio in `speed-up` more than the times.
+- Measures are means over all places the key frames can fall on. `loss` is in points of mIoU below segmenting every frame.
+  VC8 and VC16 are video consistency over 8 and 16 frames. GMAC, ms and FPS are means over key frames and others, from an
+  image in memory to its mask in memory, one frame at a time; all rows of a table were timed in turns in one run, so trust
+  the ratio in `speed-up` more than the times.
 """
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
 PICTURES = {"interval": "mIoU over the key interval", "cost": "mIoU over milliseconds per frame"}
 
 
@@ -49,8 +50,22 @@ def render(files: Sequence[str | Path], target: str | Path) -> str:
     ]
     for path, report in reports:
         for evaluation in report.evaluations:
-            lines += _section(path, report, evaluation, Path(target).parent)
+            lines += _section("##", path, report, evaluation, Path(target).parent)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def fill(text: str, files: Sequence[str | Path], target: str | Path) -> str:
+    """The text of `target` with the results between its marks; all of it made new where it has none."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        return render(files, target)
+    lines: list[str] = []
+    for path in map(Path, files):
+        report = load_report(path)
+        for evaluation in report.evaluations:
+            lines += _section("###", path, report, evaluation, Path(target).parent)
+    return before + BEGIN + "\n\n" + "\n".join(lines).rstrip() + "\n\n" + END + after
 
 
 def _overview(evaluations: list[Evaluation]) -> list[str]:
@@ -69,9 +84,9 @@ def _overview(evaluations: list[Evaluation]) -> list[str]:
     return lines
 
 
-def _section(path: Path, report: Report, evaluation: Evaluation, folder: Path) -> list[str]:
+def _section(heading: str, path: Path, report: Report, evaluation: Evaluation, folder: Path) -> list[str]:
     model, data, machine = evaluation.model, evaluation.data, report.machine
-    lines = [f"## {model.name} on {data.name} {data.split}", ""]
+    lines = [f"{heading} {model.name} on {data.name} {data.split}", ""]
     lines += [f"- {line}" for line in headline(evaluation)]
     lines += [
         f"- weights `{model.weights}`, sha256 `{model.sha256[:16]}`; licence: {model.licence}",

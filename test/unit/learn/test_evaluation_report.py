@@ -10,7 +10,7 @@ import pytest
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
-from dcfm_ros.learn.evaluation.markdown import render
+from dcfm_ros.learn.evaluation.markdown import BEGIN, END, fill, render
 from dcfm_ros.learn.evaluation.plots import save_plots
 from dcfm_ros.learn.evaluation.report import (
     DataFacts,
@@ -269,4 +269,23 @@ def test_committed_page_is_what_the_generator_makes_of_the_committed_json():
     page = DOCS / "results.md"
     assert page.read_text(encoding="utf-8") == render(files, page), (
         "run `dcfm evaluate --render docs/results.md docs/results/*.json`"
+    )
+
+
+def test_a_page_that_people_write_keeps_their_words(report, tmp_path):
+    save_report(report, tmp_path / "tiny.json")
+    page = f"# Card\n\nMy words.\n\n{BEGIN}\nold numbers\n{END}\n\nMore words.\n"
+    filled = fill(page, [tmp_path / "tiny.json"], tmp_path / "README.md")
+    assert filled.startswith(f"# Card\n\nMy words.\n\n{BEGIN}\n\n### tiny on camvid val\n")
+    assert filled.endswith(f"\n\n{END}\n\nMore words.\n")
+    assert "old numbers" not in filled and "| every 5" in filled and "# Results" not in filled
+    assert fill(filled, [tmp_path / "tiny.json"], tmp_path / "README.md") == filled
+
+
+def test_committed_card_is_what_the_generator_makes_of_the_committed_json():
+    card = DOCS.parent / "weights" / "README.md"
+    files = [DOCS / "results" / name for name in ("camvid_test.json", "camvid_val.json")]
+    text = card.read_text(encoding="utf-8")
+    assert BEGIN in text and text == fill(text, files, card), (
+        "run `dcfm evaluate --render weights/README.md docs/results/camvid_test.json docs/results/camvid_val.json`"
     )

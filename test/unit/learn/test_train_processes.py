@@ -1,0 +1,127 @@
+"""Several processes train what one process trains."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import trees
+import yaml
+from torch import nn
+
+import dcfm_ros.model.dcfm
+from dcfm_ros.learn.config import AugmentConfig, OptimConfig, SourceConfig, TrainConfig
+from dcfm_ros.learn.sync_norm import SyncBatchNorm, synchronise_norms
+from dcfm_ros.learn.train import open_source, starting_model, to_plain, train
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# Each process draws the dropout of its own samples: without it there is nothing by which they may differ.
+WITHOUT_DROPOUT = """
+import sys
+import dcfm_ros.model.dcfm
+from dcfm_ros.cli import main
+
+dcfm_ros.model.dcfm.DROPOUT = 0.0
+sys.exit(main(["train", sys.argv[1]]))
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_train_what_one_trains(tmp_path, monkeypatch):
+    """Crops reach over the images' edges, so the processes do not have equally many labelled pixels."""
+    town = trees.town(tmp_path / "town")
+    config = TrainConfig(
+        train=(SourceConfig("camvid", root=str(town), reach=60, simulate=0.5),),
+        input_size=(96, 72),
+        steps=1,
+        batch=4,
+        augment=AugmentConfig(crop=(96, 72), scale=(0.4, 1.0)),
+        optim=OptimConfig(name="sgd", lr=0.01, backbone_lr_ratio=1.0, warmup_steps=0, clip_norm=5.0),
+        ema_decay=0.5,
+        amp=False,
+        threads=1,
+        workers=0,
+        picture_every=0,
+        tensorboard=False,
+        out=str(tmp_path / "one"),
+    )
+    monkeypatch.setattr(dcfm_ros.model.dcfm, "DROPOUT", 0.0)
+    threads = torch.get_num_threads()
+    train(config)
+    torch.set_num_threads(threads)
+
+    file, script = tmp_path / "town.yaml", tmp_path / "script.py"
+    file.write_text(yaml.safe_dump(to_plain(asdict(replace(config, out=str(tmp_path / "two"))))))
+    script.write_text(WITHOUT_DROPOUT)
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(file)],
+            cwd=ROOT,
+            env={**os.environ, **shared, "RANK": str(rank), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+
+    one, two = (torch.load(tmp_path / name / "state.pt", weights_only=True) for name in ("one", "two"))
+    for name, value in one["model"].items():
+        if name.endswith(("running_mean", "running_var")):
+            torch.testing.assert_close(two["model"][name], value, rtol=0.02, atol=0.005, msg=name)
+    # A network that begins at random makes much of rounding: even one process's gradients agree to a twentieth only, if
+    # it adds up in another order.
+    torch.manual_seed(config.seed)
+    begin = starting_model(config, open_source(config, config.train[0])).state_dict()
+    for part in ("model", "average"):
+        way, other = (
+            torch.cat([(state[part][n] - v).flatten() for n, v in begin.items() if n.endswith("weight")])
+            for state in (one, two)
+        )
+        assert float(way.norm()) > 0
+        assert float((way - other).norm() / way.norm()) < 0.1, part
+
+
+def test_synchronised_norm_of_one_process_is_batch_norm():
+    """Outputs, gradients, statistics; the parameters are the same objects."""
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5))
+    synced = nn.Sequential(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5))
+    synced.load_state_dict(plain.state_dict())
+    weight = synced[1].weight
+    synchronise_norms(synced)
+    assert isinstance(synced[1], SyncBatchNorm) and synced[1].weight is weight
+    assert synced.state_dict().keys() == plain.state_dict().keys()
+    x = torch.randn(4, 3, 6, 7) * 3 + 5
+    way = torch.randn(4, 5, 6, 7)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{free_port()}", rank=0, world_size=1)
+    try:
+        for _ in range(3):
+            results = []
+            for module in (plain, synced):
+                module.zero_grad()
+                out = module(x)
+                (out * way).sum().backward()
+                results.append((out, module[0].weight.grad, module[1].weight.grad))
+            torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(synced.state_dict(), plain.state_dict())
+        torch.testing.assert_close(synced.eval()(x), plain.eval()(x))
+    finally:
+        dist.destroy_process_group()
