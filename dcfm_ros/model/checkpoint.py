@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelCard, ModelConfig, to_json
 from dcfm_ros.model.dcfm import DCFM, build_model
+from dcfm_ros.model.safetensors_file import read_safetensors, write_safetensors
 from dcfm_ros.model.strict import COUNTER, load_strictly
 
 FORMAT = "dcfm_ros 1"
@@ -32,7 +31,7 @@ def save_model(model: DCFM, path: str | Path, *, half: bool = False) -> None:
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, partial, metadata)
+    write_safetensors(partial, tensors, metadata)
     partial.replace(path)
 
 
@@ -96,9 +95,8 @@ def _only_tensors(content: Any, path: Path) -> dict[str, Tensor]:
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     _must_exist(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+        return read_safetensors(path)
+    except (OSError, ValueError) as error:
         raise DcfmError(
             f"weights file '{path}' is damaged or not a safetensors file ({error}); fetch or convert it again"
         ) from error

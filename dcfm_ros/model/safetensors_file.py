@@ -1,0 +1,114 @@
+"""Reads and writes the safetensors format, which the ROS distributions have no package for.
+
+A file is the header's length (8 bytes, little endian), the header (JSON: for each tensor its dtype, shape and place, and
+texts under `__metadata__`), and the tensors' bytes without gaps.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+_METADATA = "__metadata__"
+_LENGTH_BYTES = 8
+_LONGEST_HEADER = 100_000_000
+_ALIGNMENT = 8
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write contiguous tensors on the CPU. The largest element types come first, so that all are aligned."""
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
+    header: dict[str, Any] = {_METADATA: dict(metadata)}
+    end = 0
+    for name, tensor in ordered:
+        begin, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": _NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    with Path(path).open("wb") as file:
+        file.write(len(text).to_bytes(_LENGTH_BYTES, "little"))
+        file.write(text)
+        for _, tensor in ordered:
+            file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors by name, and the metadata.
+
+    Raises:
+        ValueError: the file is cut off, or is not what its header says; the message says in which way.
+        OSError: it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        header = _header(file, Path(path).stat().st_size)
+        data = bytearray(file.read())
+    metadata = header.pop(_METADATA, {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise ValueError("the metadata is not texts by name")
+    places = sorted((_place(name, entry) for name, entry in header.items()), key=lambda place: place[3:])
+    at = 0
+    for name, _, _, begin, end in places:
+        if begin != at:
+            raise ValueError(f"there is a gap or an overlap before tensor '{name}'")
+        at = end
+    if at != len(data):
+        raise ValueError(f"the header describes {at} bytes of tensors, the file has {len(data)}")
+    return {name: _tensor(data, *place) for name, *place in places}, metadata
+
+
+def _header(file: BinaryIO, size: int) -> dict[str, Any]:
+    length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    if not 2 <= length <= min(_LONGEST_HEADER, size - _LENGTH_BYTES):
+        raise ValueError("the header is cut off")
+    try:
+        header = json.loads(file.read(length).decode())
+    except RecursionError as error:
+        raise ValueError("the header is nested too deeply") from error
+    if not isinstance(header, dict):
+        raise ValueError("the header is not a table")
+    return header
+
+
+def _place(name: str, entry: Any) -> tuple[str, torch.dtype, list[int], int, int]:
+    """Name, dtype, shape, first byte, end. Raises ValueError unless they fit together."""
+    try:
+        dtype, shape, (begin, end) = _DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the header's entry for tensor '{name}' cannot be read: {error!r}") from error
+    numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError(f"the header's entry for tensor '{name}' has numbers that are none")
+    if end - begin != math.prod(shape) * torch.empty(0, dtype=dtype).element_size():
+        raise ValueError(f"tensor '{name}' is {end - begin} bytes long, which its shape is not")
+    return name, dtype, shape, begin, end
+
+
+def _tensor(data: bytearray, dtype: torch.dtype, shape: list[int], begin: int, end: int) -> Tensor:
+    """A tensor with memory of its own: the bytes in the file need not be aligned."""
+    if begin == end:
+        return torch.empty(shape, dtype=dtype)
+    raw = torch.frombuffer(data, dtype=torch.uint8, count=end - begin, offset=begin)
+    return raw.clone().view(dtype).reshape(shape)
