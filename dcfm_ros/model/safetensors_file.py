@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,6 +32,16 @@ _DTYPES = {
     "BOOL": torch.bool,
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+
+class _Place(NamedTuple):
+    """Where in the data a tensor lies: from byte `begin` to before `end`."""
+
+    begin: int
+    end: int
+    name: str
+    dtype: torch.dtype
+    shape: list[int]
 
 
 def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -68,15 +78,15 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
     metadata = header.pop(_METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise ValueError("the metadata is not texts by name")
-    places = sorted((_place(name, entry) for name, entry in header.items()), key=lambda place: place[3:])
+    places = sorted((_place(name, entry) for name, entry in header.items()), key=lambda place: place[:2])
     at = 0
-    for name, _, _, begin, end in places:
-        if begin != at:
-            raise ValueError(f"there is a gap or an overlap before tensor '{name}'")
-        at = end
+    for place in places:
+        if place.begin != at:
+            raise ValueError(f"there is a gap or an overlap before tensor '{place.name}'")
+        at = place.end
     if at != len(data):
         raise ValueError(f"the header describes {at} bytes of tensors, the file has {len(data)}")
-    return {name: _tensor(data, *place) for name, *place in places}, metadata
+    return {place.name: _tensor(data, place) for place in places}, metadata
 
 
 def _header(file: BinaryIO, size: int) -> dict[str, Any]:
@@ -92,8 +102,8 @@ def _header(file: BinaryIO, size: int) -> dict[str, Any]:
     return header
 
 
-def _place(name: str, entry: Any) -> tuple[str, torch.dtype, list[int], int, int]:
-    """Name, dtype, shape, first byte, end. Raises ValueError unless they fit together."""
+def _place(name: str, entry: Any) -> _Place:
+    """A tensor's entry in the header. Raises ValueError unless its parts fit together."""
     try:
         dtype, shape, (begin, end) = _DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
     except (KeyError, TypeError, ValueError) as error:
@@ -103,12 +113,12 @@ def _place(name: str, entry: Any) -> tuple[str, torch.dtype, list[int], int, int
         raise ValueError(f"the header's entry for tensor '{name}' has numbers that are none")
     if end - begin != math.prod(shape) * torch.empty(0, dtype=dtype).element_size():
         raise ValueError(f"tensor '{name}' is {end - begin} bytes long, which its shape is not")
-    return name, dtype, shape, begin, end
+    return _Place(begin, end, name, dtype, shape)
 
 
-def _tensor(data: bytearray, dtype: torch.dtype, shape: list[int], begin: int, end: int) -> Tensor:
+def _tensor(data: bytearray, place: _Place) -> Tensor:
     """A tensor with memory of its own: the bytes in the file need not be aligned."""
-    if begin == end:
-        return torch.empty(shape, dtype=dtype)
-    raw = torch.frombuffer(data, dtype=torch.uint8, count=end - begin, offset=begin)
-    return raw.clone().view(dtype).reshape(shape)
+    if place.begin == place.end:
+        return torch.empty(place.shape, dtype=place.dtype)
+    raw = torch.frombuffer(data, dtype=torch.uint8, count=place.end - place.begin, offset=place.begin)
+    return raw.clone().view(place.dtype).reshape(place.shape)
