@@ -226,6 +226,7 @@ class Graph:
             "weights": str(self._weights),
             "mode": "inline",
             "diagnostics_period_s": 0.1,
+            "engine": "torch",
             "threads": 1,
             **parameters,
         }

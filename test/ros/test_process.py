@@ -13,13 +13,19 @@ from sensor_msgs.msg import Image
 SOON_S = 1.0  # what is promised of Ctrl-C
 FIRST_FRAMES = 10_000  # far more than are sent while a process starts
 
-# As the executable, but its common branch hangs like a driver in trouble.
+# As the executable, but once frames come its common branch hangs like a driver in trouble.
 HANGING = """
-import sys, threading
+import threading
 from dcfm_ros.engines.torch_engine import TorchEngine
-TorchEngine.common = lambda self, independent: (print("HANGS", flush=True), threading.Event().wait())
 from dcfm_ros.node.main import main
-sys.exit(main())
+common = TorchEngine.common
+def hang(self, independent):
+    if threading.current_thread() is threading.main_thread():
+        return common(self, independent)
+    print("HANGS", flush=True)
+    threading.Event().wait()
+TorchEngine.common = hang
+main()
 """
 
 
@@ -29,7 +35,7 @@ def process(graph, weights, tmp_path):
     started = []
 
     def start(**parameters):
-        values = {"weights": str(weights), "threads": 1, **parameters}
+        values = {"weights": str(weights), "threads": 1, "engine": "torch", **parameters}
         node = NodeProcess(tmp_path / f"node{len(started)}.log", namespace=graph.namespace, **values)
         started.append(node)
         return node
