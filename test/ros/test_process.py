@@ -7,8 +7,9 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from processes import NodeProcess
 from ros_graph import image, picture, stamp_of
-from safetensors.torch import load_file, save_file
 from sensor_msgs.msg import Image
+
+from dcfm_ros.model.safetensors_file import read_safetensors, write_safetensors
 
 SOON_S = 1.0  # what is promised of Ctrl-C
 FIRST_FRAMES = 10_000  # far more than are sent while a process starts
@@ -122,7 +123,9 @@ def test_a_truncated_file_ends_the_start_with_one_line(process, weights, tmp_pat
 
 def test_foreign_weights_end_the_start_with_one_line(process, weights, tmp_path):
     foreign = tmp_path / "foreign.safetensors"
-    save_file(load_file(weights), foreign)  # the same tensors, without the configuration
+    write_safetensors(
+        foreign, read_safetensors(weights)[0], {}
+    )  # the same tensors, without the configuration
     node = process(weights=str(foreign))
     assert node.wait() == 1
     assert "FATAL" in last_line(node.output) and "dcfm convert" in last_line(node.output)
