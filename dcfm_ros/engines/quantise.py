@@ -32,6 +32,10 @@ def quantise(openvino: Any, graphs: Mapping[str, Path], folder: Path, frames: Se
         )
     nncf = import_nncf()
     core = openvino.Core()
+    # Smoothing activations into weights, NNCF's default for transformers, loses most labels of a MiT.
+    plain = nncf.AdvancedQuantizationParameters(
+        smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=-1, convolution=-1)
+    )
     samples = _samples(core, graphs, frames[:CALIBRATION_FRAMES])
     for name, spec in GRAPHS.items():
         logger.warning("calibrating the graph '%s' on %d frames", name, len(samples))
@@ -43,6 +47,7 @@ def quantise(openvino: Any, graphs: Mapping[str, Path], folder: Path, frames: Se
             preset=nncf.QuantizationPreset.MIXED,
             model_type=nncf.ModelType.TRANSFORMER if attends else None,
             subset_size=len(samples),
+            advanced_parameters=plain,
         )
         openvino.save_model(quantised, str(folder / f"{name}.xml"), compress_to_fp16=False)
 
