@@ -13,6 +13,11 @@ PIP_ARGS ?=
 
 # Sourced means: named by its setup file, and its Python client can be imported.
 ROS := $(shell [ -n "$$ROS_DISTRO" ] && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo "$$ROS_DISTRO")
+ifneq ($(ROS_DISTRO),$(ROS))
+ifeq ($(filter help clean,$(or $(MAKECMDGOALS),help)),)
+$(error ROS 2 $(ROS_DISTRO) is sourced, but $(PYTHON) cannot import its rclpy. Say `make PYTHON=/usr/bin/python3 ...`, or use a shell where it is not sourced)
+endif
+endif
 SUFFIX := $(if $(ROS),-$(ROS))
 CONSTRAINTS ?= $(if $(ROS),tools/constraints_ros.txt,tools/constraints.txt)
 

@@ -4,9 +4,10 @@
 _dcfm_root=$(cd "$(dirname "${BASH_SOURCE:-$0}")/.." && pwd)
 [ -f "$_dcfm_root/tools/env.sh" ] || _dcfm_root=$(pwd) # a shell that does not tell where a sourced file lies
 
-_dcfm_suffix=
-if [ -n "${ROS_DISTRO:-}" ] && [ -d "$_dcfm_root/.venv-$ROS_DISTRO" ]; then
-    _dcfm_suffix=-$ROS_DISTRO
+_dcfm_suffix=${ROS_DISTRO:+-$ROS_DISTRO}
+if [ ! -d "$_dcfm_root/.venv$_dcfm_suffix" ]; then
+    echo "$_dcfm_root/.venv$_dcfm_suffix does not exist: run \`make setup\` there, in this shell" >&2
+    return 1
 fi
 . "$_dcfm_root/.venv$_dcfm_suffix/bin/activate"
 if [ -z "$_dcfm_suffix" ]; then
