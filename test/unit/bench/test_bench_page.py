@@ -7,6 +7,7 @@ from bench_reports import case, label_map_row, node_row, part, report, row
 
 from dcfm_ros.bench.page import render
 from dcfm_ros.bench.result import MemoryRow, OutputRow, RateRow, save_report
+from dcfm_ros.bench.steady_result import Steady, Way, save_steady_runs
 from dcfm_ros.errors import DcfmError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,6 +36,8 @@ def results(tmp_path):
         ),
     )
     save_report(report(*parts), tmp_path / "cpu.json")
+    ways = (Way("inline", 100.0, 110.0, 1000.0, 0.1, 5.0), Way("thread", 104.0, 120.0, 140.0, 0.0, 9.5))
+    save_steady_runs(tmp_path / "steady.json", {"mit_b2": Steady("a camera of 4 Hz", ways, *ways)})
     return tmp_path / "cpu.json"
 
 
@@ -48,6 +51,13 @@ def test_a_missed_goal_says_why_and_a_reached_one_does_not(results):
     text = page(results, "other_fp32: the time goes into the wind\nlabel_map: never seen\n")
     assert "the time goes into the wind" in text and "**missed by 50 %**" in text
     assert "never seen" not in text
+
+
+def test_steady_latency_is_judged_and_shown(results):
+    text = page(results, "")
+    assert "| 1.35 (thread) | reached |" in text  # p99 / p50
+    assert "| 1/7.1 | **missed by 12 %** |" in text  # against inline's p99
+    assert "| thread | 104 | 120 | 140 | 1.35 | 0.0 % | 9.5 |" in text
 
 
 def test_what_could_not_be_measured_is_told(results):
