@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,29 @@ class Steady:
     default: Way | None
 
 
+MAIN_CASE = "mit_b2"
+"""The case that the goals speak of."""
+
+
 def load_steady(path: Path) -> Steady | None:
-    """None where the file does not exist."""
-    return None
+    """The measured `MAIN_CASE`; None where it was not measured."""
+    return load_steady_runs(path).get(MAIN_CASE)
+
+
+def load_steady_runs(path: Path) -> dict[str, Steady]:
+    """All measured cases by name; none where the file does not exist."""
+    if not path.is_file():
+        return {}
+    return {name: _steady(values) for name, values in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def save_steady_runs(path: Path, runs: Mapping[str, Steady]) -> None:
+    """As `load_steady_runs` reads them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = {name: asdict(run) for name, run in runs.items()}
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _steady(values: Mapping[str, Any]) -> Steady:
+    inline, default = (Way(**values[name]) if values[name] else None for name in ("inline", "default"))
+    return Steady(values["title"], tuple(Way(**way) for way in values["ways"]), inline, default)
