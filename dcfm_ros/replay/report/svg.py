@@ -25,6 +25,11 @@ def number(value: float) -> str:
     return f"{value:g}" if abs(value) < 1e5 else f"{value:.1e}"
 
 
+def text_width(text: str) -> float:
+    """About how wide a label is, in pixels of the drawing."""
+    return 6.3 * len(text)
+
+
 class Plot:
     """A plot area with axes; marks are added in data coordinates and drawn in that order.
 
@@ -121,7 +126,7 @@ class Plot:
         """A dashed vertical line with a label on top."""
         at = self.px(x)
         self._add(f'<line class="{css}" x1="{at:.1f}" x2="{at:.1f}" y1="{self.top}" y2="{self.bottom}"/>')
-        flip = at > self.right - 64
+        flip = at + 5 + text_width(label) > self.right
         self.text(
             at + (-5 if flip else 5), self.top + 11 + 14 * row, label, "end" if flip else "start", "label"
         )
@@ -138,6 +143,26 @@ class Plot:
         """Text in drawing coordinates."""
         self._add(f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
 
+    def names(self, points: Iterable[tuple[float, float, str]]) -> None:
+        """A label beside each point (x, y, label), where it covers neither another label nor another point."""
+        known = list(points)
+        taken = [(self.px(x) - 7, self.py(y) - 7, self.px(x) + 7, self.py(y) + 7) for x, y, _ in known]
+        for index, (x, y, label) in enumerate(known):
+            at, above, width = self.px(x), self.py(y), text_width(label)
+            # Upper left, lower right, upper right, lower left: along a curve that rises the first two are free.
+            places = ((-width - 9, -6), (9, 16), (9, -6), (-width - 9, 16))
+            boxes = [(at + dx, above + dy - 10, at + dx + width, above + dy + 3) for dx, dy in places]
+            others = taken[:index] + taken[index + 1 :]
+            free = [
+                box for box in boxes if self._is_inside(box) and not any(_overlap(box, o) for o in others)
+            ]
+            box = (free or boxes[2:])[0]
+            taken.append(box)
+            self.text(box[0], box[3] - 3, label, css="label")
+
+    def _is_inside(self, box: tuple[float, float, float, float]) -> bool:
+        return box[0] >= self.left and box[2] <= self.right and box[1] >= self.top and box[3] <= self.bottom
+
     def svg(self, title: str, *, over_time: bool = False) -> str:
         """The finished drawing. `over_time` lets the page's pointer line find it."""
         width, height = self.size
@@ -150,6 +175,10 @@ class Plot:
 
     def _add(self, part: str) -> None:
         self._parts.append(part)
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _title(label: str) -> str:

@@ -92,10 +92,7 @@ def pareto_plot(sweep: Sweep) -> str:
     plot.dots([(p.cost_ms, p.quality, _tip(p)) for p in front], "var(--frame)", 5.5)
     if sweep.best is not None:
         plot.dots([(sweep.best.cost_ms, sweep.best.quality, _tip(sweep.best))], "var(--key)", 8)
-    for point in front:
-        flip = plot.px(point.cost_ms) > 0.75 * plot.right
-        x = plot.px(point.cost_ms) + (-10 if flip else 10)
-        plot.text(x, plot.py(point.quality) - 9, point.name, "end" if flip else "start", "label")
+    plot.names((p.cost_ms, p.quality, p.name) for p in front)
     return plot.svg("Quality over cost")
 
 
