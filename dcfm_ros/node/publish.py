@@ -60,9 +60,17 @@ class Pictures:
 
     def publish(self, header: Any, pixels: np.ndarray) -> None:
         """Publish uint8 H×W or H×W×3 pixels, rows without padding."""
-        if pixels.shape != self._pixels.shape:
-            self._resize(pixels.shape)
-        np.copyto(self._pixels, pixels)
+        np.copyto(self.canvas(pixels.shape), pixels)
+        self.publish_canvas(header)
+
+    def canvas(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The memory of the next picture, uint8 of this shape, to be filled before `publish_canvas`."""
+        if shape != self._pixels.shape:
+            self._resize(shape)
+        return self._pixels
+
+    def publish_canvas(self, header: Any) -> None:
+        """Publish what `canvas` holds."""
         self._message.header = header
         self.publisher.publish(self._message)
 
@@ -144,7 +152,8 @@ class Outputs:
         if _watched(self._png):
             self._png.publish(png_message(header, mask))
         if self._overlay.watched:
-            self._overlay.publish(header, draw_overlay(rgb, mask, self._card, alpha, legend))
+            draw_overlay(rgb, mask, self._card, alpha, legend, out=self._overlay.canvas(rgb.shape))
+            self._overlay.publish_canvas(header)
 
     def publish_timing(self, timing: FrameTiming) -> None:
         """One per frame, after everything else."""

@@ -33,7 +33,12 @@ class Legend(Protocol):
 
 
 def draw_overlay(
-    rgb: np.ndarray, mask: np.ndarray, card: Legend, alpha: float = 0.5, legend: bool = True
+    rgb: np.ndarray,
+    mask: np.ndarray,
+    card: Legend,
+    alpha: float = 0.5,
+    legend: bool = True,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Tint `rgb` with the colours of the classes in `mask`.
 
@@ -44,9 +49,10 @@ def draw_overlay(
         card: names and colours.
         alpha: 0 (the picture alone) to 1 (flat colours). Class borders are drawn stronger.
         legend: a strip along the lower edge with chip and name of every class in view, sized to the picture.
+        out: uint8 H×W×3 to draw into, other memory than `rgb`; None: a new array.
 
     Returns:
-        uint8 H×W×3, a new array.
+        uint8 H×W×3: `out`, or the new array.
     """
     height, width = rgb.shape[:2]
     counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).reshape(-1)  # a third of what np.bincount takes
@@ -54,10 +60,10 @@ def draw_overlay(
         mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
     known = len(card.colors)
     tint = cv2.applyColorMap(mask, _lookup(tuple(card.colors)))
-    out = cv2.addWeighted(rgb, 1 - alpha, tint, alpha, 0)
+    out = cv2.addWeighted(rgb, 1 - alpha, tint, alpha, 0, dst=out)
     if alpha > 0:
         border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, _border_kernel(height))
-        strong = cv2.addWeighted(rgb, 1 - OUTLINE_ALPHA, tint, OUTLINE_ALPHA, 0)
+        strong = cv2.addWeighted(rgb, 1 - OUTLINE_ALPHA, tint, OUTLINE_ALPHA, 0, dst=tint)
         cv2.copyTo(strong, border, out)
     if counts[known:].any():
         cv2.copyTo(np.ascontiguousarray(rgb), (mask >= known).astype(np.uint8), out)

@@ -141,14 +141,12 @@ class Probe(Node):
     def __init__(self, namespace=""):
         super().__init__(f"probe{next(_numbers)}", namespace=namespace)
         self.changed = threading.Condition()
-        self.diagnostics = {}  # status name -> the newest DiagnosticStatus
-        self.history = []  # all of them
+        self.history = []  # every DiagnosticStatus that came
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
 
     def _on_diagnostics(self, message):
         with self.changed:
             self.history += message.status
-            self.diagnostics.update({status.name: status for status in message.status})
             self.changed.notify_all()
 
     def until(self, predicate, what, *, seconds=PATIENCE_S):
@@ -188,14 +186,20 @@ class Probe(Node):
             self.destroy_client(client)
 
     def status(self, name, accept=lambda status: True, what="any"):
-        """The newest diagnostic status whose name ends in `name`, once `accept` likes it."""
+        """The newest diagnostic status whose name ends in `name` and that `accept` likes, as soon as there is one.
+
+        Looks at all of them, since some say what happened in their own short window only.
+        """
+
+        def named():
+            return [status for status in reversed(self.history) if status.name.endswith(name)]
 
         def newest():
-            return next((s for key, s in self.diagnostics.items() if key.endswith(name)), None)
+            return next(filter(accept, named()), None)
 
         self.until(
-            lambda: newest() is not None and accept(newest()),
-            lambda: f"a status '{name}' that is {what}; the newest: {newest()}",
+            lambda: newest() is not None,
+            lambda: f"a status '{name}' that is {what}; the newest: {named()[:1]}",
         )
         return newest()
 

@@ -70,3 +70,11 @@ def test_read_only_and_padded_pictures() -> None:
     rgb = np.zeros((36, 60, 3), np.uint8)[:, :48]
     rgb.flags.writeable = False
     assert draw_overlay(rgb, np.zeros((36, 48), np.uint8), CARD).shape == (36, 48, 3)
+
+
+def test_it_draws_into_the_memory_it_is_given() -> None:
+    mask = np.random.default_rng(0).integers(0, 11, (360, 480), np.uint8)
+    mask[:9] = 255
+    memory = np.full((360, 480, 3), 7, np.uint8)
+    assert draw_overlay(grey(), mask, CARD, out=memory) is memory
+    np.testing.assert_array_equal(memory, draw_overlay(grey(), mask, CARD))
