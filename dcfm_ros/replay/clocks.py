@@ -5,20 +5,24 @@ Both have the same methods: `stream` makes the segmenter, `play` puts a recordin
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from dcfm_ros.engines import Engine
+from dcfm_ros.errors import DcfmError
 from dcfm_ros.replay.simulation import Inbox, SimulatedWorker, VirtualTime
 from dcfm_ros.replay.sources import Frame
 from dcfm_ros.stream import Segmentation, StreamConfig, StreamSegmenter
+from dcfm_ros.stream.common import CommonBranch
+from dcfm_ros.stream.preprocess import preprocess
+from dcfm_ros.stream.worker import Compute, OnError
+from dcfm_ros.stream.workers import available_cores
 
 CLOCKS = ("fast", "robot")
 _DEFAULT_STEP_MS = 1e3 / 15
-# Modes whose common branch runs beside the frames: in simulated time it has to be simulated, too.
-_BESIDE = ("background", "process")
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,20 @@ class RobotClock:
         self._time = VirtualTime(clock)
 
     def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
-        def worker(compute, on_error):
-            return SimulatedWorker(self._time, compute, on_error)
+        if config.mode == "inline":
+            return StreamSegmenter(engine, config)
+        if config.background == "slices":
+            raise DcfmError(
+                "background: slices computes between frames, whose gaps only real time has: measure it with --live."
+            )
+        # As in the node: key frames but the first get some of the cores.
+        threads = config.background_threads or max(1, available_cores() // 2)
+        beside = CommonBranch(engine.background(threads), config)
 
-        return StreamSegmenter(engine, config, make_worker=worker if config.mode in _BESIDE else None)
+        def worker(compute: Compute, on_error: OnError | None) -> SimulatedWorker:
+            return SimulatedWorker(self._time, compute, on_error, beside)
+
+        return StreamSegmenter(engine, config, make_worker=worker)
 
     def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
         inbox: Inbox[Frame] = Inbox()
@@ -136,8 +150,12 @@ def _warmed(frames: Iterator[Frame], stream: StreamSegmenter, confidence: bool) 
     would otherwise be measured as if frames took that long."""
     for index, frame in enumerate(frames):
         if index == 0:
-            with StreamSegmenter(stream.engine, stream.config) as other:
+            inline = dataclasses.replace(stream.config, mode="inline")
+            with StreamSegmenter(stream.engine, inline) as other:
                 other.step(frame.rgb, frame.stamp_ns, confidence=confidence)
+            if stream.config.mode != "inline":
+                engine = stream.engine.background(stream.config.background_threads or 1)
+                engine.common(engine.independent(preprocess(frame.rgb, stream.network_size)))
         yield frame
 
 

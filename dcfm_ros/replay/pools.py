@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import importlib
 import logging
 import multiprocessing
 import signal
@@ -82,7 +83,7 @@ class RayPool:
 
     def __init__(self, address: str) -> None:
         try:
-            import ray
+            ray: Any = importlib.import_module("ray")
         except ImportError as error:
             raise DcfmError(
                 "--ray needs the package `ray`, which is not installed: `pip install ray`, here and on every machine of "

@@ -62,15 +62,21 @@ class _Refresh:
 class SimulatedWorker(Worker):
     """The background worker in simulated time: a result is there once its measured duration has passed.
 
-    As in the real one the frames go on meanwhile, and of the requests that wait the newest wins. Not simulated: that
-    frames and common branch slow each other down where they share cores.
+    As in the real one the frames go on meanwhile, of the requests that wait the newest wins, and the first common
+    feature of a stream is computed at once, while the frame waits. Not simulated: that frames and common branch slow
+    each other down where they share cores.
+
+    compute: for that first one. beside: for all others.
     """
 
-    def __init__(self, time: VirtualTime, compute: Compute, on_error: OnError | None) -> None:
+    def __init__(
+        self, time: VirtualTime, compute: Compute, on_error: OnError | None, beside: Compute
+    ) -> None:
         self._newest: CommonFeature | None = None
         self._request: KeyFrame | None = None
         self._at_work: _Refresh | None = None
         self._time = time
+        self._beside = beside
         super().__init__(compute, on_error)
 
     @property
@@ -123,12 +129,13 @@ class SimulatedWorker(Worker):
         feature: CommonFeature | None = None
         failure: Exception | None = None
         with self._time.aside() as took_ms:
+            compute = self._beside if self._newest is not None else self._compute
             try:
-                feature = self._compute(frame, self._newest)
+                feature = compute(frame, self._newest)
             except Exception as error:  # kept, counted and reported, as the real worker does
                 failure = error
-        if failure is not None and self._on_error:
-            self._on_error(failure)
+        if failure is not None:
+            self._report(failure)
         return _Refresh(begin_ms + took_ms(), feature, failure, self._era)
 
 

@@ -107,7 +107,7 @@ def test_decoding_counts():
 
 def test_common_branch_in_the_background_is_done_after_its_duration():
     clock = ManualClock()
-    engine = FakeEngine(clock, independent=10, common=[0, 50, 250, 250, 250])
+    engine = FakeEngine(clock, independent=10, common=[0, 0, 50, 250, 250, 250])  # two to warm up
     played = play(engine, clock, frames(10), key_interval=3)
     results = [entry.result for entry in played]
     # The first frame waits for its own common branch; the others never do.
@@ -127,7 +127,7 @@ def test_inline_frames_wait_for_their_common_branch():
 def test_of_the_requests_that_wait_the_newest_wins():
     clock = ManualClock()
     # 350 ms each and a refresh asked for at every frame: while one is at work, the frames after it wait for its end.
-    engine = FakeEngine(clock, independent=10, common=[0, 0, 350, 350, 350, 350])
+    engine = FakeEngine(clock, independent=10, common=[0, 0, 0, 350, 350, 350, 350])
     played = play(engine, clock, frames(9), key_interval=1)
     keys = [int(entry.result.key_stamp_ns - 10**9) // 10**8 for entry in played]
     # Begun at 110 ms (frame 1), done at 460; the newest waiting then is frame 4; done at 810, so frame 8 uses it.
@@ -141,7 +141,7 @@ def test_failures_of_the_common_branch_are_counted_and_survived():
 
     def fragile(independent):
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == 4:  # two to warm up, then the first frame
             raise RuntimeError("out of memory")
         return sound(independent)
 
@@ -170,3 +170,24 @@ def test_stamps_that_jump_back_go_on_after_the_usual_distance():
     source = list(frames(3, period_ms=40))
     times = [time for _, time in arrivals(iter([*source, *source]))]
     assert times == pytest.approx([0, 40, 80, 120, 160, 200])
+
+
+def test_the_first_common_feature_has_all_cores_and_the_others_some():
+    clock = ManualClock()
+    engine, beside = (
+        FakeEngine(clock, independent=10, common=20),
+        FakeEngine(clock, independent=10, common=150),
+    )
+    asked = []
+    engine.background = lambda threads: asked.append(threads) or beside
+    played = play(engine, clock, frames(5), key_interval=2, background_threads=3)
+    assert set(asked) == {3}
+    assert played[0].done_ms == pytest.approx(30)
+    # Asked for at frame 2 (210 ms), done at 360 ms: frame 4 (ends at 410) borrows from it, frame 3 does not.
+    keys = [int(entry.result.key_stamp_ns - 10**9) // 10**8 for entry in played]
+    assert keys == [0, 0, 0, 0, 2]
+
+
+def test_what_only_real_time_has_is_not_simulated():
+    with pytest.raises(DcfmError, match="measure it with --live"):
+        play(FakeEngine(), ManualClock(), frames(1), background="slices")
