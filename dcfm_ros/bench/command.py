@@ -81,7 +81,7 @@ def _quick(args: argparse.Namespace) -> int:
     if args.plot:
         require_matplotlib()  # before the work, not after it
     setting = _setting(args)
-    entries = entries_of(setting, _choices(args))
+    entries = entries_of(setting, _choices(args, setting))
 
     def work() -> dict[str, Any]:
         with _Bar() as bar:
@@ -196,15 +196,13 @@ def _setting(args: argparse.Namespace) -> Setting:
     return Setting("quick", weights=args.weights or str(default_weights()), size=args.size)
 
 
-def _choices(args: argparse.Namespace) -> list[tuple[str, str]]:
+def _choices(args: argparse.Namespace, setting: Setting) -> list[tuple[str, str]]:
     """(engine, precision): all that are asked for; else those that are worth looking at here."""
-    import torch
+    from dcfm_ros.bench.suite import usual_choices
 
-    from dcfm_ros.bench.suite import CHOICES, GPU_CHOICES
-
-    usual = GPU_CHOICES if torch.cuda.is_available() else CHOICES
+    usual = usual_choices(setting)
     if not args.engines and not args.precisions:
-        return list(usual)
+        return usual
     engines = args.engines or list(dict.fromkeys(engine for engine, _ in usual))
     precisions = args.precisions or list(dict.fromkeys(precision for _, precision in usual))
     asked = [(engine, precision) for engine in engines for precision in precisions]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+import torch
+
 from dcfm_ros.bench.case import measure_case
 from dcfm_ros.bench.contestants import Entry, Setting, entries_of
 from dcfm_ros.bench.label_maps import measure_label_maps
@@ -68,6 +70,14 @@ CASES: dict[str, tuple[Callable[[], Setting], float]] = {
 PARTS = ("label_map", *CASES, "memory")
 
 
+def usual_choices(setting: Setting) -> list[tuple[str, str]]:
+    """The (engine, precision) that are worth looking at for this setting on this machine."""
+    if torch.cuda.is_available():
+        return list(GPU_CHOICES)
+    # int8 keeps the labels of trained networks; those of random ones hang on differences smaller than its steps.
+    return [choice for choice in CHOICES if setting.weights or choice[1] != "int8"]
+
+
 def measure_part(name: str, *, say: Say, progress: Progress | None = None, scale: float = 1.0) -> Part:
     """One of PARTS. scale: of the seconds it takes. Raises DcfmError for another name."""
     if name not in PARTS:
@@ -102,12 +112,12 @@ def record(name: str, command: str, work: Callable[[], dict[str, Any]]) -> Part:
 def _case(name: str, say: Say, progress: Progress | None, scale: float) -> Any:
     make, seconds = CASES[name]
     setting = make()
-    entries = entries_of(setting, CHOICES)
+    entries = entries_of(setting, usual_choices(setting))
     return measure_case(setting, entries, seconds=seconds * scale, say=say, progress=progress)
 
 
 def _memory() -> Any:
-    ours = [Entry(DCFM, engine, precision) for engine, precision in CHOICES if precision != "bf16"]
+    ours = [Entry(DCFM, engine, precision) for engine, precision in CHOICES if precision == "fp32"]
     large = vspw("mit_b2")
     segformer = Entry(SEGFORMER, width=large.segformers[-1])
     return measure_memory(shipped(), [Entry(PUBLISHED), *ours]) + measure_memory(
