@@ -127,6 +127,7 @@ class CameraDiagnostics:
                 "latency ms, 95 %": _number(_p95(window.latency_ms)),
                 "processed": counts.processed,
                 "dropped for newer ones": counts.dropped,
+                "while nobody subscribed": counts.unwanted,
                 "budget ms": config.budget_ms,
             },
         )

@@ -115,13 +115,13 @@ class FrameWorker:
         try:
             self._work(message)
         except BadImage as error:
-            self._health.bad_image(str(error))
             self._log.warning(f"{self._topic}: {error}", throttle_duration_sec=LOG_PERIOD_S)
+            self._health.bad_image(str(error))
         except Exception as error:
-            self._health.error(_reason(error), frame_failed=True)
             self._log.error(
                 f"{self._topic}: frame failed: {_reason(error)}", throttle_duration_sec=LOG_PERIOD_S
             )
+            self._health.error(_reason(error), frame_failed=True)
 
     def _work(self, message: Any) -> None:
         watch = Stopwatch()
@@ -176,10 +176,10 @@ class FrameWorker:
             self._segmenter.reset("nobody subscribed")
 
     def _on_common_error(self, error: BaseException) -> None:
-        self._health.error(f"common branch: {_reason(error)}", frame_failed=False)
         self._log.error(
             f"{self._topic}: common branch failed: {_reason(error)}", throttle_duration_sec=LOG_PERIOD_S
         )
+        self._health.error(f"common branch: {_reason(error)}", frame_failed=False)
 
     def _latency_ms(self, header: Any) -> float:
         """From the stamp until now; NaN without a stamp, and where the stamp is of another clock."""
