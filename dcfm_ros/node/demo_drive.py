@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -56,6 +57,7 @@ def rendered(drive: Drive, cache: Path | None = None) -> Path:
     if path.is_dir():
         os.utime(path)
         return path
+    print(f"rendering the {drive.words}: once, it is kept in {folder} ...", file=sys.stderr)
     partial = folder / f"partial_{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,9 +88,12 @@ def _key(drive: Drive) -> str:
 
 
 def _forget_old(folder: Path) -> None:
-    """Rendered drives are large: only those used last stay."""
+    """Rendered drives are large: only those used last stay, and nothing of a process that was killed."""
     drives = sorted(folder.glob("drive_*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in drives[_KEPT:]:
+    abandoned = [
+        path for path in folder.glob("partial_*") if not Path("/proc", path.name.split("_")[1]).exists()
+    ]
+    for path in drives[_KEPT:] + abandoned:
         shutil.rmtree(path, ignore_errors=True)
 
 
