@@ -34,9 +34,9 @@ COLCON := colcon-common-extensions colcon-ros
 ENTER := . tools/env.sh &&
 
 REQUIREMENTS := pyproject.toml setup.py $(wildcard tools/*.txt) tools/patch_wheels.py Makefile
-# Folders change when files come or go: then the installation's symbolic links are made anew.
-SOURCES := CMakeLists.txt package.xml $(wildcard msg/*.msg) \
-    $(shell find dcfm_ros config launch weights scripts -type d -not -name __pycache__ 2>/dev/null)
+# What is installed are symbolic links: they are made anew when files come or go, which changes their folders. Modules
+# are not among them here, since tools/env.sh takes those from the tree.
+SOURCES := CMakeLists.txt package.xml $(wildcard msg/*.msg) $(shell find config launch weights scripts -type d)
 
 .PHONY: help setup demo test lint build clean
 
