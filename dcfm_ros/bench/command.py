@@ -126,14 +126,16 @@ def measure_and_merge(name: str, path: str, scale: float) -> None:
 
 def tell(part: Part) -> str:
     """A part for the terminal."""
+    from dcfm_ros.bench.result import BUSY
     from dcfm_ros.bench.table import in_columns, label_map_lines
 
     facts = part.machine
     head = ", ".join(facts[name] for name in ("Processor", "GPU", "Vector units") if name in facts)
     lines = [f"{part.name}: {head}; {facts['Cores']} cores, {facts['Compute threads']} compute threads"]
-    if part.others_cores > 0.1:
+    if part.others_cores > BUSY:
         lines.append(
-            f"Other processes kept {part.others_cores:.1f} cores busy meanwhile: trust the ratios only."
+            f"Other processes kept {part.others_cores:.1f} cores busy meanwhile, which slows some contestants more than "
+            f"others: measure again when the machine is idle."
         )
     lines += [_tell_case(case) for case in part.cases]
     if part.label_maps:

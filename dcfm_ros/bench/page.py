@@ -10,7 +10,7 @@ import yaml
 
 from dcfm_ros.bench.goals import Verdict, verdicts
 from dcfm_ros.bench.plot import save_plot
-from dcfm_ros.bench.result import Case, Part, Report, load_report
+from dcfm_ros.bench.result import BUSY, Case, Part, Report, load_report
 from dcfm_ros.bench.steady_result import MAIN_CASE, Steady, load_steady_runs
 from dcfm_ros.bench.table import (
     Lines,
@@ -71,7 +71,7 @@ def render(results: Path, notes: Path, page: Path) -> str:
     """The page's text. notes: a YAML mapping from a goal's key to what is to be said where it is missed."""
     report, steady = load_report(results), load_steady_runs(results.with_name(STEADY_FILE))
     judged = verdicts(report, steady.get(MAIN_CASE))
-    sections = [INTRODUCTION.rstrip(), goals_section(judged, load_notes(notes))]
+    sections = [INTRODUCTION.rstrip(), goals_section(judged, load_notes(notes)), *disturbed(report)]
     for part in report.parts:
         sections += [case_section(case, part) for case in part.cases]
         sections += _sections(part, report)
@@ -101,6 +101,17 @@ def goals_section(found: list[Verdict], notes: Mapping[str, str]) -> str:
     missed = [verdict for verdict in found if not verdict.reached and verdict.key in notes]
     texts = [f"- *{verdict.goal}*: {' '.join(notes[verdict.key].split())}" for verdict in missed]
     return "\n\n".join(["## Goals", as_markdown(lines), *(["\n".join(texts)] if texts else [])])
+
+
+def disturbed(report: Report) -> list[str]:
+    """Which parts were measured while the machine had other work; empty where none was."""
+    parts = [f"{p.name} ({p.others_cores:.1f} cores)" for p in report.parts if p.others_cores > BUSY]
+    if not parts:
+        return []
+    return [
+        "Measured while other processes used the machine, which slows some contestants more than others, so that both "
+        f"times and ratios are to be taken with care: {', '.join(parts)}."
+    ]
 
 
 def case_section(case: Case, part: Part) -> str:

@@ -18,6 +18,9 @@ from dcfm_ros.learn.strict import from_mapping
 
 FORMAT = "dcfm_ros bench 1"
 
+BUSY = 0.15
+"""Cores that other processes may use before a measurement is called in question."""
+
 PUBLISHED = "published"
 DCFM = "dcfm"
 SEGFORMER = "segformer"

@@ -1,12 +1,13 @@
 """`docs/speed.md` is what the generator makes of the committed measurements, and it makes what it is given."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bench_reports import case, label_map_row, node_row, part, report, row
 
 from dcfm_ros.bench.page import render
-from dcfm_ros.bench.result import MemoryRow, OutputRow, RateRow, save_report
+from dcfm_ros.bench.result import MemoryRow, OutputRow, RateRow, load_report, merge, save_report
 from dcfm_ros.bench.steady_result import Steady, Way, save_steady_runs
 from dcfm_ros.errors import DcfmError
 
@@ -58,6 +59,14 @@ def test_steady_latency_is_judged_and_shown(results):
     assert "| 1.35 (thread) | reached |" in text  # p99 / p50
     assert "| 1/7.1 | **missed by 12 %** |" in text  # against inline's p99
     assert "| thread | 104 | 120 | 140 | 1.35 | 0.0 % | 9.5 |" in text
+
+
+def test_a_busy_machine_is_told(results):
+    assert "to be taken with care" not in page(results, "")
+    measured = load_report(results)
+    busy = replace(measured.part("node"), others_cores=1.3)
+    save_report(merge(measured, busy, ()), results)
+    assert "to be taken with care: node (1.3 cores)" in page(results, "")
 
 
 def test_what_could_not_be_measured_is_told(results):
