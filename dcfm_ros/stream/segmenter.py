@@ -47,6 +47,7 @@ class StreamSegmenter:
         )
         self.config = config or StreamConfig()
         self.network_size = self.config.network_size(self.engine.card.input_size)
+        self.engine.prepare(self.network_size)  # what is built once is not built while a frame waits
         self._worker = (
             make_worker(CommonBranch(self.engine, self.config), on_error)
             if make_worker

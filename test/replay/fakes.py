@@ -43,6 +43,9 @@ class FakeEngine:
         if self._clock is not None:
             self._clock.spend(ms.pop(0) if isinstance(ms, list) else ms)
 
+    def prepare(self, size):
+        """Nothing has to be built."""
+
     def independent(self, rgb):
         self._spend("independent")
         return rgb[::4, ::4].astype(np.float32) / 255

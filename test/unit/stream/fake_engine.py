@@ -31,6 +31,9 @@ class FakeEngine:
         self.budget = 0
         self.fail_next: Exception | None = None
 
+    def prepare(self, size):
+        """Nothing has to be built."""
+
     def independent(self, rgb):
         return int(rgb[0, 0, 0])
 
