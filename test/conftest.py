@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 # Tests that do not name an engine, and the processes they start, build none.
 os.environ.setdefault("DCFM_ENGINE", "torch")
+
+# Started in the background, as some continuous integration does it, a process ignores Ctrl-C, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROS_MODULES = ("rclpy", "dcfm_ros.msg")
 # Mark (and, for the first two, folder of test/ whose tests get it) -> what makes it impossible here, "" if nothing.
