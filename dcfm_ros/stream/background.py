@@ -36,13 +36,28 @@ class BackgroundWorker(Worker):
 
     The first common feature of a stream is computed at once, while the frame waits: there is nothing to do beside it.
 
-    compute: for that first one. beside: for all others. idle: the thread gives way to everything else on the machine.
+    On a machine whose cores are never free, an idle thread would never end. So a request that comes while it is at work
+    and the common feature in use is older than `overdue_ms` (message time) is computed on a second thread, at the
+    priority of the frames.
+
+    compute: for the first and for what is overdue. beside: for all others. idle: the thread gives way to everything
+    else on the machine.
     """
 
-    def __init__(self, compute: Compute, on_error: OnError | None, beside: Beside, *, idle: bool) -> None:
+    def __init__(
+        self,
+        compute: Compute,
+        on_error: OnError | None,
+        beside: Beside,
+        *,
+        idle: bool,
+        overdue_ms: float = math.inf,
+    ) -> None:
         super().__init__(compute, on_error)
         self._beside = beside
         self._idle = idle
+        self._overdue_ns = overdue_ms * 1e6
+        self._busy = self._urgent = False
         self._changed = threading.Condition()
         self._request: KeyFrame | None = None
         self._closing = False
@@ -59,8 +74,12 @@ class BackgroundWorker(Worker):
             self._refresh(frame, self._era, self._compute)
             return
         with self._changed:
-            self._request = frame
-            self._changed.notify_all()
+            if self._overdue(frame):
+                self._urgent = True
+                threading.Thread(target=self._hurry, args=(frame, self._era), daemon=True).start()
+            else:
+                self._request = frame
+                self._changed.notify_all()
 
     def forget(self) -> None:
         with self._changed:
@@ -85,16 +104,33 @@ class BackgroundWorker(Worker):
                 if self._closing:
                     return
                 frame, self._request, era = self._request, None, self._era
+                self._busy = True
             assert frame is not None
-            # Abandoned: the stream was reset or closed meanwhile.
             with contextlib.suppress(Abandoned):
-                self._refresh(frame, era, functools.partial(self._beside, pace=self._pace(era)))
+                self._refresh(frame, era, functools.partial(self._beside, pace=self._pace(frame, era)))
+            self._busy = False
 
-    def _pace(self, era: int) -> Pace:
-        return _OwnPace(lambda: era != self._era)
+    def _pace(self, frame: KeyFrame, era: int) -> Pace:
+        return _OwnPace(functools.partial(self._in_vain, frame, era))
+
+    def _in_vain(self, frame: KeyFrame, era: int) -> bool:
+        """The stream was reset or closed meanwhile, or a newer frame's common feature is there."""
+        newest = self.newest
+        return era != self._era or (newest is not None and newest.index > frame.index)
+
+    def _overdue(self, frame: KeyFrame) -> bool:
+        newest = self.newest
+        late = newest is not None and frame.time_ns - newest.time_ns > self._overdue_ns
+        return late and self._busy and not self._urgent
+
+    def _hurry(self, frame: KeyFrame, era: int) -> None:
+        self._refresh(frame, era, self._compute)
+        self._urgent = False
 
     def _finish(self, era: int, feature: CommonFeature | None, error: Exception | None) -> None:
         with self._changed:
+            if feature is not None and self.newest is not None and feature.index < self.newest.index:
+                feature = None
             super()._finish(era, feature, error)
 
 
@@ -140,7 +176,7 @@ class SlicedWorker(BackgroundWorker):
             self._changed.notify_all()
         self._resumed = time.perf_counter()
 
-    def _pace(self, era: int) -> Pace:
+    def _pace(self, frame: KeyFrame, era: int) -> Pace:
         return _InTurns(self, era)
 
     def pieces(self) -> int:

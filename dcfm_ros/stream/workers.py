@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 
 from dcfm_ros.engines import Engine
@@ -18,7 +19,8 @@ logger = logging.getLogger(__name__)
 def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None) -> Worker:
     """The worker that `config` asks for.
 
-    What `background: auto` means: thread. On a CPU that is one at idle priority, on half of the cores.
+    What `background: auto` means: thread. On a CPU that is one at idle priority, on half of the cores;
+    what is older than `max_age_ms` by then is computed at the priority of the frames.
     Raises DcfmError for an engine that cannot run that way.
     """
     whole = CommonBranch(engine, config)
@@ -30,9 +32,11 @@ def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None
     if way == "slices":
         return SlicedWorker(whole, on_error, whole, pieces=config.slices)
     beside, idle = CommonBranch(engine.background(threads), config), engine.device == "cpu"
+    overdue_ms = config.max_age_ms if idle else math.inf
     if way == "process":
-        return BackgroundWorker(whole, on_error, RemoteBranch(beside, idle=idle), idle=False)
-    return BackgroundWorker(whole, on_error, beside, idle=idle)
+        remote = RemoteBranch(beside, idle=idle)
+        return BackgroundWorker(whole, on_error, remote, idle=False, overdue_ms=overdue_ms)
+    return BackgroundWorker(whole, on_error, beside, idle=idle, overdue_ms=overdue_ms)
 
 
 def available_cores() -> int:

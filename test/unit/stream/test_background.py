@@ -20,7 +20,7 @@ from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import ModelConfig, build_model
 from dcfm_ros.stream import StreamConfig, StreamSegmenter, background, priority, workers
-from dcfm_ros.stream.background import MOST_PIECES, SlicedWorker
+from dcfm_ros.stream.background import MOST_PIECES, BackgroundWorker, SlicedWorker
 from dcfm_ros.stream.common import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.parcel import SharedMemory
 from dcfm_ros.stream.process import RemoteBranch
@@ -72,6 +72,47 @@ def test_all_ways_give_identical_features(backbone, way):
         torch.testing.assert_close(worker.newest.feature, expected, rtol=0.0, atol=tolerance)
         assert 0 <= worker.newest.agreement <= 1 and worker.newest.elapsed_ms == 1
         assert worker.newest.common_ms > 0
+    finally:
+        worker.close()
+
+
+# -- a machine that is never idle --------------------------------------------------------------------------------------
+
+
+def test_what_is_overdue_does_not_wait_for_an_idle_thread():
+    at_once, starved = FakeEngine(), FakeEngine()
+    starved.hold.clear()
+    settings = config("thread")
+    whole, beside = CommonBranch(at_once, settings), CommonBranch(starved, settings)
+    worker = BackgroundWorker(whole, None, beside, idle=True, overdue_ms=5.0)
+    try:
+        worker.submit(key(0, 10))
+        worker.submit(key(1, 11))
+        until(lambda: starved.begun == [11])
+        worker.submit(key(5, 15))
+        assert worker.waiting and at_once.begun == [10], "not overdue yet: it waits for the idle thread"
+        worker.submit(key(6, 16))
+        until(lambda: worker.newest.index == 6)
+        assert at_once.begun == [10, 16]
+        starved.hold.set()
+        until(lambda: not worker.waiting)
+        worker.submit(key(7, 17))
+        until(lambda: worker.newest.index == 7)
+        assert starved.begun[-1] == 17, "the idle thread is back"
+    finally:
+        starved.hold.set()
+        worker.close()
+
+
+def test_an_older_result_never_replaces_a_newer_one():
+    branch = CommonBranch(FakeEngine(), config("thread"))
+    worker = BackgroundWorker(branch, None, branch, idle=False)
+    try:
+        worker.submit(key(6, 16))
+        worker._refresh(key(2, 12), worker._era, branch)
+        assert worker.newest.index == 6
+        worker._refresh(key(7, 17), worker._era, branch)
+        assert worker.newest.index == 7
     finally:
         worker.close()
 
