@@ -4,7 +4,6 @@ import functools
 import importlib.util
 import os
 import signal
-import signal
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,6 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("DCFM_ENGINE", "torch")
 
 # Started in the background, as some continuous integration does it, a process ignores Ctrl-C, and so do its children.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# A shell that runs something in the background lets it ignore Ctrl-C, and so would all processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROS_MODULES = ("rclpy", "dcfm_ros.msg")
