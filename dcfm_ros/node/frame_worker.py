@@ -118,6 +118,10 @@ class FrameWorker:
             self._log.warning(f"{self._topic}: {error}", throttle_duration_sec=LOG_PERIOD_S)
             self._health.bad_image(str(error))
         except Exception as error:
+            if self._inbox.closed:
+                # Stopped meanwhile, and the topics may be gone: nobody expects this mask any more.
+                self._health.count("dropped")
+                return
             self._log.error(
                 f"{self._topic}: frame failed: {_reason(error)}", throttle_duration_sec=LOG_PERIOD_S
             )
