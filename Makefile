@@ -69,7 +69,7 @@ $(VENV)/bin/python:
 
 $(VENV)/ready: $(REQUIREMENTS) $(if $(CONSTRAINTS),$(CONSTRAINTS)) | $(VENV)/bin/python
 	@echo "installing Python packages$(if $(ROS),, and ROS 2 wheels) into $(VENV) (a few minutes, once) ..."
-	@$(PIP) -e . $(WHEELS) $(COLCON)
+	@$(PIP) -e '.[openvino]' $(WHEELS) $(COLCON)
 	@$(if $(ROS),,$(VENV)/bin/python tools/patch_wheels.py)
 	@touch $@
 
