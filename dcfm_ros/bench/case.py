@@ -10,7 +10,7 @@ import numpy as np
 
 from dcfm_ros.bench.contestants import Builder, Contestant, Entry, Setting
 from dcfm_ros.bench.frames import Image, street
-from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Amortised, Case, Row
+from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Against, Amortised, Case, Row
 from dcfm_ros.bench.rounds import TOTAL, Laps, Run, interleave, totals
 from dcfm_ros.bench.statistics import amortised, ratio, spread
 from dcfm_ros.errors import DcfmError
@@ -93,25 +93,23 @@ def _row(entry: Entry, rounds: Rounds, skipped: str | None) -> Row:
 
 
 def _amortised(keys: Sequence[float], others: Sequence[float], rounds: Rounds) -> tuple[Amortised, ...]:
-    user, tuned = _fastest(rounds, SEGFORMER), _fastest(rounds, TUNED)
+    rivals = _rivals(rounds)
     result = []
     for interval in INTERVALS:
         mean = amortised(keys, others, interval)
-        result.append(
-            Amortised(
-                interval,
-                spread(mean),
-                ratio(user, mean) if user else None,
-                ratio(tuned, mean) if tuned else None,
-            )
-        )
+        against = tuple(Against(kind, width, ratio(taken, mean)) for (kind, width), taken in rivals.items())
+        result.append(Amortised(interval, spread(mean), against))
     return tuple(result)
 
 
-def _fastest(rounds: Rounds, kind: str) -> list[float] | None:
-    """Per round, the milliseconds of the per-frame SegFormer of this kind that is the fastest over the run."""
-    found = [totals(laps) for (entry, _), laps in rounds.items() if entry.kind == kind]
-    return min(found, key=lambda values: spread(values).median, default=None)
+def _rivals(rounds: Rounds) -> dict[tuple[str, int], list[float]]:
+    """Per round, the milliseconds of each per-frame SegFormer on the engine that is the fastest for it."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for (entry, _), laps in rounds.items():
+        if entry.kind in PER_FRAME:
+            candidates = [totals(laps), *filter(None, [found.get((entry.kind, entry.width))])]
+            found[entry.kind, entry.width] = min(candidates, key=lambda taken: spread(taken).median)
+    return found
 
 
 def _stages(laps: Sequence[Laps]) -> dict[str, float]:

@@ -147,13 +147,23 @@ def tell(part: Part) -> str:
 
 def _tell_case(case: Case) -> str:
     from dcfm_ros.bench.result import DCFM
-    from dcfm_ros.bench.table import amortised_lines, frame_lines, in_columns, measured, ms, size, stage_lines
+    from dcfm_ros.bench.table import (
+        against_lines,
+        amortised_lines,
+        frame_lines,
+        in_columns,
+        measured,
+        ms,
+        size,
+        stage_lines,
+    )
 
     blocks = [
         f"{case.weights} weights, {case.backbone}, {case.classes} classes, {size(case.size)}, {case.rounds} rounds; "
         f"median (quartiles); a ratio says how many times faster than the published order",
         in_columns(frame_lines(case)),
         in_columns(amortised_lines(case)),
+        *([in_columns(against_lines(case))] if against_lines(case) else []),
         in_columns(stage_lines(case)),
     ]
     skipped = [

@@ -28,17 +28,21 @@ TUNED = "segformer tuned"
 
 
 @dataclass(frozen=True)
-class Amortised:
-    """Mean cost of a frame with a key frame every `interval` frames.
+class Against:
+    """How many times faster than a per-frame SegFormer (kind, with a head of `width` channels) on its fastest engine."""
 
-    against_user, against_tuned: per-frame SegFormer's cost over this one's, as a user runs it (the fastest of those
-    measured) and with all tricks on the fastest engine.
-    """
+    kind: str
+    width: int
+    ratio: Spread
+
+
+@dataclass(frozen=True)
+class Amortised:
+    """Mean cost of a frame with a key frame every `interval` frames, and against each SegFormer of the case."""
 
     interval: int
     ms: Spread
-    against_user: Spread | None
-    against_tuned: Spread | None
+    against: tuple[Against, ...] = ()
 
 
 @dataclass(frozen=True)

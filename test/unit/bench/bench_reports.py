@@ -4,6 +4,9 @@ from dcfm_ros.bench.result import (
     DCFM,
     FORMAT,
     PUBLISHED,
+    SEGFORMER,
+    TUNED,
+    Against,
     Amortised,
     Case,
     LabelMapRow,
@@ -19,6 +22,17 @@ def exactly(value):
     return Spread(value, value, value, 5)
 
 
+def against(mean):
+    """SegFormers with two widths of the head; the goals speak of the wider one: 900 ms, with all tricks 140 ms."""
+    for kind, width, taken in (
+        (SEGFORMER, 256, 500),
+        (TUNED, 256, 100),
+        (SEGFORMER, 768, 900),
+        (TUNED, 768, 140),
+    ):
+        yield Against(kind, width, exactly(taken / mean))
+
+
 def row(engine="openvino", precision="fp32", *, key=100.0, other=20.0, agreement=1.0, **changes):
     """One of ours beside a published order of 300 ms per key frame and 200 ms per other frame."""
     means = {k: (key + (k - 1) * other) / k for k in (1, 2, 5, 10, 20)}
@@ -32,9 +46,7 @@ def row(engine="openvino", precision="fp32", *, key=100.0, other=20.0, agreement
         other_ratio=exactly(200 / other),
         key_stages={"independent": 10.0, "common": key - 12, "fuse": 1.0, "label_map": 1.0},
         other_stages={"independent": other - 2, "fuse": 1.0, "label_map": 1.0},
-        amortised=tuple(
-            Amortised(k, exactly(mean), exactly(900 / mean), exactly(140 / mean)) for k, mean in means.items()
-        ),
+        amortised=tuple(Amortised(k, exactly(mean), tuple(against(mean))) for k, mean in means.items()),
         agreement=agreement,
         **changes,
     )

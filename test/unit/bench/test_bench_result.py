@@ -22,7 +22,7 @@ def test_round_trip(whole, tmp_path):
     save_report(whole, path)
     once = load_report(path)
     assert once.part("label_map") == whole.part("label_map")
-    mean = once.parts[1].cases[0].rows[1].amortised[3].against_user.median
+    mean = once.parts[1].cases[0].rows[1].amortised[3].against[2].ratio.median
     assert mean == pytest.approx(900 / 28, rel=1e-5)  # six digits are kept
     save_report(once, path)
     assert load_report(path) == once
