@@ -32,6 +32,7 @@ from dcfm_ros.bench.suite import shipped, vspw  # noqa: E402
 from dcfm_ros.engines import EngineConfig, create_engine  # noqa: E402
 from dcfm_ros.errors import DcfmError  # noqa: E402
 from dcfm_ros.stream import StreamConfig, StreamSegmenter  # noqa: E402
+from dcfm_ros.stream.workers import default_way  # noqa: E402
 
 RESULTS = HERE / "results" / "steady.json"
 PAGE = HERE.parent / "docs" / "latency.md"
@@ -151,7 +152,7 @@ def measure(
         + f" ({rounds} turns of {seconds:g} s each; everything else kept up to {others:.1f} cores busy)"
     )
     by_name = {way.name: way for way in measured}
-    return Steady(title, measured, by_name.get("inline"), by_name.get("thread"))
+    return Steady(title, measured, by_name.get("inline"), by_name.get(default_way(engine)))
 
 
 def config_of(way: str) -> StreamConfig:

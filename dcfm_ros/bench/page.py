@@ -46,10 +46,10 @@ with `--weights`, on every engine that is installed. What follows was measured t
   arg-max over them. It gives the published implementation's labels (`dcfm_ros/bench/published.py`).
 - **Per-frame SegFormer, transformers**, is `SegformerForSemanticSegmentation` with its image processor and its
   `post_process_semantic_segmentation`, in torch. **The same SegFormer, all tricks**, has its weights and gives its labels,
-  but projects and fuses each scale at its own resolution, folds batch norm and normalisation, runs as one
-  graph on the same libraries with the same settings and gets its mask from the label map kernel (`dcfm_ros/bench/segformer.py`). The goals compare
-  with the SegFormer that is published for the backbone (MiT-B2: a head of 768 channels); the tables also have one whose
-  head is as narrow as DCFM's (256).
+  but projects and fuses each scale at its own resolution, folds batch norm and normalisation, runs as one graph on the
+  same libraries with the same settings, and gets its mask from the label map kernel (`dcfm_ros/bench/segformer.py`). The
+  goals compare with the SegFormer that is published for the backbone (MiT-B2: a head of 768 channels); the tables also
+  have one whose head is as narrow as DCFM's (256).
 - Weights are random except for the shipped model: the time is that of trained ones, only label maps are harder, since
   random networks change class more often. `labels as fp32 torch` is the share of pixels labelled as the published order
   labels them.
@@ -107,7 +107,11 @@ def goals_section(found: list[Verdict], notes: Mapping[str, str]) -> str:
 
 def disturbed(report: Report) -> list[str]:
     """Which parts were measured while the machine had other work; empty where none was."""
-    parts = [f"{p.name} ({p.others_cores:.1f} cores)" for p in report.parts if p.others_cores > BUSY]
+    parts = [
+        f"{p.name} ({p.others_cores:.1f} cores)"
+        for p in report.parts
+        if p.others_cores > BUSY and not p.memory
+    ]
     if not parts:
         return []
     return [
