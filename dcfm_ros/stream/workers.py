@@ -15,18 +15,21 @@ from dcfm_ros.stream.worker import InlineWorker, OnError, Worker
 
 logger = logging.getLogger(__name__)
 
+CUTTING_ENGINES = ("torch", "openvino")
+"""Those whose `common_slices` has more than one part."""
+
 
 def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None) -> Worker:
     """The worker that `config` asks for.
 
-    What `background: auto` means: thread. On a CPU that is one at idle priority, on half of the cores;
-    what is older than `max_age_ms` by then is computed at the priority of the frames.
+    `background: auto` is `default_way`. A thread or process on a CPU is one at idle priority, on half of the cores; what
+    is older than `max_age_ms` by then is computed at the priority of the frames.
     Raises DcfmError for an engine that cannot run that way.
     """
     whole = CommonBranch(engine, config)
     if config.mode == "inline":
         return InlineWorker(whole, on_error)
-    way = "thread" if config.background == "auto" else config.background
+    way = default_way(engine) if config.background == "auto" else config.background
     threads = config.background_threads or max(1, available_cores() // 2)
     logger.info("key frames are computed in the background: %s (asked for: %s)", way, config.background)
     if way == "slices":
@@ -37,6 +40,15 @@ def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None
         remote = RemoteBranch(beside, idle=idle)
         return BackgroundWorker(whole, on_error, remote, idle=False, overdue_ms=overdue_ms)
     return BackgroundWorker(whole, on_error, beside, idle=idle, overdue_ms=overdue_ms)
+
+
+def default_way(engine: Engine) -> str:
+    """What `background: auto` means: slices on a CPU, where the engine can cut its common branch, else a thread.
+
+    Measured by `bench/steady.py`: of all ways, slices hold the frames up the least and leave the common feature the
+    youngest, and they need no core that is free (docs/latency.md).
+    """
+    return "slices" if engine.device == "cpu" and engine.name in CUTTING_ENGINES else "thread"
 
 
 def available_cores() -> int:
