@@ -79,9 +79,20 @@ class FallbackEngine:
         return self._run("common", independent)
 
     def common_slices(self, independent: Any, pieces: int) -> Generator[None, None, Any]:
+        slices = None
         if self._shared.torch is None:
             try:
-                return (yield from self._engine.common_slices(independent, pieces))
+                slices = self._engine.common_slices(independent, pieces)
+            except Exception as error:
+                self._shared.fall_back(error)
+        return self._run_slices(slices, independent, pieces)
+
+    def _run_slices(
+        self, slices: Generator[None, None, Any] | None, independent: Any, pieces: int
+    ) -> Generator[None, None, Any]:
+        if slices is not None:
+            try:
+                return (yield from slices)
             except Exception as error:
                 self._shared.fall_back(error)
         return (yield from self._torch().common_slices(_for_torch(independent, self._torch()), pieces))

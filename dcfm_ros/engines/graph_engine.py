@@ -76,14 +76,8 @@ class GraphEngine:
         return Feature(values, independent.size)
 
     def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
-        parts = self._parts(independent.size, pieces)
-        values = {parts[0].inputs[0]: independent.values}
-        for i, part in enumerate(parts):
-            if i:
-                yield
-            results = part.runner(*[values[name] for name in part.inputs])
-            values.update(zip(part.outputs, results, strict=True))
-        return Feature(values[parts[-1].outputs[0]], independent.size)
+        # Compiled now and not in the first part, for which a frame may have to wait; and for few numbers of parts.
+        return _run_parts(self._parts(independent.size, 1 << (pieces - 1).bit_length()), independent)
 
     def background(self, threads: int) -> GraphEngine:
         if threads < 1:
@@ -197,6 +191,16 @@ def model_digest(model: DCFM) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(value.detach().cpu().float().numpy()).data)
     return digest.hexdigest()
+
+
+def _run_parts(parts: list[Part], independent: Feature) -> Generator[None, None, Feature]:
+    values = {parts[0].inputs[0]: independent.values}
+    for i, part in enumerate(parts):
+        if i:
+            yield
+        results = part.runner(*[values[name] for name in part.inputs])
+        values.update(zip(part.outputs, results, strict=True))
+    return Feature(values[parts[-1].outputs[0]], independent.size)
 
 
 def _batch(rgb: Image) -> Array:
