@@ -76,7 +76,7 @@ class StreamConfig:
         metadata={"help": "refresh after this much message time, ms; 0: off", "min": 0.0, "max": 1e9},
     )
     motion_threshold: float = field(
-        default=0.3,
+        default=0.4,
         metadata={
             "help": "refresh when the image has changed this much since the key frame, 0 (not at all) to 1 "
             "(nothing in common); 0: off",
