@@ -80,6 +80,7 @@ class MotionConfig:
 class LossConfig:
     """Weights of the loss terms (paper 3.3); a term of weight 0 is not computed. See `learn.losses`.
 
+    lovasz adds that much of the Lovász-softmax loss, which stands for mIoU, to the cross entropy of `own` and of `reused`.
     class_weight_power p weighs a class with (median frequency / its frequency)^p, cut to at most class_weight_limit;
     0: all classes count alike.
     """
@@ -87,6 +88,7 @@ class LossConfig:
     own: float = 1.0
     reused: float = 0.4
     consistency: float = 10.0
+    lovasz: float = 0.0
     class_weight_power: float = 0.0
     class_weight_limit: float = 10.0
 

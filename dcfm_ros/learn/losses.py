@@ -41,6 +41,34 @@ def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) 
     return total / torch.clamp(_mean_over_processes(count.float()), min=1e-6)
 
 
+def lovasz_softmax(logits: Tensor, target: Tensor, stride: int = 2) -> Tensor:
+    """Mean over the classes in `target` of the Lovász extension of 1 - IoU, 0-1 (Berman et al. 2018, arXiv 1705.08790).
+
+    Cross entropy counts pixels, mIoU counts classes: this is what pulls at thin and rare things without calling too much
+    by their names, as heavy class weights do. Shapes as for `cross_entropy`; every stride-th pixel of every stride-th row
+    is looked at, since each class sorts them all. Computed over this process's part of the batch.
+    """
+    logits = F.interpolate(logits.float(), target.shape[1:], mode="bilinear", align_corners=False)
+    logits, target = logits[:, :, ::stride, ::stride], target[:, ::stride, ::stride]
+    known = target != IGNORE
+    probability = logits.softmax(1).movedim(1, -1)[known]
+    target = target[known].long()
+    of_class = [
+        lovasz_extension(probability[:, index], target == index) for index in target.unique().tolist()
+    ]
+    return torch.stack(of_class).mean() if of_class else logits.sum() * 0.0
+
+
+def lovasz_extension(probability: Tensor, truth: Tensor) -> Tensor:
+    """The Lovász extension of 1 - IoU of one class. probability: float (pixels,); truth: bool (pixels,), not all False."""
+    error, order = (truth.float() - probability).abs().sort(descending=True)
+    truth = truth[order].float()
+    total = truth.sum()
+    # 1 - IoU if exactly the i worst pixels were wrong; each pixel's weight is what it adds.
+    loss = 1 - (total - truth.cumsum(0)) / (total + (1 - truth).cumsum(0))
+    return (error * torch.diff(loss, prepend=loss.new_zeros(1))).sum()
+
+
 def consistency(fused: Tensor, fused_neighbour: Tensor, logits: Tensor, logits_neighbour: Tensor) -> Tensor:
     """Mean squared difference of two frames' fused features, counted as 0 where the two are labelled differently.
 
@@ -48,6 +76,12 @@ def consistency(fused: Tensor, fused_neighbour: Tensor, logits: Tensor, logits_n
     """
     agree = (logits.argmax(1) == logits_neighbour.argmax(1)).unsqueeze(1)
     return ((fused.float() - fused_neighbour.float()).square() * agree).mean()
+
+
+def segmentation(logits: Tensor, target: Tensor, config: LossConfig, weight: Tensor | None) -> Tensor:
+    """Cross entropy and, where the configuration asks for it, the Lovász-softmax loss times its weight."""
+    loss = cross_entropy(logits, target, weight)
+    return loss + config.lovasz * lovasz_softmax(logits, target) if config.lovasz > 0 else loss
 
 
 def _mean_over_processes(count: Tensor) -> Tensor:
@@ -79,11 +113,11 @@ def symmetric_losses(
     fused = model.fused(common[:n], independent[:n], normalise_first=False)
     logits = model.classify(fused)
 
-    own = cross_entropy(logits, target, weight) if config.own > 0 else None
+    own = segmentation(logits, target, config, weight) if config.own > 0 else None
     reused = None
     if config.reused > 0:
         logits_reused = model.classify(model.fused(common[n:], independent[:n], normalise_first=False))
-        reused = cross_entropy(logits_reused, target, weight)
+        reused = segmentation(logits_reused, target, config, weight)
     alike = None
     if config.consistency > 0:
         fused_neighbour = model.fused(common[n:], independent[n:], normalise_first=False)

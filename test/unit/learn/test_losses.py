@@ -7,9 +7,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from dcfm_ros.learn.config import LossConfig
-from dcfm_ros.learn.losses import consistency, cross_entropy, symmetric_losses
+from dcfm_ros.learn.losses import (
+    consistency,
+    cross_entropy,
+    lovasz_extension,
+    lovasz_softmax,
+    symmetric_losses,
+)
 from dcfm_ros.learn.validation import normalise
 from dcfm_ros.model import ModelConfig, build_model, from_published
 
@@ -87,6 +96,62 @@ def test_consistency_counts_only_where_both_are_labelled_alike():
     assert float(consistency(fused, fused, logits, logits)) == 0.0
 
 
+pixels = st.integers(1, 40)
+
+
+@given(st.data(), pixels)
+def test_lovasz_of_certain_predictions_is_one_minus_iou(data, count):
+    truth, guess = (data.draw(hnp.arrays(bool, count)) for _ in range(2))
+    truth[data.draw(st.integers(0, count - 1))] = True
+    loss = lovasz_extension(torch.from_numpy(guess).float(), torch.from_numpy(truth))
+    assert float(loss) == pytest.approx(1 - (truth & guess).sum() / (truth | guess).sum(), abs=1e-5)
+
+
+@given(st.data(), pixels)
+def test_lovasz_adds_what_each_further_wrong_pixel_costs(data, count):
+    """The definition, by sets: Berman et al. 2018, equation 8."""
+    truth = data.draw(hnp.arrays(bool, count))
+    truth[data.draw(st.integers(0, count - 1))] = True
+    probability = data.draw(hnp.arrays(np.float32, count, elements=st.floats(0, 1, width=32)))
+    error = np.abs(truth - probability)
+    wrong, before, expected = np.zeros(count, bool), 0.0, 0.0
+    for pixel in np.argsort(-error, kind="stable"):
+        wrong[pixel] = True
+        cost = 1 - (truth & ~wrong).sum() / (truth | wrong).sum()
+        expected += float(error[pixel]) * (cost - before)
+        before = cost
+    loss = lovasz_extension(torch.from_numpy(probability), torch.from_numpy(truth))
+    assert float(loss) == pytest.approx(expected, abs=1e-5)
+
+
+def test_lovasz_is_the_mean_over_the_classes_that_are_labelled_in_the_batch():
+    logits = torch.full((1, 4, 2, 2), -40.0)
+    logits[0, 0] = 40.0  # Everything is called class 0,
+    target = torch.tensor(
+        [[[0, 0], [0, 1]]], dtype=torch.uint8
+    )  # three quarters are; one quarter is class 1.
+    assert float(lovasz_softmax(logits, target, stride=1)) == pytest.approx((0.25 + 1.0) / 2)
+
+
+def test_lovasz_leaves_out_unlabelled_pixels_and_what_lies_between_its_strides():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 6, 8)
+    target = torch.randint(0, 3, (2, 6, 8), dtype=torch.uint8)
+    target[:, :2] = 255
+    expected = lovasz_softmax(logits[:, :, 2::2, ::2], target[:, 2::2, ::2], stride=1)
+    torch.testing.assert_close(lovasz_softmax(logits, target), expected)
+    logits[:, :, 1::2] += 7
+    logits[:, :, :2] -= 7
+    torch.testing.assert_close(lovasz_softmax(logits, target), expected)
+
+
+def test_lovasz_of_nothing_is_zero_and_finite():
+    logits = torch.randn(1, 5, 3, 4, requires_grad=True)
+    loss = lovasz_softmax(logits, torch.full((1, 12, 16), 255, dtype=torch.uint8))
+    loss.backward()
+    assert float(loss.detach()) == 0 and float(logits.grad.abs().max()) == 0
+
+
 # -- switching terms off ---------------------------------------------------------------------------------------
 
 
@@ -108,6 +173,18 @@ def test_a_term_of_weight_zero_is_not_there(pair, term):
     del rest[term]
     expected = sum(factor * getattr(everything, name) for name, factor in rest.items())
     torch.testing.assert_close(losses.total, expected)
+
+
+@torch.no_grad()
+def test_lovasz_is_added_to_both_cross_entropies(pair):
+    model, frames, neighbours, target = pair
+    plain, both = (symmetric_losses(*pair, LossConfig(lovasz=weight)) for weight in (0.0, 0.5))
+    independent = model.encode_independent(torch.cat([frames, neighbours]))
+    common = model.encode_common(None, independent)
+    for name, of in (("own", slice(0, 2)), ("reused", slice(2, 4))):
+        logits = model.classify(model.fused(common[of], independent[:2], normalise_first=False))
+        added = getattr(both, name) - getattr(plain, name)
+        torch.testing.assert_close(added, 0.5 * lovasz_softmax(logits, target))
 
 
 def test_without_symmetric_terms_neighbours_are_not_looked_at(pair):
