@@ -30,6 +30,14 @@ class EngineConfig:
         },
     )
 
+    compile: bool = field(
+        default=False,
+        metadata={
+            "help": "engine torch: compile the network with torch.compile, which takes up to minutes at the start "
+            "and wants a C++ compiler (on a GPU Triton)"
+        },
+    )
+
     def __post_init__(self) -> None:
         for name, known in (("engine", ENGINES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
@@ -40,6 +48,8 @@ class EngineConfig:
             or not 0 <= self.threads <= 256
         ):
             raise DcfmError(f"threads is {self.threads!r}; expected a whole number from 0 to 256")
+        if not isinstance(self.compile, bool):
+            raise DcfmError(f"compile is {self.compile!r}; expected true or false")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> EngineConfig:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.cuda_lane import Lane
 from dcfm_ros.engines.label_map import label_map
+from dcfm_ros.engines.torch_passes import Pass, Passes
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
 from dcfm_ros.model.fold import fold
@@ -22,7 +24,11 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class TorchEngine:
-    """Engine over torch; its handles are tensors 1×C×h×w on the engine's device, in the engine's precision."""
+    """Engine over torch; its handles are tensors 1×C×h×w on the engine's device, in the engine's precision.
+
+    On a GPU, frames have an urgent stream and a background handle one that is not, so that a key frame computed beside
+    them does not hold them up; every pass is a CUDA graph.
+    """
 
     name = "torch"
 
@@ -38,59 +44,85 @@ class TorchEngine:
             raise DcfmError(
                 f"precision '{self.precision}' needs engine 'openvino'; torch has {', '.join(DTYPES)}"
             )
-        self._dtype = DTYPES[self.precision]
-        self._model = fold(model).to(device, self._dtype)
-        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        folded = fold(model).to(device, DTYPES[self.precision])
+        folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.threads:
             torch.set_num_threads(config.threads)
-        self._mean = 255 * torch.tensor(model.card.mean, device=device)
+        self._passes = Passes(folded, compiled=config.compile)
+        self._frames = Lane(device, urgent=True) if device.type == "cuda" else None
+        self._beside: Lane | None = None
 
     def prepare(self, size: tuple[int, int]) -> None:
-        """Nothing is built."""
+        """Compiles and captures what frames of `size` need; nothing, on a CPU without `compile`."""
+        if self._frames is None and not self._passes.compiled:
+            return
+        blank = np.zeros((size[1], size[0], 3), np.uint8)
+        independent = self.independent(blank)
+        common = self.common(independent)
+        self.logits(common, independent)
+        _, logits = self.segment(blank, common)
+        self.label_map(logits, size)
 
     @torch.inference_mode()
     def independent(self, rgb: Image) -> Tensor:
-        return self._model.encode_independent(self._pixels(rgb))
+        (independent,) = self._run(self._passes.independent, _tensor(rgb))
+        return independent
 
     @torch.inference_mode()
     def common(self, independent: Tensor) -> Tensor:
         with compute_threads(self._common_threads):
-            return self._model.prepare_common(self._model.encode_common(None, independent))
+            (common,) = self._run(self._passes.common, independent)
+        return common
 
     @torch.inference_mode()
     def common_slices(self, independent: Tensor, pieces: int) -> Generator[None, None, Tensor]:
-        blocks = common_blocks(self._model, independent)
+        if self._frames is not None:
+            yield from ()
+            return self.common(independent)
+        blocks = common_blocks(self._passes.model, independent)
         durations = self._block_ms.setdefault(independent.shape, [])
         return (yield from in_pieces(with_threads(blocks, self._common_threads), pieces, durations))
 
     def background(self, threads: int) -> TorchEngine:
         handle = copy.copy(self)
         handle._common_threads = checked_threads(threads)
+        if self._frames is not None:
+            handle._beside = Lane(self._frames.stream.device, urgent=False)
         return handle
 
+    @torch.inference_mode()
     def segment(self, rgb: Image, common: Tensor) -> tuple[Tensor, Tensor]:
-        independent = self.independent(rgb)
-        return independent, self.logits(common, independent)
+        independent, logits = self._run(self._passes.segment, _tensor(rgb), common)
+        return independent, logits
 
     @torch.inference_mode()
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
-        return self._model.logits_prepared(common, independent)
+        (logits,) = self._run(self._passes.logits, common, independent)
+        return logits
 
     @torch.inference_mode()
     def label_map(
         self, logits: Tensor, size: tuple[int, int], *, confidence: bool = False
     ) -> tuple[Mask, Mask | None]:
-        return label_map(logits[0], size, confidence=confidence)
+        with self._frames.entered() if self._frames else contextlib.nullcontext():
+            return label_map(logits[0], size, confidence=confidence)
 
     def adopt(self, feature: Tensor) -> Tensor:
         """Another engine's feature, float 1×C×h×w, as this one's."""
-        return feature.to(self._mean.device, self._dtype, memory_format=torch.channels_last)
+        return feature.to(self.device, DTYPES[self.precision], memory_format=torch.channels_last)
 
-    def _pixels(self, rgb: Image) -> Tensor:
-        """uint8 H×W×3 -> 1×3×H×W, channels-last, less the mean, as a folded model wants it."""
-        # torch has no read-only tensors and warns of an image that is (it often is a view of a message's bytes).
-        pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).to(self._mean.device)
-        return pixels.float().sub_(self._mean).to(self._dtype)[None].permute(0, 3, 1, 2)
+    def _run(self, function: Pass, *inputs: Tensor) -> tuple[Tensor, ...]:
+        if self._frames is None:
+            return function(*inputs)
+        if self._beside is not None:
+            return self._beside.run_beside(self._frames, function, *inputs)
+        return self._frames.run(function, *inputs)
+
+
+def _tensor(rgb: Image) -> Tensor:
+    """uint8 H×W×3, in the memory of `rgb` where that is possible."""
+    # torch has no read-only tensors and warns of an image that is (it often is a view of a message's bytes).
+    return torch.from_numpy(np.require(rgb, requirements=["C", "W"]))
 
 
 def with_threads(blocks: Blocks[Tensor], threads: int) -> Blocks[Tensor]:

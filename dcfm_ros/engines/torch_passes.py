@@ -1,0 +1,81 @@
+"""A model's passes as functions of tensors: what torch compiles, and what a CUDA graph captures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dcfm_ros.model import DCFM
+
+logger = logging.getLogger(__name__)
+
+Pass = Callable[..., tuple[Tensor, ...]]
+
+
+class Passes:
+    """The passes of a folded model, each from tensors to a tuple of new tensors.
+
+    rgb: uint8 H×W×3; features and logits: float 1×C×h×w in the model's precision. compiled: torch.compile makes its own
+    code of a pass when it first sees an input size, which takes seconds to a minute. Where it cannot (it needs a C++
+    compiler on the CPU, Triton on a GPU), a warning says so once and the passes run as they are.
+    """
+
+    def __init__(self, model: DCFM, *, compiled: bool = False) -> None:
+        self.model = model
+        self.compiled = compiled
+        self._mean = 255 * torch.tensor(model.card.mean, device=next(model.parameters()).device)
+        self.independent = self._made(self._independent)
+        self.common = self._made(self._common)
+        self.logits = self._made(self._logits)
+        self.segment = self._made(self._segment)
+
+    def __reduce__(self) -> Any:
+        # What torch has compiled stays with its process.
+        return _again, (self.model, self.compiled)
+
+    def _independent(self, rgb: Tensor) -> tuple[Tensor]:
+        # Channels-last, less the mean: a folded model divides by the deviation in its first layer.
+        pixels = (rgb.float() - self._mean).to(next(self.model.parameters()).dtype)
+        return (self.model.encode_independent(pixels[None].permute(0, 3, 1, 2)),)
+
+    def _common(self, independent: Tensor) -> tuple[Tensor]:
+        return (self.model.prepare_common(self.model.encode_common(None, independent)),)
+
+    def _logits(self, common: Tensor, independent: Tensor) -> tuple[Tensor]:
+        return (self.model.logits_prepared(common, independent),)
+
+    def _segment(self, rgb: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
+        (independent,) = self._independent(rgb)
+        return independent, self.model.logits_prepared(common, independent)
+
+    def _made(self, plain: Pass) -> Pass:
+        return Compiled(plain) if self.compiled else plain
+
+
+class Compiled:
+    """A pass through torch.compile; the plain one from the moment on that compiling fails."""
+
+    def __init__(self, plain: Pass) -> None:
+        self._plain = plain
+        self._function: Pass = torch.compile(plain, dynamic=False)
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        try:
+            return self._function(*inputs)
+        except Exception as error:
+            if self._function is self._plain:
+                raise
+            self._function = self._plain
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+            logger.warning(
+                "torch.compile failed, torch goes on without it: %s: %s", type(error).__name__, reason
+            )
+            return self._plain(*inputs)
+
+
+def _again(model: DCFM, compiled: bool) -> Passes:
+    return Passes(model, compiled=compiled)

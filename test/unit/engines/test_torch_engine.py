@@ -1,0 +1,201 @@
+"""The torch engine: what it compiles and what it captures is what it computes without."""
+
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from conftest import SIZE
+
+from dcfm_ros.engines import EngineConfig, create_engine
+from dcfm_ros.engines.cuda_lane import Graphs
+from dcfm_ros.engines.torch_engine import compute_threads
+from dcfm_ros.errors import DcfmError
+
+TORCH = EngineConfig(engine="torch")
+CPU = torch.device("cpu")
+
+
+def stream_of(engine, frames):
+    """Everything that a stream asks of an engine, as numbers on the CPU."""
+    independent = engine.independent(frames[0])
+    common = engine.common(independent)
+    values = [independent, common, engine.logits(common, engine.independent(frames[1]))]
+    values += engine.segment(frames[2], common)
+    return [value.float().cpu().numpy() for value in values]
+
+
+def assert_close(ours, expected, atol=1e-4):
+    for mine, theirs in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=atol)
+
+
+# -- torch.compile -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def compiled(model):
+    if not (shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("torch.compile needs a C++ compiler")
+    engine = create_engine(model, EngineConfig(engine="torch", compile=True))
+    engine.prepare(SIZE)
+    return engine
+
+
+@pytest.mark.slow
+def test_compiled_passes_compute_the_same(compiled, model, frames, caplog):
+    assert_close(stream_of(compiled, frames), stream_of(create_engine(model, TORCH), frames))
+    assert not caplog.records
+
+
+@pytest.mark.slow
+def test_compiled_common_branch_runs_on_as_many_threads_as_asked(compiled, frames):
+    independent = compiled.independent(frames[0])
+    expected = compiled.common(independent)
+    beside = compiled.background(1).common(independent)
+    np.testing.assert_allclose(beside, expected, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_compiled_engine_goes_to_another_process(compiled, frames):
+    again = pickle.loads(pickle.dumps(compiled))
+    independent = compiled.independent(frames[0])
+    np.testing.assert_allclose(again.common(independent), compiled.common(independent), atol=1e-4)
+
+
+def test_where_torch_cannot_compile_it_goes_on_without(model, frames, monkeypatch, caplog):
+    def refuse(plain, **_):
+        def function(*_):
+            raise RuntimeError("no C++ compiler\nand a long trace")
+
+        return function
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    engine = create_engine(model, EngineConfig(engine="torch", compile=True))
+    engine.prepare(SIZE)
+    assert_close(stream_of(engine, frames), stream_of(create_engine(model, TORCH), frames))
+    warnings = [r.getMessage() for r in caplog.records if "torch.compile failed" in r.getMessage()]
+    assert len(warnings) == 4, "one for each pass"
+    assert all("no C++ compiler" in text and "trace" not in text for text in warnings)
+
+
+def test_an_error_of_the_input_is_not_taken_for_one_of_compiling(model, frames, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda plain, **_: plain)
+    engine = create_engine(model, EngineConfig(engine="torch", compile=True))
+    with pytest.raises(RuntimeError):
+        engine.logits(torch.zeros(1, 3, 2, 2), engine.independent(frames[0]))
+
+
+def test_compile_is_true_or_false():
+    with pytest.raises(DcfmError, match="compile is 'yes'; expected true or false"):
+        EngineConfig(compile="yes")
+
+
+def test_threads_are_as_before_when_a_pass_fails():
+    before = torch.get_num_threads()
+    with pytest.raises(ValueError, match="inside"), compute_threads(1):
+        assert torch.get_num_threads() == 1
+        raise ValueError("inside")
+    assert torch.get_num_threads() == before
+
+
+# -- graphs: what is kept of which call, with a capture that needs no GPU ------------------------------------------
+
+
+class Recorded:
+    """Stands in for a CUDA graph: computes anew, into the tensors of the capture."""
+
+    def __init__(self, function, inputs):
+        self.function, self.inputs = function, inputs
+        self.outputs = function(*inputs)
+        self.replays = 0
+
+    def __call__(self):
+        self.replays += 1
+        for mine, new in zip(self.outputs, self.function(*self.inputs), strict=True):
+            mine.copy_(new)
+        return self.outputs
+
+
+def doubled(x):
+    return (2 * x,)
+
+
+def test_a_function_is_captured_once_for_each_shape():
+    captured = []
+
+    def capture(function, inputs):
+        captured.append(tuple(inputs[0].shape))
+        return Recorded(function, inputs)
+
+    graphs = Graphs(capture, CPU)
+    for shape in ((2, 3), (2, 3), (4, 3), (2, 3)):
+        x = torch.rand(shape)
+        torch.testing.assert_close(graphs.run(doubled, x), doubled(x))
+    assert captured == [(2, 3), (4, 3)]
+
+
+def test_results_of_a_graph_are_not_changed_by_later_calls_and_inputs_are_not_kept():
+    graphs = Graphs(Recorded, CPU)
+    x = torch.ones(3)
+    first = graphs.run(doubled, x)[0]
+    x += 1
+    assert first.tolist() == [2, 2, 2]
+    assert graphs.run(doubled, x)[0].tolist() == [4, 4, 4]
+    assert first.tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("fault", ["raises", "lies"])
+def test_what_cannot_be_captured_runs_as_it_is(fault, caplog):
+    class Lying(Recorded):
+        def __call__(self):
+            return tuple(x + 1 for x in super().__call__())
+
+    def capture(function, inputs):
+        if fault == "raises":
+            raise RuntimeError("operation not permitted when stream is capturing\nlong text")
+        return Lying(function, inputs)
+
+    graphs = Graphs(capture, CPU)
+    for x in torch.rand(3, 4).unbind():
+        torch.testing.assert_close(graphs.run(doubled, x), doubled(x))
+    (record,) = caplog.records
+    assert "doubled" in record.getMessage() and "runs without" in record.getMessage()
+    assert "long text" not in record.getMessage()
+
+
+def test_an_error_of_the_function_itself_is_raised():
+    def broken(x):
+        raise ValueError("bad shape")
+
+    with pytest.raises(ValueError, match="bad shape"):
+        Graphs(Recorded, CPU).run(broken, torch.ones(1))
+
+
+# -- on a GPU ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compile", [False, True])
+def test_on_a_gpu_everything_is_as_on_the_cpu(model, frames, caplog, compile):
+    engine = create_engine(model, EngineConfig(engine="torch", device="cuda", compile=compile))
+    engine.prepare(SIZE)
+    expected = stream_of(create_engine(model, EngineConfig(engine="torch", device="cpu")), frames)
+    assert_close(stream_of(engine, frames), expected, atol=1e-2)
+    assert_close(stream_of(engine, frames[::-1]), stream_of(engine, frames[::-1]), atol=1e-3)
+    assert not caplog.records, "graphs were captured and hold"
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_a_key_frame_beside_the_frames_is_the_same(model, frames):
+    engine = create_engine(model, EngineConfig(engine="torch", device="cuda"))
+    beside = engine.background(1)
+    for _ in range(3):
+        independent = engine.independent(frames[0])
+        common = beside.common(independent)
+        kept = common.clone()
+        for frame in frames:
+            engine.segment(frame, common)
+        torch.testing.assert_close(common, kept)
+        torch.testing.assert_close(common, engine.common(independent), atol=1e-2, rtol=1e-2)
