@@ -44,6 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="as in fp32,int8 (default: all that suit the device)",
     )
+    what.add_argument(
+        "--compile",
+        action="store_true",
+        help="engine torch through torch.compile, too (up to minutes of building)",
+    )
     what.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: all cores)")
     what.add_argument(
         "--segformer",
@@ -81,7 +86,7 @@ def _quick(args: argparse.Namespace) -> int:
     if args.plot:
         require_matplotlib()  # before the work, not after it
     setting = _setting(args)
-    entries = entries_of(setting, _choices(args, setting))
+    entries = entries_of(setting, _choices(args, setting), compiled=args.compile)
 
     def work() -> dict[str, Any]:
         with _Bar() as bar:
@@ -248,6 +253,7 @@ def _command_line(args: argparse.Namespace) -> str:
     words += ["--size", "{}x{}".format(*args.size)] if any(args.size) else []
     words += ["--engines", ",".join(args.engines)] if args.engines else []
     words += ["--precisions", ",".join(args.precisions)] if args.precisions else []
+    words += ["--compile"] if args.compile else []
     words += ["--threads", str(args.threads)] if args.threads else []
     words += ["--segformer"] if args.segformer else []
     words += ["--memory"] if args.memory else []

@@ -65,15 +65,18 @@ class Setting:
 
 @dataclass(frozen=True)
 class Entry:
-    """One contestant by its name. width: of a SegFormer's head."""
+    """One contestant by its name. width: of a SegFormer's head. compiled: by torch.compile."""
 
     kind: str
     engine: str = "torch"
     precision: str = "fp32"
     width: int = 0
+    compiled: bool = False
 
     @property
     def detail(self) -> str:
+        if self.compiled:
+            return "torch.compile"
         return f"head of {self.width} channels" if self.width else ""
 
 
@@ -184,14 +187,14 @@ class Builder:
         return PerFrame(runner, entry.engine)
 
     def _stream(self, entry: Entry) -> Stream:
-        config = EngineConfig(engine=entry.engine, precision=entry.precision, threads=self._threads)
+        config = EngineConfig(entry.engine, entry.precision, threads=self._threads, compile=entry.compiled)
         size = self.model.card.input_size
         engine = create_engine(
             self.model, config, frames=Calibration(size) if config.precision == "int8" else ()
         )
         engine.prepare(size)
         got = (engine.name, engine.precision)
-        if got != (entry.engine, entry.precision):
+        if got != (entry.engine, entry.precision) or engine.problem:
             raise DcfmError(engine.problem or f"runs as {got[0]} {got[1]} here")
         return Stream(engine)
 
@@ -203,10 +206,18 @@ class Builder:
         return self._users[width]
 
 
-def entries_of(setting: Setting, choices: Sequence[tuple[str, str]]) -> list[Entry]:
-    """The published order, ours on each (engine, precision), SegFormer as a user runs it and tuned."""
+def entries_of(
+    setting: Setting, choices: Sequence[tuple[str, str]], *, compiled: bool = False
+) -> list[Entry]:
+    """The published order, ours on each (engine, precision), SegFormer as a user runs it and tuned.
+
+    compiled: ours through torch.compile, too, in each precision that torch was chosen with.
+    """
     engines = [engine for engine in TunedRunner.ENGINES if engine in {engine for engine, _ in choices}]
     entries = [Entry(PUBLISHED), *(Entry(OURS, engine, precision) for engine, precision in choices)]
+    if compiled:
+        torchs = [precision for engine, precision in choices if engine == "torch"]
+        entries += [Entry(OURS, "torch", precision, compiled=True) for precision in torchs]
     for width in setting.segformers:
         entries.append(Entry(SEGFORMER, width=width))
         entries += [Entry(TUNED, engine, width=width) for engine in engines]

@@ -112,7 +112,7 @@ def record(name: str, command: str, work: Callable[[], dict[str, Any]]) -> Part:
 def _case(name: str, say: Say, progress: Progress | None, scale: float) -> Any:
     make, seconds = CASES[name]
     setting = make()
-    entries = entries_of(setting, usual_choices(setting))
+    entries = entries_of(setting, usual_choices(setting), compiled=True)
     return measure_case(setting, entries, seconds=seconds * scale, say=say, progress=progress)
 
 

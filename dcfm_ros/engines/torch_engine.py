@@ -35,7 +35,6 @@ class TorchEngine:
     def __init__(self, model: DCFM, config: EngineConfig) -> None:
         device = _device(config.device)
         self.card = model.card
-        self.problem = ""
         self._common_threads = 0
         self._block_ms: dict[torch.Size, list[float]] = {}
         self.device = str(device)
@@ -51,6 +50,10 @@ class TorchEngine:
         self._passes = Passes(folded, compiled=config.compile)
         self._frames = Lane(device, urgent=True) if device.type == "cuda" else None
         self._beside: Lane | None = None
+
+    @property
+    def problem(self) -> str:
+        return self._passes.problem
 
     def prepare(self, size: tuple[int, int]) -> None:
         """Compiles and captures what frames of `size` need; nothing, on a CPU without `compile`."""

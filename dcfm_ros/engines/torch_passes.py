@@ -21,12 +21,13 @@ class Passes:
 
     rgb: uint8 H×W×3; features and logits: float 1×C×h×w in the model's precision. compiled: torch.compile makes its own
     code of a pass when it first sees an input size, which takes seconds to a minute. Where it cannot (it needs a C++
-    compiler on the CPU, Triton on a GPU), a warning says so once and the passes run as they are.
+    compiler on the CPU, Triton on a GPU), a warning and `problem` say so and the pass runs as it is.
     """
 
     def __init__(self, model: DCFM, *, compiled: bool = False) -> None:
         self.model = model
         self.compiled = compiled
+        self.problem = ""
         self._mean = 255 * torch.tensor(model.card.mean, device=next(model.parameters()).device)
         self.independent = self._made(self._independent)
         self.common = self._made(self._common)
@@ -53,14 +54,19 @@ class Passes:
         return independent, self.model.logits_prepared(common, independent)
 
     def _made(self, plain: Pass) -> Pass:
-        return Compiled(plain) if self.compiled else plain
+        return Compiled(plain, self._failed) if self.compiled else plain
+
+    def _failed(self, error: Exception) -> None:
+        lines = str(error).strip().splitlines() or [""]
+        self.problem = f"torch.compile failed, torch goes on without it ({type(error).__name__}: {lines[0]})"
+        logger.warning("%s", self.problem)
 
 
 class Compiled:
-    """A pass through torch.compile; the plain one from the moment on that compiling fails."""
+    """A pass through torch.compile; the plain one from the moment on that compiling fails, which `failed` is told."""
 
-    def __init__(self, plain: Pass) -> None:
-        self._plain = plain
+    def __init__(self, plain: Pass, failed: Callable[[Exception], None]) -> None:
+        self._plain, self._failed = plain, failed
         self._function: Pass = torch.compile(plain, dynamic=False)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -69,12 +75,10 @@ class Compiled:
         except Exception as error:
             if self._function is self._plain:
                 raise
+            results = self._plain(*inputs)  # An error of the inputs is none of compiling.
             self._function = self._plain
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
-            logger.warning(
-                "torch.compile failed, torch goes on without it: %s: %s", type(error).__name__, reason
-            )
-            return self._plain(*inputs)
+            self._failed(error)
+            return results
 
 
 def _again(model: DCFM, compiled: bool) -> Passes:

@@ -1,6 +1,7 @@
 """`dcfm bench` end to end, on a model and a size so small that nothing takes long."""
 
 import pytest
+import torch
 
 from dcfm_ros import cli
 from dcfm_ros.bench.result import load_report
@@ -37,6 +38,27 @@ def test_a_model_is_measured_told_and_written(weights, tmp_path, capsys):
     assert part.machine["Compute threads"] and weights not in part.command
     told = capsys.readouterr().out
     assert "published order" in told and "Fastest here: torch fp32" in told and "not measured" in told
+
+
+def test_a_network_that_cannot_be_compiled_is_not_measured_as_one_that_was(
+    weights, tmp_path, monkeypatch, capsys
+):
+    def refuse(plain, **_):
+        def function(*_):
+            raise RuntimeError("no C++ compiler")
+
+        return function
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    out = tmp_path / "out.json"
+    arguments = ["--size", "64x48", "--engines", "torch", "--compile", "--seconds", "0.1", "--json", str(out)]
+    assert cli.main(["bench", "--weights", weights, *arguments]) == 0
+    rows = {
+        row.detail: row for row in load_report(out).part("quick").cases[0].rows if row.precision == "fp32"
+    }
+    assert rows[""].key and not rows["torch.compile"].key
+    assert "no C++ compiler" in rows["torch.compile"].skipped
+    assert "torch.compile" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

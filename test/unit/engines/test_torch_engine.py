@@ -46,7 +46,7 @@ def compiled(model):
 @pytest.mark.slow
 def test_compiled_passes_compute_the_same(compiled, model, frames, caplog):
     assert_close(stream_of(compiled, frames), stream_of(create_engine(model, TORCH), frames))
-    assert not caplog.records
+    assert not caplog.records and not compiled.problem
 
 
 @pytest.mark.slow
@@ -78,13 +78,15 @@ def test_where_torch_cannot_compile_it_goes_on_without(model, frames, monkeypatc
     warnings = [r.getMessage() for r in caplog.records if "torch.compile failed" in r.getMessage()]
     assert len(warnings) == 4, "one for each pass"
     assert all("no C++ compiler" in text and "trace" not in text for text in warnings)
+    assert engine.problem == warnings[-1]
 
 
 def test_an_error_of_the_input_is_not_taken_for_one_of_compiling(model, frames, monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda plain, **_: plain)
+    monkeypatch.setattr(torch, "compile", lambda plain, **_: lambda *inputs: plain(*inputs))
     engine = create_engine(model, EngineConfig(engine="torch", compile=True))
     with pytest.raises(RuntimeError):
         engine.logits(torch.zeros(1, 3, 2, 2), engine.independent(frames[0]))
+    assert not engine.problem
 
 
 def test_compile_is_true_or_false():
