@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import Node
 
 from dcfm_ros.node.fast_dds import profile_setting
+from dcfm_ros.node.launch_parts import SHARE, declared, is_true, rviz
 
-SHARE = Path(get_package_share_directory("dcfm_ros"))
 PROFILE_TEXT = "Fast DDS profile, unless the environment names one; empty: Fast DDS's own settings"
 NOT_GIVEN = "(not given)"
 
@@ -38,19 +37,12 @@ def generate_launch_description() -> LaunchDescription:
     defaults = SHARE / "config" / "dcfm.yaml"
     types = {name: type(value) for name, value in read_parameters(defaults).items()}
     texts = read_comments(defaults)
-    return LaunchDescription(
-        [
-            *(declared(name, default, text) for name, (default, text) in ARGUMENTS.items()),
-            *(declared(name, NOT_GIVEN, f"parameter: {texts[name]}") for name in types),
-            declared("fastdds_profile", str(SHARE / "config" / "fastdds.xml"), PROFILE_TEXT),
-            OpaqueFunction(function=start, args=[types]),
-        ]
-    )
-
-
-def declared(name: str, default: Any, text: str) -> DeclareLaunchArgument:
-    """An argument of this file."""
-    return DeclareLaunchArgument(name, default_value=default, description=text)
+    arguments = {
+        **ARGUMENTS,
+        **{name: (NOT_GIVEN, f"parameter: {texts[name]}") for name in types},
+        "fastdds_profile": (str(SHARE / "config" / "fastdds.xml"), PROFILE_TEXT),
+    }
+    return LaunchDescription([*declared(arguments), OpaqueFunction(function=start, args=[types])])
 
 
 def start(context: LaunchContext, types: dict[str, type]) -> list[Any]:
@@ -60,7 +52,7 @@ def start(context: LaunchContext, types: dict[str, type]) -> list[Any]:
     added = profile_setting(context.environment, profile) if profile else {}
     environment = [SetEnvironmentVariable(*variable) for variable in added.items()]
     settings = {name: context.launch_configurations[name] for name in ARGUMENTS}
-    use_sim_time = {"use_sim_time": settings["use_sim_time"].lower() in ("true", "1")}
+    use_sim_time = {"use_sim_time": is_true(settings["use_sim_time"])}
     given = {
         name: typed(name, context.launch_configurations[name], kind)
         for name, kind in types.items()
@@ -76,31 +68,20 @@ def start(context: LaunchContext, types: dict[str, type]) -> list[Any]:
         remappings=[("odom", settings["odom"])],
         ros_arguments=["--log-level", settings["log_level"]],
         output="screen",
-        respawn=settings["respawn"].lower() in ("true", "1"),
+        respawn=is_true(settings["respawn"]),
         respawn_delay=2.0,
     )
-    if settings["rviz"].lower() not in ("true", "1"):
+    if not is_true(settings["rviz"]):
         return [*environment, node]
-    return [
-        *environment,
-        node,
-        rviz(settings["namespace"], given.get("image_topics", ["image"]), use_sim_time),
-    ]
+    topics = rviz_topics(settings["namespace"], given.get("image_topics", ["image"]))
+    return [*environment, node, rviz(topics, **use_sim_time)]
 
 
-def rviz(namespace: str, images: list[str], use_sim_time: dict[str, bool]) -> Node:
-    """rviz with the first camera; the topics in its configuration are those of a node without namespace."""
+def rviz_topics(namespace: str, images: list[str]) -> list[tuple[str, str]]:
+    """What leads rviz to the first camera: the topics in its configuration are those of a node without namespace."""
     root = "/" + namespace.strip("/") + "/" if namespace.strip("/") else "/"
-    remappings = [("/image", images[0] if images[0].startswith("/") else root + images[0])]
-    remappings += [(f"/segmentation/{name}", f"{root}segmentation/{name}") for name in ("overlay", "mask")]
-    return Node(
-        package="rviz2",
-        executable="rviz2",
-        name="rviz",
-        arguments=["-d", str(SHARE / "config" / "dcfm.rviz")],
-        parameters=[use_sim_time],
-        remappings=remappings,
-    )
+    topics = [("/image", images[0] if images[0].startswith("/") else root + images[0])]
+    return topics + [(f"/segmentation/{name}", f"{root}segmentation/{name}") for name in ("overlay", "mask")]
 
 
 def typed(name: str, text: str, kind: type) -> Any:

@@ -6,28 +6,17 @@ recorded, and the report says what was lost and how long it took. It ends when a
 
 from __future__ import annotations
 
-from pathlib import Path
+import shlex
 
-from ament_index_python.packages import get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    EmitEvent,
-    ExecuteProcess,
-    OpaqueFunction,
-    SetEnvironmentVariable,
-)
-from launch.events import Shutdown
-from launch_ros.actions import Node
+from launch.actions import OpaqueFunction
 
-from dcfm_ros.node.fast_dds import profile_setting
+from dcfm_ros.node.launch_parts import declared, is_true, run_to_the_end
+from dcfm_ros.node.names import REPLAY
 
-SHARE = Path(get_package_share_directory("dcfm_ros"))
-NAMESPACE = "/dcfm_replay"
-TOPICS = ("image", "segmentation/overlay", "segmentation/mask")
 ARGUMENTS = {
     "input": (None, "bag, video or folder of images"),
-    "report": ("replay_out", "folder to write"),
+    "report": ("replay_out", "folder to write; one that is there already needs arguments:=--force"),
     "topic": ("", "image topic of a bag with several"),
     "labels": ("", "label topic of the bag, or folder of label images"),
     "sim_time": ("false", "publish /clock, and let the node go by it"),
@@ -39,56 +28,29 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """What `ros2 launch` runs."""
-    return LaunchDescription(
-        [
-            *(
-                DeclareLaunchArgument(name, default_value=default, description=text)
-                for name, (default, text) in ARGUMENTS.items()
-            ),
-            OpaqueFunction(function=start),
-        ]
-    )
+    return LaunchDescription([*declared(ARGUMENTS), OpaqueFunction(function=start)])
 
 
 def start(context: LaunchContext) -> list:
     """The replay, and rviz where it was asked for."""
     settings = {name: context.launch_configurations[name] for name in ARGUMENTS}
-    replay = ExecuteProcess(
-        cmd=command(settings), output="screen", on_exit=[EmitEvent(event=Shutdown(reason="all is played"))]
+    simulated = is_true(settings["sim_time"])
+    return run_to_the_end(
+        context,
+        command(settings),
+        namespace=REPLAY,
+        with_rviz=is_true(settings["rviz"]),
+        use_sim_time=simulated,
     )
-    if not _is_true(settings["rviz"]):
-        return [replay]
-    added = profile_setting(context.environment, SHARE / "config" / "fastdds.xml")
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        name="rviz",
-        arguments=["-d", str(SHARE / "config" / "dcfm.rviz")],
-        remappings=[(f"/{topic}", f"{NAMESPACE}/{topic}") for topic in TOPICS],
-    )
-    return [*(SetEnvironmentVariable(*variable) for variable in added.items()), rviz, replay]
 
 
 def command(settings: dict[str, str]) -> list[str]:
-    """The command line of `dcfm replay --live`."""
-    program = str(Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "dcfm")
-    words = [
-        program,
-        "replay",
-        settings["input"],
-        "--live",
-        "--report",
-        settings["report"],
-        "--loop",
-        settings["loop"],
-    ]
+    """The words of `dcfm replay --live`."""
+    words = ["replay", settings["input"], "--live"]
+    words += ["--report", settings["report"], "--loop", settings["loop"]]
     for name in ("topic", "labels"):
         if settings[name]:
             words += [f"--{name}", settings[name]]
-    if _is_true(settings["sim_time"]):
+    if is_true(settings["sim_time"]):
         words.append("--sim-time")
-    return [*words, *settings["arguments"].split()]
-
-
-def _is_true(text: str) -> bool:
-    return text.lower() in ("true", "1")
+    return [*words, *shlex.split(settings["arguments"])]

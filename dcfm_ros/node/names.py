@@ -1,9 +1,12 @@
-"""What a camera's topics are called."""
+"""What topics are called: a camera's, and those of the commands that play recordings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+DEMO, REPLAY = "/dcfm_demo", "/dcfm_replay"
+"""The namespaces of `dcfm demo` and of `dcfm replay --live`."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What the launch tests share: launch files run in a process of their own, as `ros2 launch` runs them."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 
 PATIENCE_S = 90.0  # on a machine that is busy with something else
 
-# `ros2 launch` without the ros2 command, which not every installation of launch_ros has.
+# `ros2 launch` without the ros2 command, which not every installation of launch_ros has. As that one does where no terminal
+# sends Ctrl-C to all processes at once, it hands the signal on.
 LAUNCH = """
 import sys
 from launch import LaunchDescription, LaunchService
@@ -20,7 +22,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 path, *arguments = sys.argv[1:]
 arguments = [tuple(argument.split(":=", 1)) for argument in arguments]
-service = LaunchService(argv=sys.argv[2:])
+service = LaunchService(argv=sys.argv[2:], noninteractive=True)
 service.include_launch_description(
     LaunchDescription(
         [IncludeLaunchDescription(PythonLaunchDescriptionSource(path), launch_arguments=arguments)]
@@ -99,6 +101,46 @@ def launched(tmp_path):
     yield start
     for launch in running:
         launch.close()
+
+
+@pytest.fixture(scope="session")
+def description():
+    """A launch file as a module: `description("dcfm.launch.py")`."""
+    from ament_index_python.packages import get_package_share_directory
+
+    def load(name):
+        path = Path(get_package_share_directory("dcfm_ros")) / "launch" / name
+        spec = importlib.util.spec_from_file_location(name.removesuffix(".launch.py"), path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def started(description):
+    """What a launch file starts, and the context to look into it: `started("demo.launch.py", rviz="true")`."""
+    from launch import LaunchContext
+
+    def start(name, **arguments):
+        context = LaunchContext()
+        context.launch_configurations.update(arguments)
+        entities = description(name).generate_launch_description().entities
+        return [action for entity in entities for action in entity.execute(context) or []], context
+
+    return start
+
+
+@pytest.fixture
+def remappings():
+    """The topics that a node of a launch file is led to: (its own name, the other), both as text."""
+
+    def of(node, context):
+        rules = node._Node__remappings
+        return [tuple("".join(part.perform(context) for part in side) for side in rule) for rule in rules]
+
+    return of
 
 
 @pytest.fixture(scope="session")

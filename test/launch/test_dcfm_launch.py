@@ -1,6 +1,5 @@
 """dcfm.launch.py: the node that it starts has the name, topics, parameters and environment that were asked for."""
 
-import importlib.util
 import threading
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import pytest
 import rclpy
 import yaml
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import parameter_value_to_python
@@ -16,15 +14,6 @@ from rclpy.parameter import parameter_value_to_python
 SHARE = Path(get_package_share_directory("dcfm_ros"))
 PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 NO_PROFILE = {PROFILE: None, "FASTRTPS_DEFAULT_PROFILES_FILE": None}
-
-
-@pytest.fixture(scope="module")
-def description():
-    """The launch file as a module."""
-    spec = importlib.util.spec_from_file_location("dcfm_launch", SHARE / "launch" / "dcfm.launch.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -121,16 +110,17 @@ def test_what_is_not_a_value_of_the_parameter_ends_the_launch(launched):
 
 
 def test_every_parameter_is_an_argument_with_its_description(description):
+    module = description("dcfm.launch.py")
     declared = {
         action.name: action
-        for action in description.generate_launch_description().entities
+        for action in module.generate_launch_description().entities
         if hasattr(action, "default_value")
     }
     defaults = yaml.safe_load((SHARE / "config" / "dcfm.yaml").read_text())["/**"]["ros__parameters"]
     for name in defaults:
         assert len(declared[name].description) > len("parameter: "), name
-        assert description.read_comments(SHARE / "config" / "dcfm.yaml")[name] in declared[name].description
-    assert set(description.ARGUMENTS) <= set(declared)
+        assert module.read_comments(SHARE / "config" / "dcfm.yaml")[name] in declared[name].description
+    assert set(module.ARGUMENTS) <= set(declared)
 
 
 @pytest.mark.parametrize(
@@ -144,18 +134,15 @@ def test_every_parameter_is_an_argument_with_its_description(description):
     ],
 )
 def test_arguments_have_the_type_of_their_parameter(description, text, kind, value):
-    result = description.typed("x", text, kind)
+    result = description("dcfm.launch.py").typed("x", text, kind)
     assert result == value and type(result) is kind
 
 
-def test_rviz_shows_the_first_camera_of_the_namespace(description):
-    node = description.rviz("robot", ["camera/image"], {"use_sim_time": True})
-    context = LaunchContext()
-    pairs = [
-        tuple("".join(part.perform(context) for part in side) for side in rule)
-        for rule in node._Node__remappings
-    ]
-    assert pairs == [
+def test_rviz_shows_the_first_camera_of_the_namespace(started, remappings):
+    (*_, rviz), context = started(
+        "dcfm.launch.py", rviz="true", namespace="robot", image_topics="[camera/image, other]"
+    )
+    assert remappings(rviz, context) == [
         ("/image", "/robot/camera/image"),
         ("/segmentation/overlay", "/robot/segmentation/overlay"),
         ("/segmentation/mask", "/robot/segmentation/mask"),
