@@ -13,12 +13,11 @@ from typing import Protocol
 from dcfm_ros.stream.common import CommonFeature, KeyFrame
 from dcfm_ros.stream.pace import Abandoned, Pace
 from dcfm_ros.stream.priority import lower_priority
+from dcfm_ros.stream.spare_time import SpareTime
 from dcfm_ros.stream.worker import Compute, OnError, Worker
 
 CLOSE_TIMEOUT_S = 0.8
 CUTS = 32  # of a common branch at its own pace: so often it notices that the stream was reset or closed
-MOST_PIECES = 64
-SPARE_SHARE = 0.8  # of the time between two frames that a piece is meant to fill
 
 
 class Beside(Protocol):
@@ -111,7 +110,7 @@ class BackgroundWorker(Worker):
             self._busy = False
 
     def _pace(self, frame: KeyFrame, era: int) -> Pace:
-        return _OwnPace(functools.partial(self._in_vain, frame, era))
+        return OwnPace(functools.partial(self._in_vain, frame, era))
 
     def _in_vain(self, frame: KeyFrame, era: int) -> bool:
         """The stream was reset or closed meanwhile, or a newer frame's common feature is there."""
@@ -134,7 +133,7 @@ class BackgroundWorker(Worker):
             super()._finish(era, feature, error)
 
 
-class _OwnPace(Pace):
+class OwnPace(Pace):
     """One piece after the other; the cuts only serve to stop early."""
 
     pieces = CUTS
@@ -154,18 +153,14 @@ class SlicedWorker(BackgroundWorker):
     """
 
     def __init__(self, compute: Compute, on_error: OnError | None, beside: Beside, *, pieces: int) -> None:
-        self._pieces = pieces
-        self._spare_ms = math.inf  # between two frames, smoothed
+        self._spare = SpareTime(pieces)
         self._resumed: float | None = None
         self._may_begin = self._at_work = False
         super().__init__(compute, on_error, beside, idle=False)
 
     def pause(self) -> None:
         if self._resumed is not None:
-            spare = 1e3 * (time.perf_counter() - self._resumed)
-            self._spare_ms = (
-                spare if math.isinf(self._spare_ms) else self._spare_ms + (spare - self._spare_ms) / 8
-            )
+            self._spare.add(1e3 * (time.perf_counter() - self._resumed))
         with self._changed:
             self._may_begin = False
             self._changed.wait_for(lambda: not self._at_work or self._closing)
@@ -180,11 +175,8 @@ class SlicedWorker(BackgroundWorker):
         return _InTurns(self, era)
 
     def pieces(self) -> int:
-        if self._pieces:
-            return self._pieces
         newest = self.newest
-        common_ms = newest.common_ms if newest else 0.0
-        return min(max(1, math.ceil(common_ms / max(SPARE_SHARE * self._spare_ms, 1e-3))), MOST_PIECES)
+        return self._spare.pieces(newest.common_ms if newest else 0.0)
 
     def take_turn(self, era: int) -> None:
         """Wait until a piece may begin: after the next frame's own work."""

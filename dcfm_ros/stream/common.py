@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +66,39 @@ class CommonBranch:
     def __call__(
         self, frame: KeyFrame, before: CommonFeature | None, pace: Pace = IN_ONE_GO
     ) -> CommonFeature:
-        feature, common_ms = self._feature(frame.independent, pace)
+        steps = self.in_pieces(frame, before, pace.pieces)
+        while True:
+            pace.next_piece()
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    def in_pieces(
+        self, frame: KeyFrame, before: CommonFeature | None, pieces: int
+    ) -> Generator[None, None, CommonFeature]:
+        """The same in about `pieces` pieces, and one more that measures the agreement: one at each `next`.
+
+        What the engine has to make ready for so many is made ready here and not in the first piece.
+        """
+        if pieces > 1:
+            parts = self.engine.common_slices(frame.independent, pieces)
+        else:
+            parts = self._at_once(frame.independent)
+        return self._steps(parts, frame, before)
+
+    def close(self) -> None:
+        """Nothing to end: `pace` abandons what is under way."""
+
+    def _steps(
+        self, parts: Generator[None, None, Any], frame: KeyFrame, before: CommonFeature | None
+    ) -> Generator[None, None, CommonFeature]:
+        feature, common_ms = yield from _timed(parts)
         agreement = elapsed_ms = NAN
         if before is not None:
             elapsed_ms = (frame.time_ns - before.time_ns) / 1e6
             if self.agreement:
-                pace.next_piece()
+                yield
                 agreement = float(
                     np.mean(self._labels(frame, feature) == self._labels(frame, before.feature))
                 )
@@ -78,26 +106,23 @@ class CommonBranch:
             frame.index, frame.stamp_ns, frame.time_ns, feature, common_ms, agreement, elapsed_ms
         )
 
-    def close(self) -> None:
-        """Nothing to end: `pace` abandons what is under way."""
-
-    def _feature(self, independent: Any, pace: Pace) -> tuple[Any, float]:
-        """The common feature, and how many ms it was computed on."""
-        pieces = pace.pieces
-        if pieces == 1:
-            pace.next_piece()
-            watch = Stopwatch()
-            return self.engine.common(independent), watch.lap()
-        slices, common_ms = self.engine.common_slices(independent, pieces), 0.0
-        while True:
-            pace.next_piece()
-            watch = Stopwatch()
-            try:
-                next(slices)
-            except StopIteration as end:
-                return end.value, common_ms + watch.lap()
-            common_ms += watch.lap()
+    def _at_once(self, independent: Any) -> Generator[None, None, Any]:
+        yield from ()
+        return self.engine.common(independent)
 
     def _labels(self, frame: KeyFrame, feature: Any) -> np.ndarray:
         size = tuple(-(-side // AGREEMENT_STRIDE) for side in frame.size)
         return self.engine.label_map(self.engine.logits(feature, frame.independent), (size[0], size[1]))[0]
+
+
+def _timed(parts: Generator[None, None, Any]) -> Generator[None, None, tuple[Any, float]]:
+    """The result of `parts`, and how many ms it was computed on."""
+    milliseconds = 0.0
+    while True:
+        watch = Stopwatch()
+        try:
+            next(parts)
+        except StopIteration as end:
+            return end.value, milliseconds + watch.lap()
+        milliseconds += watch.lap()
+        yield

@@ -22,24 +22,35 @@ CUTTING_ENGINES = ("torch", "openvino")
 def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None) -> Worker:
     """The worker that `config` asks for.
 
-    `background: auto` is `default_way`. A thread or process on a CPU is one at idle priority, on half of the cores; what
+    A thread or process on a CPU is one at idle priority, on half of the cores; what
     is older than `max_age_ms` by then is computed at the priority of the frames.
     Raises DcfmError for an engine that cannot run that way.
     """
     whole = CommonBranch(engine, config)
-    if config.mode == "inline":
+    way = way_of(engine, config)
+    if way == "inline":
         return InlineWorker(whole, on_error)
-    way = default_way(engine) if config.background == "auto" else config.background
-    threads = config.background_threads or max(1, available_cores() // 2)
     logger.info("key frames are computed in the background: %s (asked for: %s)", way, config.background)
     if way == "slices":
         return SlicedWorker(whole, on_error, whole, pieces=config.slices)
-    beside, idle = CommonBranch(engine.background(threads), config), engine.device == "cpu"
+    beside, idle = CommonBranch(engine.background(threads_of(config)), config), engine.device == "cpu"
     overdue_ms = config.max_age_ms if idle else math.inf
     if way == "process":
         remote = RemoteBranch(beside, idle=idle)
         return BackgroundWorker(whole, on_error, remote, idle=False, overdue_ms=overdue_ms)
     return BackgroundWorker(whole, on_error, beside, idle=idle, overdue_ms=overdue_ms)
+
+
+def way_of(engine: Engine, config: StreamConfig) -> str:
+    """What runs the common branch: "inline", "thread", "process" or "slices"."""
+    if config.mode == "inline":
+        return "inline"
+    return default_way(engine) if config.background == "auto" else config.background
+
+
+def threads_of(config: StreamConfig) -> int:
+    """On how many threads a common branch computes that runs beside the frames."""
+    return config.background_threads or max(1, available_cores() // 2)
 
 
 def default_way(engine: Engine) -> str:

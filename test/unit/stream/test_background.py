@@ -20,10 +20,11 @@ from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import ModelConfig, build_model
 from dcfm_ros.stream import StreamConfig, StreamSegmenter, background, priority, workers
-from dcfm_ros.stream.background import MOST_PIECES, BackgroundWorker, SlicedWorker
+from dcfm_ros.stream.background import BackgroundWorker
 from dcfm_ros.stream.common import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.parcel import SharedMemory
 from dcfm_ros.stream.process import RemoteBranch
+from dcfm_ros.stream.spare_time import MOST_PIECES, SpareTime
 from dcfm_ros.stream.workers import create_worker
 
 MS = 1_000_000
@@ -175,18 +176,16 @@ def test_frames_wait_for_the_piece_in_work_but_for_no_more():
     worker.close()
 
 
-def test_the_number_of_pieces_follows_the_time_between_frames():
-    worker = SlicedWorker(None, None, CommonBranch(FakeEngine(), config("slices")), pieces=0)
-    try:
-        worker.newest = CommonFeature(0, 0, 0, None, common_ms=800.0)
-        worker._spare_ms = 100.0
-        assert worker.pieces() == 10
-        worker._spare_ms = 0.0
-        assert worker.pieces() == MOST_PIECES
-        worker._spare_ms = 5000.0
-        assert worker.pieces() == 1
-    finally:
-        worker.close()
+@pytest.mark.parametrize(
+    ("gaps", "pieces"), [([100.0], 10), ([0.0], MOST_PIECES), ([5000.0], 1), ([100.0, 180.0], 10), ([], 1)]
+)
+def test_the_number_of_pieces_follows_the_time_between_frames(gaps, pieces):
+    spare = SpareTime(0)
+    for gap in gaps:
+        spare.add(gap)
+    # One that is longer than the others counts little; 800 ms in pieces of 80 % of 110 ms are 10.
+    assert spare.pieces(800.0) == pieces
+    assert spare.pieces(0.0) == 1 and SpareTime(7).pieces(800.0) == 7
 
 
 # -- thread ------------------------------------------------------------------------------------------------------------
