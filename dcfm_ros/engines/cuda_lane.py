@@ -74,6 +74,8 @@ class Lane:
     def __init__(self, device: torch.device, *, urgent: bool) -> None:
         # Lower numbers go first. A graph keeps the priority of the stream it was captured in.
         self.stream = torch.cuda.Stream(device, priority=-1 if urgent else 0)
+        # One after the other in one stream, graphs may use the same memory for what is between their inputs and outputs.
+        self._pool = torch.cuda.graph_pool_handle()
         self._graphs = Graphs(self._capture, device)
         self._lock = threading.Lock()
 
@@ -96,17 +98,23 @@ class Lane:
         return torch.cuda.stream(self.stream)
 
     def _capture(self, function: Pass, inputs: tuple[Tensor, ...]) -> Replay:
-        return CudaReplay(function, inputs, self.stream)
+        return CudaReplay(function, inputs, self.stream, self._pool)
 
 
 class CudaReplay:
     """A function's CUDA graph."""
 
-    def __init__(self, function: Pass, inputs: tuple[Tensor, ...], stream: torch.cuda.Stream) -> None:
+    def __init__(
+        self,
+        function: Pass,
+        inputs: tuple[Tensor, ...],
+        stream: torch.cuda.Stream,
+        pool: tuple[int, int],
+    ) -> None:
         self.inputs = inputs
         self._graph = torch.cuda.CUDAGraph()
         # Other threads may use the GPU meanwhile.
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+        with torch.cuda.graph(self._graph, pool, stream, capture_error_mode="thread_local"):
             self._outputs = function(*inputs)
 
     def __call__(self) -> tuple[Tensor, ...]:
