@@ -5,20 +5,57 @@ value stays within its smallest and its largest corner. So in a cell only a clas
 of all classes' smallest corners can win. Most cells have one such candidate and are filled; in the others the few
 candidates are interpolated pixel by pixel. H×W×C numbers are never made.
 
-For the confidence the same bound, lowered by `slack`, finds the classes whose share of the softmax is not negligible.
+The confidence needs every class that has a share. Of every low-resolution pixel's logits their largest is taken away,
+which leaves the softmax as it is; what is interpolated then is nowhere above 0, so that no exponential overflows. Rows
+are stretched to the picture's width once, class by class; between two of them, each row of the picture is a weighted
+sum, its exponential, and a sum over the classes: straight loops over pixels, which the compiler makes SIMD code of. A
+class without a share worth a step is left out, tile by tile.
+
+All of it lies in one file, since Numba compiles a function again when its own file changes, not when another's does.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.engines.base import UNLABELLED, Mask
-from dcfm_ros.engines.jit import kernel
+from dcfm_ros.engines.jit import fused_kernel, kernel
 from dcfm_ros.engines.taps import Taps
 
-HALVINGS = 12
-"""exp(x) is taken as (1 + x / 2^HALVINGS)^(2^HALVINGS): exact enough for 255 steps, and the loop over pixels is SIMD."""
+SQUARINGS = 4
+"""exp(x) is taken as (1 + a y + b y² + c y³ + d y⁴)^(2^SQUARINGS), y = x / 2^SQUARINGS, fitted to be within 0.0005 of
+itself down to x = -4, 0.0013 down to -10 and 0.025 down to -24, below which it is exp(-24)."""
+DEEPEST = 6.0
+"""Where even the best class may lie further than this below 0, the approximation is not good enough."""
+TILE = 512
+"""Columns of the picture that are looked at together: as many as make loops long, few enough to leave classes out."""
+
+
+class Rows(NamedTuple):
+    """The low-resolution rows in work: row y lies at index y % 2, and the one below it at the other.
+
+    lowered: float32 2×C×w, the logits less the largest of each pixel. lines: float32 2×tiles×C×n, the same stretched to
+    the picture's width and divided by 2^SQUARINGS. stretched: int64 2×tiles×C, the row that a line was made of.
+    """
+
+    lowered: NDArray[np.float32]
+    lines: NDArray[np.float32]
+    stretched: NDArray[np.int64]
+
+
+@fused_kernel
+def exponential(x: np.float32) -> np.float32:
+    """About exp(2^SQUARINGS x), for x up to 0."""
+    one, a, b = np.float32(1), np.float32(0.9993956), np.float32(0.49408522)
+    c, d = np.float32(0.14988327), np.float32(0.023054948)
+    x = max(x, np.float32(-1.5))
+    power = one + x * (a + x * (b + x * (c + x * d)))
+    for _ in range(SQUARINGS):
+        power *= power
+    return power
 
 
 @kernel
@@ -48,11 +85,10 @@ def find_candidates(
     y: int,
     below: int,
     bound: NDArray[np.float32],
-    slack: np.float32,
     count: NDArray[np.int32],
     winner: NDArray[np.int32],
 ) -> None:
-    """count: per cell the number of classes that reach the bound, less the slack. winner: the last of them."""
+    """count: per cell the number of classes that reach the bound. winner: the last of them."""
     classes, _, width = logits.shape
     last = width - 1
     count[:] = 0
@@ -60,10 +96,10 @@ def find_candidates(
         top, bottom = logits[c, y], logits[c, below]
         for x in range(last):
             high = max(max(top[x], top[x + 1]), max(bottom[x], bottom[x + 1]))
-            reaches = high >= bound[x] - slack
+            reaches = high >= bound[x]
             count[x] += reaches
             winner[x] = c if reaches else winner[x]
-        if max(top[last], bottom[last]) >= bound[last] - slack:
+        if max(top[last], bottom[last]) >= bound[last]:
             count[last] += 1
             winner[last] = c
 
@@ -75,25 +111,49 @@ def fill_line(
     count: NDArray[np.int32],
     winner: NDArray[np.int32],
     line: Mask,
-    sure: Mask,
     mixed: NDArray[np.int32],
 ) -> int:
-    """Writes the cells of one class into a row of labels and one of confidences; lists the others and returns how many."""
+    """Writes the cells of one class into a row of labels; lists the others and returns how many."""
     found = 0
     for x in range(count.size):
         begin, end = starts[x], starts[x + 1]
         if begin == end:
             continue
-        label, probability = winner[x], 255
+        label = winner[x]
         if poison[x] != 0:
-            label, probability = UNLABELLED, 0
+            label = UNLABELLED
         elif count[x] > 1:
             mixed[found] = x
             found += 1
             continue
         for i in range(begin, end):
             line[i] = label
-            sure[i] = probability
+    return found
+
+
+@kernel
+def find_corners(
+    logits: NDArray[np.float32],
+    y: int,
+    x: int,
+    least: np.float32,
+    candidates: NDArray[np.int32],
+    corners: NDArray[np.float32],
+) -> int:
+    """candidates, corners: the classes that reach `least` in a cell, and their corners there. Returns their number.
+
+    corners: float32 classes×4: top left, top right, bottom left, bottom right.
+    """
+    classes, height, width = logits.shape
+    below, beside = min(y + 1, height - 1), min(x + 1, width - 1)
+    found = 0
+    for c in range(classes):
+        a, b = logits[c, y, x], logits[c, y, beside]
+        d, e = logits[c, below, x], logits[c, below, beside]
+        if max(max(a, b), max(d, e)) >= least:
+            candidates[found] = c
+            corners[found, 0], corners[found, 1], corners[found, 2], corners[found, 3] = a, b, d, e
+            found += 1
     return found
 
 
@@ -143,19 +203,271 @@ def rate(
     best: NDArray[np.float32],
     total: NDArray[np.float32],
 ) -> None:
-    """total: per pixel of a cell the sum of exp(value - best) over all candidates. Arguments as `compare`'s."""
-    one = np.float32(1)
-    part = np.float32(1 / 2**HALVINGS)
+    """total: per pixel of a cell the sum of exp(value - best) over all candidates, at least 1. Arguments as `compare`'s.
+
+    Rounds as `compare` does, so that the best class's value is `best`.
+    """
+    one, part = np.float32(1), np.float32(1 / 2**SQUARINGS)
     total[:] = 0
     for k in range(corners.shape[0]):
         a, b, d, e = corners[k, 0], corners[k, 1], corners[k, 2], corners[k, 3]
         for p in range(best.size):
             left = one - right[p]
             value = (one - down[p]) * (left * a + right[p] * b) + down[p] * (left * d + right[p] * e)
-            power = max(one + (value - best[p]) * part, np.float32(0))
-            for _ in range(HALVINGS):
-                power *= power
-            total[p] += power
+            total[p] += exponential((value - best[p]) * part)
+
+
+@kernel
+def new_rows(classes: int, width: int, columns: Taps) -> Rows:
+    """Room for the rows of C×h×width logits, no row in it."""
+    widest = np.max(columns.starts[1:] - columns.starts[:-1])
+    cells = max(1, TILE // widest)
+    tiles = -(-width // cells)
+    return Rows(
+        np.empty((2, classes, width), np.float32),
+        np.empty((2, tiles, classes, cells * widest), np.float32),
+        np.full((2, tiles, classes), -1, np.int64),
+    )
+
+
+@kernel
+def lower(logits: NDArray[np.float32], y: int, lowered: NDArray[np.float32]) -> None:
+    """lowered: float32 C×w, the logits of row y less the largest of each pixel."""
+    classes, _, width = logits.shape
+    best = logits[0, y].copy()
+    for c in range(1, classes):
+        row = logits[c, y]
+        for x in range(width):
+            best[x] = max(best[x], row[x])
+    for c in range(classes):
+        row, out = logits[c, y], lowered[c]
+        for x in range(width):
+            out[x] = row[x] - best[x]
+
+
+@kernel
+def find_shares(
+    top: NDArray[np.float32],
+    bottom: NDArray[np.float32],
+    begin: int,
+    end: int,
+    least: np.float32,
+    classes: NDArray[np.int64],
+) -> int:
+    """classes: those that reach `least` somewhere in columns begin ... end. Returns their number."""
+    found = 0
+    for c in range(top.shape[0]):
+        high = -np.float32(np.inf)
+        for x in range(begin, end):
+            high = top[c, x] if top[c, x] > high else high
+            high = bottom[c, x] if bottom[c, x] > high else high
+        if high >= least:
+            classes[found] = c
+            found += 1
+    return found
+
+
+@fused_kernel
+def stretch(
+    row: NDArray[np.float32],
+    first: NDArray[np.int64],
+    weight: NDArray[np.float32],
+    slopes: NDArray[np.float32],
+    line: NDArray[np.float32],
+) -> None:
+    """line: float32 n, a row interpolated where `first` and `weight` say, and scaled; slopes: float32 w, scratch."""
+    scale = np.float32(1 / 2**SQUARINGS)
+    for x in range(row.size - 1):
+        slopes[x] = row[x + 1] - row[x]
+    slopes[row.size - 1] = 0
+    for i in range(line.size):
+        line[i] = scale * (row[first[i]] + weight[i] * slopes[first[i]])
+
+
+@fused_kernel
+def rate_rows(
+    top: NDArray[np.float32],
+    bottom: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    down: NDArray[np.float32],
+    total: NDArray[np.float32],
+    peak: NDArray[np.float32],
+    confidence: Mask,
+    begin: int,
+) -> None:
+    """Fills rows of `confidence`, from column `begin`: of the classes' exponentials the largest over the sum of all.
+
+    top, bottom: float32 C×n, lines above and below; down: float32 rows, the weight of `bottom`; total, peak: float32, one
+    per column to be filled, scratch.
+    """
+    one, half = np.float32(1), np.float32(1 / 2)
+    for row in range(down.size):
+        below, above = down[row], one - down[row]
+        total[:] = 0
+        peak[:] = 0
+        for k in range(classes.size):
+            c = classes[k]
+            for i in range(total.size):
+                power = exponential(above * top[c, i] + below * bottom[c, i])
+                total[i] += power
+                peak[i] = max(peak[i], power)
+        out = confidence[row, begin : begin + total.size]
+        for i in range(total.size):
+            out[i] = np.uint8(np.float32(255) * peak[i] / total[i] + half)
+
+
+@kernel
+def find_depths(
+    top: NDArray[np.float32],
+    bottom: NDArray[np.float32],
+    mixed: NDArray[np.int32],
+    depth: NDArray[np.float32],
+) -> None:
+    """depth: float32 w, how far below 0 the best class of each cell may lie: not at all in those that are not `mixed`.
+
+    top, bottom: float32 C×w, rows as `lower` leaves them.
+    """
+    depth[:] = 0
+    for x in mixed:
+        beside = min(x + 1, top.shape[1] - 1)
+        high = -np.float32(np.inf)
+        for c in range(top.shape[0]):
+            high = max(high, min(min(top[c, x], top[c, beside]), min(bottom[c, x], bottom[c, beside])))
+        depth[x] = -high
+
+
+@kernel
+def rate_band(
+    rows: Rows,
+    y: int,
+    below: int,
+    down: NDArray[np.float32],
+    columns: Taps,
+    depth: NDArray[np.float32],
+    slack: np.float32,
+    confidence: Mask,
+) -> None:
+    """Fills the rows of the picture between two low-resolution rows, y and `below`.
+
+    down: the weights of `below`; depth: float32 w, how far below 0 the best class of each cell may lie; slack: how far
+    below the best one a class counts; confidence: uint8 rows×W. Nothing is said of cells with a corner that is not
+    finite, or deeper than DEEPEST.
+    """
+    _, tiles, classes, pixels = rows.lines.shape
+    width = depth.size
+    cells = -(-width // tiles)
+    sharing = np.empty(classes, np.int64)
+    slopes = np.empty(width, np.float32)
+    total, peak = np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+    for tile in range(tiles):
+        first, last = tile * cells, min((tile + 1) * cells, width)
+        begin, end = columns.starts[first], columns.starts[last]
+        least = -slack - min(np.max(depth[first:last]), np.float32(DEEPEST))
+        found = find_shares(
+            rows.lowered[y % 2], rows.lowered[below % 2], first, min(last + 1, width), least, sharing
+        )
+        for row in (y, below):
+            slot = row % 2
+            for k in range(found):
+                c = sharing[k]
+                if rows.stretched[slot, tile, c] != row:
+                    rows.stretched[slot, tile, c] = row
+                    line = rows.lines[slot, tile, c, : end - begin]
+                    stretch(
+                        rows.lowered[slot, c],
+                        columns.first[begin:end],
+                        columns.weight[begin:end],
+                        slopes,
+                        line,
+                    )
+        rate_rows(
+            rows.lines[y % 2, tile],
+            rows.lines[below % 2, tile],
+            sharing[:found],
+            down,
+            total[: end - begin],
+            peak[: end - begin],
+            confidence,
+            begin,
+        )
+
+
+class Cell(NamedTuple):
+    """Room to work on one cell: its candidates (int32 C), their corners (float32 C×4), and for each of its pixels the
+    weights (float32 2×pixels) and what `compare` and `rate` say.
+    """
+
+    candidates: NDArray[np.int32]
+    corners: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    best: NDArray[np.float32]
+    label: NDArray[np.int32]
+    total: NDArray[np.float32]
+
+
+@kernel
+def new_cell(classes: int, rows: Taps, columns: Taps) -> Cell:
+    """Room for a cell with as many pixels as any has."""
+    most = np.max(rows.starts[1:] - rows.starts[:-1]) * np.max(columns.starts[1:] - columns.starts[:-1])
+    return Cell(
+        np.empty(classes, np.int32),
+        np.empty((classes, 4), np.float32),
+        np.empty((2, most), np.float32),
+        np.empty(most, np.float32),
+        np.empty(most, np.int32),
+        np.empty(most, np.float32),
+    )
+
+
+@kernel
+def label_mixed(
+    logits: NDArray[np.float32],
+    y: int,
+    mixed: NDArray[np.int32],
+    bound: NDArray[np.float32],
+    rows: Taps,
+    columns: Taps,
+    cell: Cell,
+    mask: Mask,
+) -> None:
+    """Labels the pixels of the cells `mixed`, in each of which several classes reach the bound."""
+    for x in mixed:
+        found = find_corners(logits, y, x, bound[x], cell.candidates, cell.corners)
+        pixels = cell_weights(y, x, rows, columns, cell.weights)
+        down, right = cell.weights[0, :pixels], cell.weights[1, :pixels]
+        compare(cell.corners, cell.candidates[:found], down, right, cell.best[:pixels], cell.label[:pixels])
+        pixel = 0
+        for row in range(rows.starts[y], rows.starts[y + 1]):
+            for column in range(columns.starts[x], columns.starts[x + 1]):
+                mask[row, column] = cell.label[pixel]
+                pixel += 1
+
+
+@kernel
+def rate_deep(
+    logits: NDArray[np.float32],
+    y: int,
+    depth: NDArray[np.float32],
+    least: NDArray[np.float32],
+    rows: Taps,
+    columns: Taps,
+    cell: Cell,
+    confidence: Mask,
+) -> None:
+    """Writes the confidence of the cells deeper than DEEPEST. Classes that do not reach `least` count nothing."""
+    for x in range(depth.size):
+        if not depth[x] > DEEPEST:
+            continue
+        found = find_corners(logits, y, x, least[x], cell.candidates, cell.corners)
+        pixels = cell_weights(y, x, rows, columns, cell.weights)
+        down, right = cell.weights[0, :pixels], cell.weights[1, :pixels]
+        compare(cell.corners, cell.candidates[:found], down, right, cell.best[:pixels], cell.label[:pixels])
+        rate(cell.corners[:found], down, right, cell.best[:pixels], cell.total[:pixels])
+        pixel = 0
+        for row in range(rows.starts[y], rows.starts[y + 1]):
+            for column in range(columns.starts[x], columns.starts[x + 1]):
+                confidence[row, column] = np.uint8(np.float32(255) / cell.total[pixel] + np.float32(0.5))
+                pixel += 1
 
 
 @kernel
@@ -181,47 +493,31 @@ def label_cells(
     count = np.empty(width, np.int32)
     winner = np.empty(width, np.int32)
     line = np.empty(mask.shape[1], np.uint8)
-    sure = np.empty(mask.shape[1], np.uint8)
     mixed = np.empty(width, np.int32)
-    candidates = np.empty(classes, np.int32)
-    corners = np.empty((classes, 4), np.float32)
-    most = np.max(rows.starts[1:] - rows.starts[:-1]) * np.max(columns.starts[1:] - columns.starts[:-1])
-    weights = np.empty((2, most), np.float32)
-    best = np.empty(most, np.float32)
-    label = np.empty(most, np.int32)
-    total = np.empty(most, np.float32)
+    depth = np.zeros(width, np.float32)
+    cell = new_cell(classes, rows, columns)
+    work = new_rows(classes if with_confidence else 0, width, columns)
+    lowered = first  # rows before this one have been
     for y in range(first, last):
         begin, end = rows.starts[y], rows.starts[y + 1]
         if begin == end:
             continue
         below = min(y + 1, height - 1)
         find_bounds(logits, y, below, bound, poison)
-        find_candidates(logits, y, below, bound, np.float32(slack), count, winner)
-        mixed_cells = fill_line(columns.starts, poison, count, winner, line, sure, mixed)
+        find_candidates(logits, y, below, bound, count, winner)
+        mixed_cells = fill_line(columns.starts, poison, count, winner, line, mixed)
         for row in range(begin, end):
             mask[row] = line
-            if with_confidence:
-                confidence[row] = sure
-        for i in range(mixed_cells):
-            x = mixed[i]
-            beside = min(x + 1, width - 1)
-            found = 0
-            for c in range(classes):
-                a, b = logits[c, y, x], logits[c, y, beside]
-                d, e = logits[c, below, x], logits[c, below, beside]
-                if max(max(a, b), max(d, e)) >= bound[x] - np.float32(slack):
-                    candidates[found] = c
-                    corners[found, 0], corners[found, 1], corners[found, 2], corners[found, 3] = a, b, d, e
-                    found += 1
-            pixels = cell_weights(y, x, rows, columns, weights)
-            down, right = weights[0, :pixels], weights[1, :pixels]
-            compare(corners, candidates[:found], down, right, best[:pixels], label[:pixels])
-            if with_confidence:
-                rate(corners[:found], down, right, best[:pixels], total[:pixels])
-            pixel = 0
-            for row in range(begin, end):
-                for column in range(columns.starts[x], columns.starts[x + 1]):
-                    mask[row, column] = label[pixel]
-                    if with_confidence:
-                        confidence[row, column] = np.uint8(np.float32(255) / total[pixel] + np.float32(0.5))
-                    pixel += 1
+        label_mixed(logits, y, mixed[:mixed_cells], bound, rows, columns, cell, mask)
+        if not with_confidence:
+            continue
+        for row in range(max(y, lowered), below + 1):
+            lower(logits, row, work.lowered[row % 2])
+        lowered = below + 1
+        find_depths(work.lowered[y % 2], work.lowered[below % 2], mixed[:mixed_cells], depth)
+        rate_band(
+            work, y, below, rows.weight[begin:end], columns, depth, np.float32(slack), confidence[begin:end]
+        )
+        rate_deep(logits, y, depth, bound - np.float32(slack), rows, columns, cell, confidence)
+        for x in np.flatnonzero(poison):
+            confidence[begin:end, columns.starts[x] : columns.starts[x + 1]] = 0

@@ -20,8 +20,8 @@ from dcfm_ros.engines.taps import taps
 
 logger = logging.getLogger(__name__)
 
-NEGLIGIBLE = 1e-4
-"""Share of the softmax that all classes left out of a confidence may have together: 0.03 of its 255 steps."""
+NEGLIGIBLE = 2e-4
+"""Share of the softmax that all classes left out of a confidence may have together: 0.05 of its 255 steps."""
 MOST_THREADS = 8
 THREAD_WORK = 1 << 18
 """Numbers read and bytes written that are worth a thread of their own."""

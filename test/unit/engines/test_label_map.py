@@ -86,6 +86,19 @@ def test_the_confidence_is_the_winners_softmax(classes, shape, seed, spread):
         assert np.abs(share - expected).max() < 1.0
 
 
+@pytest.mark.parametrize("spread", [1.0, 4.0, 20.0])
+def test_the_confidence_of_a_wide_picture(spread):
+    """Wider than what the kernel looks at together; with sure cells, mixed ones, and such as change from sure to sure."""
+    logits = spread * logits_of("smooth", 19, 16, 40, 0)
+    logits[3, :, 30:] -= 2 * spread
+    logits[7, 5:9, 30:] += 12
+    size = (1300, 50)
+    mask, share = label_map(logits, size, confidence=True)
+    assert np.array_equal(mask, label_map(logits, size)[0])
+    expected = 255 * upsampled(logits, size).softmax(0).max(0).values.numpy()
+    assert np.abs(share - expected).max() < 0.6
+
+
 @pytest.mark.parametrize("way", ["kernel", "tiles"])
 @settings(max_examples=40, deadline=None)
 @given(
