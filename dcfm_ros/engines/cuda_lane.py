@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -109,7 +109,7 @@ class CudaReplay:
         function: Pass,
         inputs: tuple[Tensor, ...],
         stream: torch.cuda.Stream,
-        pool: tuple[int, int],
+        pool: Any,
     ) -> None:
         self.inputs = inputs
         self._graph = torch.cuda.CUDAGraph()

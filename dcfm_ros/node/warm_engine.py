@@ -13,14 +13,16 @@ from dcfm_ros.stream import StreamConfig, StreamSegmenter
 
 
 def create_engine(weights: str | Path, config: EngineConfig, stream: StreamConfig) -> Engine:
-    """Load the network and segment one picture of noise, of the size that `stream` gives to the network.
+    """Load the network and segment a picture of noise, of the size that `stream` gives to the network, as key frame and not.
 
     Raises:
         DcfmError: the weights cannot be loaded, or nothing here can run them.
     """
     engine = create_cold_engine(weights, config)
     width, height = stream.network_size(engine.card.input_size)
+    engine.prepare((width, height))
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     with StreamSegmenter(engine, replace(stream, mode="inline")) as segmenter:
-        segmenter.step(noise, 1)
+        for stamp_ns in (1, 2):
+            segmenter.step(noise, stamp_ns)
     return engine
