@@ -10,10 +10,12 @@ import numpy as np
 from dcfm_ros.engines import Engine, EngineConfig
 from dcfm_ros.engines import create_engine as create_cold_engine
 from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.stream.overlay import draw_overlay
 
 
 def create_engine(weights: str | Path, config: EngineConfig, stream: StreamConfig) -> Engine:
-    """Load the network and segment a picture of noise, of the size that `stream` gives to the network, as key frame and not.
+    """Load the network and segment a picture of noise, of the size that `stream` gives to the network, as key frame and not;
+    draw it once.
 
     Raises:
         DcfmError: the weights cannot be loaded, or nothing here can run them.
@@ -24,5 +26,6 @@ def create_engine(weights: str | Path, config: EngineConfig, stream: StreamConfi
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     with StreamSegmenter(engine, replace(stream, mode="inline")) as segmenter:
         for stamp_ns in (1, 2):
-            segmenter.step(noise, stamp_ns)
+            mask = segmenter.step(noise, stamp_ns).mask
+    draw_overlay(noise, mask, engine.card)  # compiles, too, and would do so when the first to look comes
     return engine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import ModuleType
 from typing import Protocol
 
 import cv2
@@ -55,23 +56,73 @@ def draw_overlay(
         uint8 H×W×3: `out`, or the new array.
     """
     height, width = rgb.shape[:2]
-    counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).reshape(-1)  # a third of what np.bincount takes
     if mask.shape != (height, width):
         mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
-    known = len(card.colors)
-    tint = cv2.applyColorMap(mask, _lookup(tuple(card.colors)))
-    out = cv2.addWeighted(rgb, 1 - alpha, tint, alpha, 0, dst=out)
-    if alpha > 0:
-        border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, _border_kernel(height))
-        strong = cv2.addWeighted(rgb, 1 - OUTLINE_ALPHA, tint, OUTLINE_ALPHA, 0, dst=tint)
-        cv2.copyTo(strong, border, out)
-    if counts[known:].any():
-        cv2.copyTo(np.ascontiguousarray(rgb), (mask >= known).astype(np.uint8), out)
+    if out is None:
+        out = np.empty((height, width, 3), np.uint8)
+    colors = tuple(card.colors)
+    side = (
+        2 if height < 700 else 3
+    )  # of the square around a pixel in which another class makes it one of a border
+    by_kernel = _kernel() is not None and out.flags.c_contiguous
+    counts = (_tint_by_kernel if by_kernel else _tint_by_opencv)(rgb, mask, colors, alpha, side, out)
     if legend:
         least = max(1, LEGEND_MIN_SHARE * counts.sum())
-        seen = tuple((card.classes[i], tuple(card.colors[i])) for i in range(known) if counts[i] >= least)
-        _blend(out, *_legend_strip(seen, width, height))
+        seen = tuple((card.classes[i], colors[i]) for i in range(len(colors)) if counts[i] >= least)
+        _cover(out, *_legend_strip(seen, width, height))
     return out
+
+
+def _tint_by_kernel(
+    rgb: np.ndarray, mask: np.ndarray, colors: tuple[Color, ...], alpha: float, side: int, out: np.ndarray
+) -> np.ndarray:
+    """Tint into `out`; how many pixels each of the 256 ids has."""
+    kernel = _kernel()
+    assert kernel is not None
+    height, width = mask.shape
+    counts = np.zeros(256, np.int64)
+    picture = _read_only(np.ascontiguousarray(rgb).reshape(height, 3 * width))
+    canvas = out.reshape(height, 3 * width)
+    kernel.tint(
+        picture, _read_only(np.ascontiguousarray(mask)), side, *_mixture(colors, alpha), counts, canvas
+    )
+    return counts
+
+
+def _read_only(pixels: np.ndarray) -> np.ndarray:
+    """A view that cannot be written to, as messages' pixels cannot: Numba compiles anew for what can."""
+    view = pixels.view()
+    view.flags.writeable = False
+    return view
+
+
+def _tint_by_opencv(
+    rgb: np.ndarray, mask: np.ndarray, colors: tuple[Color, ...], alpha: float, side: int, out: np.ndarray
+) -> np.ndarray:
+    """`_tint_by_kernel` for want of Numba: three times slower."""
+    counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).reshape(-1)  # a third of what np.bincount takes
+    tint = cv2.applyColorMap(mask, _lookup(colors))
+    cv2.addWeighted(rgb, 1 - alpha, tint, alpha, 0, dst=out)
+    if alpha > 0:
+        border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8))
+        strong = cv2.addWeighted(rgb, 1 - OUTLINE_ALPHA, tint, OUTLINE_ALPHA, 0, dst=tint)
+        cv2.copyTo(strong, border, out)
+    if counts[len(colors) :].any():
+        cv2.copyTo(np.ascontiguousarray(rgb), (mask >= len(colors)).astype(np.uint8), out)
+    return counts
+
+
+@functools.lru_cache(maxsize=8)
+def _mixture(colors: tuple[Color, ...], alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """For the kernel: by label, off a border and on it, the picture's weight, and the colour to be added to it."""
+    kernel = _kernel()
+    assert kernel is not None
+    weights = np.ones((2, 256), np.float32)
+    added = np.zeros((2, 256, 3), np.float32)
+    for i, strength in enumerate((alpha, OUTLINE_ALPHA if alpha > 0 else 0)):
+        weights[i, : len(colors)] = 1 - strength
+        added[i, : len(colors)] = strength * np.array(colors, np.float32)
+    return weights, np.tile(added + np.float32(0.5), kernel.PIECE)
 
 
 @functools.lru_cache(maxsize=8)
@@ -82,27 +133,36 @@ def _lookup(colors: tuple[Color, ...]) -> np.ndarray:
     return table
 
 
-def _border_kernel(height: int) -> np.ndarray:
-    side = 2 if height < 700 else 3
-    return np.ones((side, side), np.uint8)
-
-
-def _blend(out: np.ndarray, strip: np.ndarray, opacity: np.ndarray) -> None:
-    """Lay a strip (uint8 h×W×3, opacity float32 h×W×1) over the lower edge, in place."""
-    height = min(strip.shape[0], int(out.shape[0] * LEGEND_MAX_HEIGHT))
+def _cover(out: np.ndarray, kept: np.ndarray, added: np.ndarray) -> None:
+    """Lay a legend over the lower edge, in place. kept, added: as `_legend_strip` returns them."""
+    height = min(kept.shape[0], int(out.shape[0] * LEGEND_MAX_HEIGHT))
     if height == 0:
         return
-    below = out[-height:].astype(np.float32)
-    out[-height:] = below + (strip[:height] - below) * opacity[:height] + 0.5
+    below = out[-height:].reshape(height, -1)
+    kernel = _kernel()
+    if kernel is not None and below.flags.c_contiguous:
+        kernel.cover(below, kept[:height], added[:height])
+    else:
+        out[-height:] = (below * kept[:height] + added[:height]).reshape(height, -1, 3)
+
+
+@functools.cache
+def _kernel() -> ModuleType | None:
+    """The compiled loops; None where Numba, which is optional, is not installed."""
+    try:
+        from dcfm_ros.stream import overlay_kernel
+    except ImportError:
+        return None
+    return overlay_kernel
 
 
 @functools.lru_cache(maxsize=64)
 def _legend_strip(
     entries: tuple[tuple[str, Color], ...], width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The legend as (uint8 h×W×3 colours, float32 h×W×1 opacity); h is 0 when there is nothing to name.
+    """The legend, float32 h×3W: how much of the picture is kept, and what is added then, and 0.5.
 
-    The same classes stay in view for many frames, so the strip is kept.
+    h is 0 when there is nothing to name. The same classes stay in view for many frames, so the strip is kept.
     """
     cap = int(np.clip(round(height * 0.024), 8, 40))  # pixels of a capital letter
     line, gap = int(cap * 2.1), cap
@@ -122,10 +182,12 @@ def _legend_strip(
             cv2.putText(image, name, text, FONT, side / FONT_HEIGHT, text_value, thickness, cv2.LINE_AA)
         cv2.rectangle(canvas, *chip, TEXT_COLOR, max(1, scale // 2))
     if not strip_height:
-        return np.zeros((0, width, 3), np.uint8), np.zeros((0, width, 1), np.float32)
+        return np.zeros((0, 3 * width), np.float32), np.zeros((0, 3 * width), np.float32)
     size = (width, strip_height)
-    opacity = cv2.resize(solid, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), opacity[:, :, None]
+    opacity = cv2.resize(solid, size, interpolation=cv2.INTER_AREA).astype(np.float32)[:, :, None] / 255
+    strip = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA) * opacity + np.float32(0.5)
+    kept = np.broadcast_to(1 - opacity, strip.shape)
+    return kept.reshape(strip_height, -1), strip.reshape(strip_height, -1)
 
 
 def _text_width(name: str, cap: int) -> int:
