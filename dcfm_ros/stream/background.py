@@ -154,13 +154,16 @@ class SlicedWorker(BackgroundWorker):
 
     def __init__(self, compute: Compute, on_error: OnError | None, beside: Beside, *, pieces: int) -> None:
         self._spare = SpareTime(pieces)
-        self._resumed: float | None = None
         self._may_begin = self._at_work = False
         super().__init__(compute, on_error, beside, idle=False)
 
+    def submit(self, frame: KeyFrame) -> None:
+        if self.newest is None:
+            self._spare.frame_waits()
+        super().submit(frame)
+
     def pause(self) -> None:
-        if self._resumed is not None:
-            self._spare.add(1e3 * (time.perf_counter() - self._resumed))
+        self._spare.frame_begins(1e3 * time.perf_counter())
         with self._changed:
             self._may_begin = False
             self._changed.wait_for(lambda: not self._at_work or self._closing)
@@ -169,7 +172,7 @@ class SlicedWorker(BackgroundWorker):
         with self._changed:
             self._may_begin = True
             self._changed.notify_all()
-        self._resumed = time.perf_counter()
+        self._spare.frame_ends(1e3 * time.perf_counter())
 
     def _pace(self, frame: KeyFrame, era: int) -> Pace:
         return _InTurns(self, era)

@@ -177,15 +177,30 @@ def test_frames_wait_for_the_piece_in_work_but_for_no_more():
 
 
 @pytest.mark.parametrize(
-    ("gaps", "pieces"), [([100.0], 10), ([0.0], MOST_PIECES), ([5000.0], 1), ([100.0, 180.0], 10), ([], 1)]
+    ("gaps", "pieces"),
+    [([100.0], 10), ([0.0], MOST_PIECES), ([5000.0], 1), ([*[100.0] * 9, 180.0], 10), ([], 8)],
 )
 def test_the_number_of_pieces_follows_the_time_between_frames(gaps, pieces):
-    spare = SpareTime(0)
+    spare, now_ms = SpareTime(0), 0.0
     for gap in gaps:
-        spare.add(gap)
+        spare.frame_ends(now_ms)
+        spare.frame_begins(now_ms + gap)
+        now_ms += 1000.0
     # One that is longer than the others counts little; 800 ms in pieces of 80 % of 110 ms are 10.
     assert spare.pieces(800.0) == pieces
-    assert spare.pieces(0.0) == 1 and SpareTime(7).pieces(800.0) == 7
+    assert SpareTime(7).pieces(800.0) == 7
+
+
+def test_what_waits_behind_the_first_frame_does_not_make_slices_small():
+    spare = SpareTime(0)
+    spare.frame_begins(0.0)
+    spare.frame_waits()
+    spare.frame_ends(300.0)
+    spare.frame_begins(300.1)  # it came while the first one was in work
+    assert spare.pieces(800.0) == SpareTime(0).pieces(800.0)
+    spare.frame_ends(310.0)
+    spare.frame_begins(410.0)
+    assert spare.pieces(800.0) == 10
 
 
 # -- thread ------------------------------------------------------------------------------------------------------------
