@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dcfm_ros.engines import Engine
-from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay.simulation import Inbox, SimulatedWorker, VirtualTime
+from dcfm_ros.replay.simulated_workers import SimulatedSlices, SimulatedThread
+from dcfm_ros.replay.simulation import Inbox, VirtualTime
 from dcfm_ros.replay.sources import Frame
 from dcfm_ros.stream import Segmentation, StreamConfig, StreamSegmenter
 from dcfm_ros.stream.common import CommonBranch
 from dcfm_ros.stream.preprocess import preprocess
-from dcfm_ros.stream.worker import Compute, OnError
-from dcfm_ros.stream.workers import available_cores
+from dcfm_ros.stream.worker import MakeWorker
+from dcfm_ros.stream.workers import threads_of, way_of
 
 CLOCKS = ("fast", "robot")
 _DEFAULT_STEP_MS = 1e3 / 15
@@ -82,8 +82,9 @@ class FastClock:
 class RobotClock:
     """As the node would fare on this machine: frames come at their recorded stamps whether or not it is ready.
 
-    Decoding and segmenting take as long as they are measured to take; one frame waits, and a newer one takes its place;
-    a common branch in the background is done after its measured duration.
+    Decoding and segmenting take as long as they are measured to take; one frame waits, and a newer one takes its place.
+    A common branch on a thread or in a process of its own is done after its measured duration; of one in slices a piece
+    is computed after each frame, and holds up the next one if that comes before the piece is done.
 
     Args:
         clock: seconds, as for `VirtualTime`.
@@ -100,20 +101,21 @@ class RobotClock:
         self._time = VirtualTime(clock)
 
     def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
-        if config.mode == "inline":
+        way = way_of(engine, config)
+        if way == "inline":
             return StreamSegmenter(engine, config)
-        if config.background == "slices":
-            raise DcfmError(
-                "background: slices computes between frames, whose gaps only real time has: measure it with --live."
-            )
+        if way == "slices":
+            return StreamSegmenter(engine, config, make_worker=self._slices(engine, config))
+        return StreamSegmenter(engine, config, make_worker=self._thread(engine, config))
+
+    def _slices(self, engine: Engine, config: StreamConfig) -> MakeWorker:
+        branch = CommonBranch(engine, config)
+        return lambda _, on_error: SimulatedSlices(self._time, branch, on_error, pieces=config.slices)
+
+    def _thread(self, engine: Engine, config: StreamConfig) -> MakeWorker:
         # As in the node: key frames but the first get some of the cores.
-        threads = config.background_threads or max(1, available_cores() // 2)
-        beside = CommonBranch(engine.background(threads), config)
-
-        def worker(compute: Compute, on_error: OnError | None) -> SimulatedWorker:
-            return SimulatedWorker(self._time, compute, on_error, beside)
-
-        return StreamSegmenter(engine, config, make_worker=worker)
+        beside = CommonBranch(engine.background(threads_of(config)), config)
+        return lambda compute, on_error: SimulatedThread(self._time, compute, on_error, beside)
 
     def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
         inbox: Inbox[Frame] = Inbox()
@@ -153,8 +155,8 @@ def _warmed(frames: Iterator[Frame], stream: StreamSegmenter, confidence: bool) 
             inline = dataclasses.replace(stream.config, mode="inline")
             with StreamSegmenter(stream.engine, inline) as other:
                 other.step(frame.rgb, frame.stamp_ns, confidence=confidence)
-            if stream.config.mode != "inline":
-                engine = stream.engine.background(stream.config.background_threads or 1)
+            if way_of(stream.engine, stream.config) in ("thread", "process"):
+                engine = stream.engine.background(threads_of(stream.config))
                 engine.common(engine.independent(preprocess(frame.rgb, stream.network_size)))
         yield frame
 

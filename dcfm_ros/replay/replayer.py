@@ -26,6 +26,7 @@ from dcfm_ros.replay.sources import Frame, Source
 from dcfm_ros.replay.summary import summarise
 from dcfm_ros.replay.video_writer import VideoWriter
 from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.stream.workers import way_of
 
 if TYPE_CHECKING:
     from dcfm_ros.replay.job import Job
@@ -233,7 +234,7 @@ class Replayer:
             "Input": str(self._source.path),
             "Labels": "none" if isinstance(self._labels, NoLabels) else self._labels.name,
             "Clock": clocks[self._clock.name],
-            "Common branch": self._stream.config.mode,
+            "Key frames": describe_way(way_of(engine, self._stream.config)),
             "Refresh": describe_triggers(self._stream.config),
             "Model": card.name,
             "Licence of the weights": card.licence,
@@ -247,6 +248,16 @@ def _interval_ms(stamps: np.ndarray) -> float | None:
     steps = np.diff(stamps)
     steps = steps[steps > 0]
     return float(np.median(steps)) / 1e6 if steps.size else None
+
+
+def describe_way(way: str) -> str:
+    """How key frames are computed, in words."""
+    beside = {
+        "thread": "on a thread of its own",
+        "process": "in a process of its own",
+        "slices": "in slices, one after each frame",
+    }
+    return f"background: {beside[way]}" if way in beside else "inline: the frame waits"
 
 
 def describe_triggers(config: StreamConfig) -> str:

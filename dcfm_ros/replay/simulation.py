@@ -12,9 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dcfm_ros.stream.common import CommonFeature, KeyFrame
-from dcfm_ros.stream.worker import Compute, OnError, Worker
-
 T = TypeVar("T")
 
 
@@ -47,96 +44,6 @@ class VirtualTime:
         finally:
             ended.append(self._clock())
             self._shift -= ended[0] - began
-
-
-@dataclass(frozen=True)
-class _Refresh:
-    """A common branch at work: the result that becomes known at `done_ms`."""
-
-    done_ms: float
-    feature: CommonFeature | None
-    error: Exception | None
-    era: int
-
-
-class SimulatedWorker(Worker):
-    """The background worker in simulated time: a result is there once its measured duration has passed.
-
-    As in the real one the frames go on meanwhile, of the requests that wait the newest wins, and the first common
-    feature of a stream is computed at once, while the frame waits. Not simulated: that frames and common branch slow
-    each other down where they share cores.
-
-    compute: for that first one. beside: for all others.
-    """
-
-    def __init__(
-        self, time: VirtualTime, compute: Compute, on_error: OnError | None, beside: Compute
-    ) -> None:
-        self._newest: CommonFeature | None = None
-        self._request: KeyFrame | None = None
-        self._at_work: _Refresh | None = None
-        self._time = time
-        self._beside = beside
-        super().__init__(compute, on_error)
-
-    @property
-    def newest(self) -> CommonFeature | None:  # type: ignore[override]
-        """The newest common feature that is finished by now."""
-        self._settle()
-        return self._newest
-
-    @newest.setter
-    def newest(self, value: CommonFeature | None) -> None:
-        self._newest = value
-
-    @property
-    def waiting(self) -> bool:
-        self._settle()
-        return self._request is not None
-
-    def submit(self, frame: KeyFrame) -> None:
-        self._settle()
-        self._request = frame
-        self._settle()
-
-    def wait(self) -> CommonFeature:
-        while self.newest is None and self._at_work is not None:
-            self._time.set(max(self._time.now_ms, self._at_work.done_ms))
-        return super().wait()
-
-    def forget(self) -> None:
-        self._settle()
-        self._request = None
-        super().forget()
-
-    def _settle(self) -> None:
-        """Bring everything up to now: finish what is done, and begin what waited for it."""
-        while True:
-            begin_ms = self._time.now_ms
-            if self._at_work is not None:
-                if self._at_work.done_ms > begin_ms:
-                    return
-                # A request that waited was begun when the one before was done, not when somebody looks.
-                refresh, self._at_work = self._at_work, None
-                begin_ms = refresh.done_ms
-                self._finish(refresh.era, refresh.feature, refresh.error)
-            if self._request is None:
-                return
-            frame, self._request = self._request, None
-            self._at_work = self._begin(frame, begin_ms)
-
-    def _begin(self, frame: KeyFrame, begin_ms: float) -> _Refresh:
-        feature: CommonFeature | None = None
-        failure: Exception | None = None
-        with self._time.aside() as took_ms:
-            compute = self._beside if self._newest is not None else self._compute
-            try:
-                feature = compute(frame, self._newest)
-            except Exception as error:  # kept, counted and reported, as the real worker does
-                failure = error
-        if failure is not None:
-            self._report(failure)
-        return _Refresh(begin_ms + took_ms(), feature, failure, self._era)
 
 
 @dataclass(frozen=True)

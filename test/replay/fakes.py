@@ -37,11 +37,18 @@ class FakeEngine:
         self._clock, self._spent = clock, spent
         self.calls = []
 
-    def _spend(self, method):
+    def _begin(self, method):
+        """How many milliseconds this call of `method` takes."""
         self.calls.append(method)
         ms = self._spent.get(method, 0)
+        return ms.pop(0) if isinstance(ms, list) else ms
+
+    def _spend(self, method):
+        self._pass(self._begin(method))
+
+    def _pass(self, ms):
         if self._clock is not None:
-            self._clock.spend(ms.pop(0) if isinstance(ms, list) else ms)
+            self._clock.spend(ms)
 
     def prepare(self, size):
         """Nothing has to be built."""
@@ -55,8 +62,12 @@ class FakeEngine:
         return independent / 3
 
     def common_slices(self, independent, pieces):
-        yield
-        return self.common(independent)
+        ms = self._begin("common")
+        for piece in range(pieces):
+            if piece:
+                yield
+            self._pass(ms / pieces)
+        return independent / 3
 
     def background(self, threads):
         return self

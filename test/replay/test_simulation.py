@@ -12,7 +12,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.replay.clocks import RobotClock, arrivals
 from dcfm_ros.replay.simulation import Inbox
 from dcfm_ros.replay.sources import Frame
-from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream import StreamConfig, common
 
 PERIOD = 100.0
 
@@ -91,8 +91,16 @@ def test_frames_are_dropped_and_late_as_durations_say():
     played = play(engine, clock, frames(6), mode="inline", key_interval=100)
     assert [index for index, entry in enumerate(by_name(played)) if entry.result is None] == [3]
     # 150 ms each: frame 1 waits 50 ms, frame 2 100 ms; frame 3 gives way to 4, which begins when 2 is done at 450 ms.
-    latencies = [entry.done_ms - entry.came_ms for entry in by_name(played)]
-    assert latencies == pytest.approx([150, 200, 250, math.nan, 200, 250], nan_ok=True)
+    assert latencies_of(by_name(played)) == pytest.approx([150, 200, 250, math.nan, 200, 250], nan_ok=True)
+
+
+def latencies_of(played):
+    return [entry.done_ms - entry.came_ms for entry in played]
+
+
+def keys_of(played):
+    """Of every frame the number of the one whose common feature it uses."""
+    return [int(entry.result.key_stamp_ns - 10**9) // 10**8 for entry in played]
 
 
 def by_name(played):
@@ -102,7 +110,7 @@ def by_name(played):
 def test_decoding_counts():
     clock = ManualClock()
     played = play(FakeEngine(clock, independent=10), clock, frames(2, decode_ms=7.0), mode="inline")
-    assert [entry.done_ms - entry.came_ms for entry in played] == pytest.approx([17, 17])
+    assert latencies_of(played) == pytest.approx([17, 17])
 
 
 def test_common_branch_in_the_background_is_done_after_its_duration():
@@ -111,9 +119,9 @@ def test_common_branch_in_the_background_is_done_after_its_duration():
     played = play(engine, clock, frames(10), key_interval=3)
     results = [entry.result for entry in played]
     # The first frame waits for its own common branch; the others never do.
-    assert [entry.done_ms - entry.came_ms for entry in played] == pytest.approx([60] + [10] * 9)
+    assert latencies_of(played) == pytest.approx([60] + [10] * 9)
     # Asked for at frame 3 (at 310 ms), done 250 ms later: frame 5 (at its end 510 ms) still borrows from 0, 6 from 3.
-    assert [int(result.key_stamp_ns - 10**9) // 10**8 for result in results] == [0, 0, 0, 0, 0, 0, 3, 3, 3, 6]
+    assert keys_of(played) == [0, 0, 0, 0, 0, 0, 3, 3, 3, 6]
     assert [result.trigger for result in results] == ["first", "", "", "interval"] + ["", "", "interval"] * 2
 
 
@@ -121,7 +129,7 @@ def test_inline_frames_wait_for_their_common_branch():
     clock = ManualClock()
     engine = FakeEngine(clock, independent=10, common=60)
     played = play(engine, clock, frames(4), mode="inline", key_interval=2)
-    assert [entry.done_ms - entry.came_ms for entry in played] == pytest.approx([70, 10, 70, 10])
+    assert latencies_of(played) == pytest.approx([70, 10, 70, 10])
 
 
 def test_of_the_requests_that_wait_the_newest_wins():
@@ -129,9 +137,8 @@ def test_of_the_requests_that_wait_the_newest_wins():
     # 350 ms each and a refresh asked for at every frame: while one is at work, the frames after it wait for its end.
     engine = FakeEngine(clock, independent=10, common=[0, 0, 0, 350, 350, 350, 350])
     played = play(engine, clock, frames(9), key_interval=1)
-    keys = [int(entry.result.key_stamp_ns - 10**9) // 10**8 for entry in played]
     # Begun at 110 ms (frame 1), done at 460; the newest waiting then is frame 4; done at 810, so frame 8 uses it.
-    assert keys == [0, 0, 0, 0, 0, 1, 1, 1, 4]
+    assert keys_of(played) == [0, 0, 0, 0, 0, 1, 1, 1, 4]
 
 
 def test_failures_of_the_common_branch_are_counted_and_survived():
@@ -184,10 +191,110 @@ def test_the_first_common_feature_has_all_cores_and_the_others_some():
     assert set(asked) == {3}
     assert played[0].done_ms == pytest.approx(30)
     # Asked for at frame 2 (210 ms), done at 360 ms: frame 4 (ends at 410) borrows from it, frame 3 does not.
-    keys = [int(entry.result.key_stamp_ns - 10**9) // 10**8 for entry in played]
-    assert keys == [0, 0, 0, 0, 2]
+    assert keys_of(played) == [0, 0, 0, 0, 2]
 
 
-def test_what_only_real_time_has_is_not_simulated():
-    with pytest.raises(DcfmError, match="measure it with --live"):
-        play(FakeEngine(), ManualClock(), frames(1), background="slices")
+def test_slices_of_a_common_branch_take_turns_with_the_frames():
+    clock = ManualClock()
+    engine = FakeEngine(clock, independent=10, common=90)
+    played = play(engine, clock, frames(10), key_interval=3, background="slices", slices=3)
+    # The first frame waits for its own; from then on 30 ms of it follow a frame's 10 ms, and no frame waits.
+    assert latencies_of(played) == pytest.approx([100] + [10] * 9)
+    # Asked for at frame 3, computed after the frames 3, 4 and 5.
+    assert keys_of(played) == [0, 0, 0, 0, 0, 0, 3, 3, 3, 6]
+    assert [entry.result.age_frames for entry in played] == [0, 1, 2, 3, 4, 5, 3, 4, 5, 3]
+
+
+def test_a_frame_waits_for_the_slice_in_work():
+    clock = ManualClock()
+    # To warm up, for the first frame, to try the cuts; and then what is measured.
+    engine = FakeEngine(clock, independent=50, common=[0, 0, 0, 160, 160])
+    played = play(engine, clock, frames(7), key_interval=3, background="slices", slices=2)
+    # Frame 3 is done at 350 ms, a slice until 430: 30 ms too long for frame 4, which is done at 480; the next slice is
+    # done at 560, 60 ms too late for frame 5, which uses what they came to; frame 6 comes while 5 is in work, until 610.
+    assert latencies_of(played) == pytest.approx([50, 50, 50, 50, 80, 110, 60])
+    assert keys_of(played) == [0, 0, 0, 0, 0, 3, 3]
+
+
+def test_agreement_is_a_slice_of_its_own():
+    clock = ManualClock()
+    engine = FakeEngine(clock, independent=10, common=20)
+    settings = {"key_interval": 3, "background": "slices", "slices": 2, "agreement": True}
+    played = play(engine, clock, frames(8), **settings)
+    assert keys_of(played) == [0, 0, 0, 0, 0, 0, 3, 3]
+    measured = [entry.result.agreement for entry in played]
+    assert not math.isnan(measured[6]) and all(math.isnan(value) for value in measured[:6] + measured[7:])
+
+
+def test_the_default_on_a_cpu_is_slices_where_the_engine_can_cut():
+    for name, wanted in (("openvino", 0), ("onnxruntime", 3)):
+        clock = ManualClock()
+        engine = FakeEngine(clock, independent=10, common=20)
+        engine.name, asked = name, []
+        engine.background = lambda threads, engine=engine, asked=asked: asked.append(threads) or engine
+        played = play(engine, clock, frames(6), key_interval=3, background_threads=3, slices=2)
+        assert set(asked) == ({wanted} if wanted else set())
+        assert keys_of(played) == ([0, 0, 0, 0, 0, 3] if name == "openvino" else [0, 0, 0, 0, 3, 3])
+
+
+@given(
+    period=st.integers(20, 200),
+    work=st.integers(1, 250),
+    common=st.integers(0, 600),
+    pieces=st.integers(1, 8),
+    interval=st.integers(1, 6),
+)
+def test_a_frame_waits_for_one_slice_at_most(period, work, common, pieces, interval):
+    clock = ManualClock()
+    engine = FakeEngine(clock, independent=work, common=common)
+    settings = {"key_interval": interval, "background": "slices", "slices": pieces}
+    played = [e for e in by_name(play(engine, clock, frames(20, period), **settings)) if e.result]
+    for before, entry in zip(played, played[1:]):
+        began_ms = max(before.done_ms, entry.came_ms)
+        waited = entry.done_ms - began_ms - work
+        left = max(0.0, before.done_ms + common / pieces - began_ms)
+        assert waited == pytest.approx(0.0, abs=1e-6) or waited == pytest.approx(left, abs=1e-6)
+    if work + common <= period:
+        assert len(played) == 20
+
+
+@given(
+    period=st.integers(20, 200),
+    work=st.integers(1, 250),
+    common=st.integers(0, 600),
+    pieces=st.integers(1, 8),
+    interval=st.integers(1, 6),
+)
+def test_slices_never_lose_fewer_frames_than_a_thread_on_cores_of_its_own(
+    period, work, common, pieces, interval
+):
+    """As `thread` is simulated: it takes nothing from the frames, whatever it does."""
+
+    def lost(**settings):
+        clock = ManualClock()
+        engine = FakeEngine(clock, independent=work, common=common)
+        played = play(engine, clock, frames(30, period), key_interval=interval, **settings)
+        return sum(entry.result is None for entry in played)
+
+    assert lost(background="slices", slices=pieces) >= lost(background="thread")
+
+
+def test_as_many_slices_as_fit_between_two_frames(monkeypatch):
+    clock = ManualClock()
+    monkeypatch.setattr(common, "Stopwatch", lambda: Lap(clock))
+    engine = FakeEngine(clock, independent=10, common=300)
+    played = play(engine, clock, frames(30), key_interval=1, background="slices")[-12:]
+    # 90 ms are spare, of which 72 are meant to be filled: five slices, so every fifth frame has a new common feature.
+    keys = keys_of(played)
+    assert [keys[at] - keys[at - 5] for at in range(5, 12)] == [5] * 7
+    assert latencies_of(played) == pytest.approx([10] * 12)
+
+
+class Lap:
+    """A stopwatch that goes by a clock made by hand."""
+
+    def __init__(self, clock):
+        self._clock, self._begin = clock, clock()
+
+    def lap(self):
+        return 1e3 * (self._clock() - self._begin)
