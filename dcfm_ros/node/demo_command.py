@@ -10,33 +10,22 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import default_weights, load_model
 from dcfm_ros.node.demo_drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
-from dcfm_ros.node.live_run import START_PATIENCE, Outcome, module_command, play, require_ros
-from dcfm_ros.replay import machine
+from dcfm_ros.node.live_graph import Graph
+from dcfm_ros.node.live_report import live_report
+from dcfm_ros.node.live_run import play, require_ros
+from dcfm_ros.node.names import DEMO
 from dcfm_ros.replay.labels import open_labels
-from dcfm_ros.replay.outputs import Outputs, prepare
-from dcfm_ros.replay.recording import Arrivals, Topics, read_recording
-from dcfm_ros.replay.report import Report, write_report
-from dcfm_ros.replay.run import Run
+from dcfm_ros.replay.outputs import prepare
+from dcfm_ros.replay.report import write_report
 from dcfm_ros.replay.sources import open_source
-from dcfm_ros.replay.summary import summarise
 from dcfm_ros.replay.text import summary_text
-from dcfm_ros.replay.video_writer import VideoWriter
 
-if TYPE_CHECKING:
-    from dcfm_ros.model import ModelCard
-
-NAMESPACE = "/dcfm_demo"
-NODE = "dcfm"
+GRAPH = Graph(DEMO)
 DRIVE_SECONDS = 20.0
-_LATENCY = (
-    "From the moment an image is published to the moment its mask arrives, both measured outside the node."
-)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -105,30 +94,34 @@ def run(args: argparse.Namespace) -> int:
         raise DcfmError(f"--fps is frames per second in (0, 1000], not {args.fps:g}.")
     played = _input(args)
     print(f"{played.words} -> ROS 2 node -> {args.output}/", file=sys.stderr)
-    card = _card(args.weights)
+    card = load_model(args.weights or default_weights()).card
     outputs = prepare(args.output, force=True)
     outputs.log.mkdir()
+    parameters = [f"weights:={args.weights.resolve()}"] if args.weights else []
     outcome = play(
-        recorder=_recorder_command(outputs),
-        node=_node_command(args),
-        player=_player_command(args, played),
+        recorder=GRAPH.recorder(outputs.bag),
+        node=GRAPH.node([*parameters, *args.set]),
+        player=_player(args, played),
         outputs=outputs,
         doing="driving",
     )
     if not outputs.bag.is_dir() or (outcome.interrupted and outcome.sent == 0):
         raise KeyboardInterrupt
-    report = _report(args, played, outputs, outcome, card)
+    report = live_report(
+        GRAPH,
+        outputs,
+        outcome,
+        card,
+        title="demo",
+        played=played.words,
+        settings=dict(entry.partition(":=")[::2] for entry in args.set),
+        rate=args.fps,
+    )
     print(summary_text(report))
     print(f"\n  open {write_report(report, outputs.folder)}")
     for name, what in report.files.items():
         print(f"       {outputs.folder / name}: {what}")
     return 130 if outcome.interrupted else 0
-
-
-def _card(weights: Path | None) -> ModelCard:
-    from dcfm_ros.model import default_weights, load_model
-
-    return load_model(weights or default_weights()).card
 
 
 def _input(args: argparse.Namespace) -> Input:
@@ -144,108 +137,7 @@ def _input(args: argparse.Namespace) -> Input:
     return Input(rendered(drive).resolve(), IMAGE_TOPIC, LABEL_TOPIC, drive.words)
 
 
-def _topics() -> Topics:
-    return Topics(
-        image=f"{NAMESPACE}/image",
-        mask=f"{NAMESPACE}/segmentation/mask",
-        timing=f"{NAMESPACE}/{NODE}/timing",
-        label=f"{NAMESPACE}/label",
-    )
-
-
-def _recorder_command(outputs: Outputs) -> list[str]:
-    topics = _topics()
-    named = [word for name, topic in vars(topics).items() for word in (f"--{name}", topic)]
-    return [*module_command("demo_recorder"), str(outputs.bag.resolve()), *named]
-
-
-def _node_command(args: argparse.Namespace) -> list[str]:
-    parameters = [f"weights:={args.weights.resolve()}"] if args.weights else []
-    words = [word for value in (*parameters, *args.set) for word in ("-p", value)]
-    return [
-        *module_command("main"),
-        "--ros-args",
-        "-r",
-        f"__ns:={NAMESPACE}",
-        "-r",
-        f"__node:={NODE}",
-        *words,
-    ]
-
-
-def _player_command(args: argparse.Namespace, played: Input) -> list[str]:
-    topics = _topics()
-    command = [
-        *module_command("demo_player"),
-        str(played.path),
-        "--image-topic",
-        topics.image,
-        "--label-topic",
-        topics.label,
-    ]
-    command += ["--listeners", "2", "--patience", str(START_PATIENCE)]
-    for name, value in (
-        ("topic", played.topic),
-        ("labels", played.labels),
-        ("frames", args.frames),
-        ("fps", args.fps),
-    ):
-        if value is not None:
-            command += [f"--{name}", str(value)]
-    if args.size:
-        command += ["--size", *map(str, args.size)]
-    return command
-
-
-def _report(
-    args: argparse.Namespace, played: Input, outputs: Outputs, outcome: Outcome, card: ModelCard
-) -> Report:
-    """Everything from the recorded bag: whoever reads the bag again finds the same numbers."""
-    topics = _topics()
-    recorded = Topics(f"{topics.image}/compressed", topics.mask, topics.timing, topics.label)
-    video = VideoWriter(outputs.video, args.fps or outcome.rate or 15.0)
-    with tqdm(
-        total=outcome.sent or None, unit="frame", desc="reporting", dynamic_ncols=True, disable=None
-    ) as bar:
-        found, arrived = read_recording(outputs.bag, recorded, card, video, bar.update)
-    video.close()
-    summary = summarise(found.records)
-    files = {
-        outputs.bag.name: "images, masks, labels and timing: open it in Foxglove, or play it with `ros2 bag play`"
-    }
-    if video.path is not None:
-        files = {video.path.name: "every frame with its mask as a video", **files}
-    return Report(
-        title="demo",
-        subject=f"{played.words}, played over DDS into the ROS 2 node on {machine.describe().get('Processor', '')}.",
-        latency_meaning=_LATENCY,
-        rest_meaning="transport and waiting",
-        classes=card.classes,
-        colors=card.colors,
-        summary=summary,
-        records=found.records,
-        pictures=found.pictures,
-        confusion=found.confusion,
-        consistency_windows=found.video_consistency(),
-        labelled=found.labelled,
-        interval_ms=1e3 / summary.frame_rate_in if summary.frame_rate_in else None,
-        notes=(*outcome.notes, *_label_notes(found)),
-        settings=_settings(args, played, card),
-        machine=machine.describe(),
-        files=files,
-        extra=_counts(arrived),
-    )
-
-
-def _label_notes(found: Run) -> tuple[str, ...]:
-    return tuple(f"{count} labels were not used: {why}" for why, count in found.label_problems.items())
-
-
-def _counts(arrived: Arrivals) -> dict[str, int]:
-    return {"duplicates": arrived.duplicates, "out_of_order": arrived.out_of_order}
-
-
-def _settings(args: argparse.Namespace, played: Input, card: ModelCard) -> dict[str, str]:
-    settings = {"Input": played.words, "Model": card.name, "Licence of the weights": card.licence}
-    settings |= {name: value for name, _, value in (entry.partition(":=") for entry in args.set)}
-    return settings
+def _player(args: argparse.Namespace, played: Input) -> list[str]:
+    options = {"topic": played.topic, "labels": played.labels, "frames": args.frames, "fps": args.fps}
+    size = ["--size", *map(str, args.size)] if args.size else []
+    return GRAPH.player(played.path, options, *size)

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.node.demo_processes import Child, Crew, child_environment
+from dcfm_ros.node.live_graph import START_PATIENCE
 from dcfm_ros.node.process_meter import ProcessMeter
 from dcfm_ros.replay.load import LoadSample
 from dcfm_ros.replay.outputs import Outputs
 from dcfm_ros.share import share_path
 
-START_PATIENCE = 300.0  # an engine that is built for the first time takes minutes
 _FINISH_PATIENCE = 30.0
 
 
@@ -100,11 +100,6 @@ def _child(name: str, command: list[str], outputs: Outputs, *, talks: bool = Tru
         cwd=outputs.log,
         talks=talks,
     )
-
-
-def module_command(name: str) -> list[str]:
-    """What starts a module of this package's node room as a process of its own."""
-    return [sys.executable, "-m", f"dcfm_ros.node.{name}"]
 
 
 def _live(

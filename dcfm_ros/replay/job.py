@@ -73,6 +73,16 @@ class Done:
     interrupted: bool
 
 
+def check_input(job: Job) -> None:
+    """Tell what cannot be played before anything is started, or a former run's report replaced.
+
+    Raises:
+        DcfmError: input, topic or labels are not there, or cannot be read.
+    """
+    with open_source(job.input, job.topic, rate=job.rate, labels=job.labels) as source:
+        open_labels(source, job.labels)
+
+
 def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
     """Replay, and write the report.
 

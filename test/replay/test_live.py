@@ -94,3 +94,21 @@ def test_simulated_time_in_a_loop(tmp_path, recording, weights):
     # The node measures from the recorded stamps, years ago: only by simulated time this is a latency.
     assert len(timings) == 24 and all(0 <= timing.latency_ms < 5000 for timing in timings)
     assert numbers["metrics"].get("max_memory_mb", 100) > 50
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({0: "nothing"}, "nothing does not exist"),
+        ({"--labels": "/nowhere"}, "/nowhere"),
+        ({"--topic": "/nowhere"}, "/nowhere"),
+    ],
+    ids=["input", "labels", "topic"],
+)
+def test_what_cannot_be_played_costs_no_former_report(tmp_path, recording, weights, capsys, change, words):
+    given = {0: recording, "--weights": weights, "--topic": "/image", "--labels": "/label"} | change
+    options = [word for name, value in given.items() for word in ((name, value) if name else (value,))]
+    assert cli.main(["replay", *options, "-o", str(tmp_path / "out"), "--live", "--force"]) == 2
+    error = capsys.readouterr().err
+    assert words in error and "starting" not in error
+    assert not (tmp_path / "out").exists()
