@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dcfm_ros.learn.datasets.drive import SyntheticDrive  # noqa: E402
-from dcfm_ros.model import default_weights, load_model  # noqa: E402
-from dcfm_ros.stream import StreamConfig, StreamSegmenter  # noqa: E402
+from dcfm_ros.learn.datasets.drive import DriveFrame, SyntheticDrive  # noqa: E402
+from dcfm_ros.model import DCFM, default_weights, load_model  # noqa: E402
+from dcfm_ros.stream import Segmentation, StreamConfig, StreamSegmenter  # noqa: E402
 from dcfm_ros.stream.overlay import draw_overlay  # noqa: E402
 
 KEY_INTERVAL = 10
@@ -21,31 +22,54 @@ SHOWN = (0, 5, 9, 19)
 """Frames of the drive: a key frame, and such that are 5 and 9 frames behind theirs."""
 GAP = 6
 HEAD = 26
+LARGE = (960, 720)
+STREET = 24
+"""The frame of the README's first picture."""
 
 
 def main() -> None:
-    """Rows: frames of drive 0, which no training has seen. Columns: the frame, its truth, its mask, the mask over it."""
     model = load_model(sys.argv[1] if len(sys.argv) > 1 else default_weights())
-    drive = SyntheticDrive(seed=0, size=model.card.input_size)
-    config = StreamConfig(mode="inline", key_interval=KEY_INTERVAL, key_period_ms=0, motion_threshold=0)
+    save("masks.jpg", masks(model), 0.6)
+    save("overlay.jpg", overlay(model), 1.0)
+
+
+def masks(model: DCFM) -> np.ndarray:
+    """Rows: frames of drive 0, which no training has seen. Columns: the frame, its truth, its mask, the mask over it."""
     colors = np.full((256, 3), 0, np.uint8)
     colors[: len(model.card.colors)] = model.card.colors
     rows = []
+    for index, frame, result in segmented(model, model.card.input_size, max(SHOWN)):
+        if index in SHOWN:
+            age = "key frame" if result.key_frame else f"key frame {result.age_frames} frames old"
+            over = draw_overlay(frame.image, result.mask, model.card)
+            parts = (frame.image, colors[frame.label], colors[result.mask], over)
+            names = (f"frame {index}", "truth", f"mask, {age}", "overlay")
+            rows.append(np.hstack([titled(part, name) for part, name in zip(parts, names)]))
+    return np.vstack(rows)
+
+
+def overlay(model: DCFM) -> np.ndarray:
+    """A frame and the mask over it, at the size that a camera has; the network sees its own."""
+    *_, (_, frame, result) = segmented(model, LARGE, STREET)
+    return np.hstack([frame.image, draw_overlay(frame.image, result.mask, model.card)])
+
+
+def segmented(
+    model: DCFM, size: tuple[int, int], last: int
+) -> Iterator[tuple[int, DriveFrame, Segmentation]]:
+    drive = SyntheticDrive(seed=0, size=size)
+    config = StreamConfig(mode="inline", key_interval=KEY_INTERVAL, key_period_ms=0, motion_threshold=0)
     with StreamSegmenter(model, config) as stream:
-        for index in range(max(SHOWN) + 1):
+        for index in range(last + 1):
             frame = drive[index]
-            result = stream.step(frame.image, 1_000_000_000 + frame.stamp_ns)
-            if index in SHOWN:
-                age = "key frame" if result.key_frame else f"key frame {result.age_frames} frames old"
-                overlay = draw_overlay(frame.image, result.mask, model.card)
-                parts = (frame.image, colors[frame.label], colors[result.mask], overlay)
-                names = (f"frame {index}", "truth", f"mask, {age}", "overlay")
-                rows.append(np.hstack([titled(part, name) for part, name in zip(parts, names)]))
-    path = ROOT / "docs" / "pictures" / "masks.jpg"
+            yield index, frame, stream.step(frame.image, 1_000_000_000 + frame.stamp_ns)
+
+
+def save(name: str, picture: np.ndarray, scale: float) -> None:
+    path = ROOT / "docs" / "pictures" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.vstack(rows)
-    half = cv2.resize(picture, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(path), np.ascontiguousarray(half[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path), np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
     print(f"wrote {path}")
 
 
