@@ -92,7 +92,7 @@ def test_the_confidence_of_a_wide_picture(spread):
     logits = spread * logits_of("smooth", 19, 16, 40, 0)
     logits[3, :, 30:] -= 2 * spread
     logits[7, 5:9, 30:] += 12
-    size = (1300, 50)
+    size = (2100, 50)
     mask, share = label_map(logits, size, confidence=True)
     assert np.array_equal(mask, label_map(logits, size)[0])
     expected = 255 * upsampled(logits, size).softmax(0).max(0).values.numpy()
