@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,9 @@ from dcfm_ros.replay.outputs import Outputs
 from dcfm_ros.share import share_path
 
 _FINISH_PATIENCE = 30.0
+# DDS tells one side of a pair before the other: the player may know of the node while the node does not know of it yet,
+# and what is sent then is lost.
+_SETTLE_S = 0.5
 
 
 @dataclass
@@ -131,6 +135,7 @@ def _live(
         seconds=START_PATIENCE,
         waiting_for="node, player and recorder to find each other over DDS",
     )
+    time.sleep(_SETTLE_S)
     begins()
     player.tell("go")
     expected = seen["player ready"]["length"]
