@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from rosbags.rosbag1 import Reader as Ros1Reader
@@ -23,6 +23,7 @@ from rosbags.serde import SerdeError
 from ruamel.yaml import YAML
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.replay.mended_mcap import MendedMcap, is_cut_off
 from dcfm_ros.replay.messages import COMPRESSED_IMAGE, IMAGE, own_typestore, typestore
 from dcfm_ros.replay.sources import Frame, Source
 from dcfm_ros.stream.image_decode import decode_compressed, decode_image
@@ -66,6 +67,9 @@ def is_bag(path: Path) -> bool:
 class Bag:
     """A recording opened for reading: its topics, and its messages one at a time.
 
+    Attributes:
+        problem: what is missing of it; "" where it is whole.
+
     Raises:
         DcfmError: damaged, cut off, missing files or nothing in it.
     """
@@ -76,8 +80,9 @@ class Bag:
             self._parts = _parts(path)
             self.is_ros1 = isinstance(self._parts[0], _Ros1Part)
             self.topics = _merge_topics(self._parts)
+        self.problem = "; ".join(part.problem for part in self._parts if part.problem)
         if not any(topic.count for topic in self.topics):
-            raise DcfmError(f"The bag {path} is empty: it holds no messages.")
+            raise DcfmError(f"The bag {path} is empty: {self.problem or 'it holds no messages'}.")
 
     def messages(self, *names: str) -> Iterator[tuple[str, int, Any]]:
         """Yield (topic, log time in ns, message) of the topics named, in log-time order.
@@ -146,6 +151,7 @@ class _Part:
     """One file of a bag, or a whole folder that `rosbags` reads in one go. Open only while something is read."""
 
     reader: Any
+    problem = ""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -186,6 +192,22 @@ class _Ros2Part(_Part):
     reader = Ros2Reader
 
 
+class _CutOffPart(_Part):
+    """An .mcap whose end is missing."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._mended = MendedMcap(path)
+        self.problem = (
+            f"{path.name} is cut off: its index and its last {self._mended.lost} bytes could not be read"
+        )
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Any]:
+        with Ros2Reader(cast(Any, self._mended)) as reader:
+            yield reader
+
+
 class _ZstdPart(_Ros2Part):
     """A storage file compressed as a whole: unpacked to a temporary file, one at a time, while it is read."""
 
@@ -210,20 +232,23 @@ def _parts(path: Path) -> list[_Part]:
     if path.is_file():
         if path.stat().st_size == 0:
             raise DcfmError(f"The bag {path} is an empty file.")
-        return [_ZstdPart(path) if path.suffix == _COMPRESSED_SUFFIX else _Ros2Part(path)]
+        return [_ros2_part(path)]
     if (path / "metadata.yaml").exists():
         files = _listed_files(path)
-        if any(file.suffix == _COMPRESSED_SUFFIX for file in files):
-            return [_ZstdPart(file) for file in files]
-        return [_Ros2Part(path)]
+        parts = [_ros2_part(file) for file in files]
+        return parts if any(type(part) is not _Ros2Part for part in parts) else [_Ros2Part(path)]
     ros1 = sorted(path.glob("*.bag"))
     if ros1:
         return [_Ros1Part(file) for file in ros1]
     # A recorder that was killed leaves no metadata.yaml; the storage files stand on their own.
-    return [
-        _ZstdPart(file) if file.suffix == _COMPRESSED_SUFFIX else _Ros2Part(file)
-        for file in _storage_files(path)
-    ]
+    return [_ros2_part(file) for file in _storage_files(path)]
+
+
+def _ros2_part(file: Path) -> _Part:
+    """A storage file by itself."""
+    if file.suffix == _COMPRESSED_SUFFIX:
+        return _ZstdPart(file)
+    return _CutOffPart(file) if file.suffix == MendedMcap.suffix and is_cut_off(file) else _Ros2Part(file)
 
 
 def _storage_files(folder: Path) -> list[Path]:
@@ -290,7 +315,7 @@ class BagSource(Source):
         self.rate = chosen.rate or None
 
     def _frames(self) -> Iterator[Frame]:
-        index = 0
+        index, self.problem = 0, self.bag.problem
         try:
             for _, time_ns, message in self.bag.messages(self.topic):
                 watch = Stopwatch()
@@ -305,7 +330,8 @@ class BagSource(Source):
         except DcfmError as error:
             if index == 0:
                 raise
-            self.problem = f"reading stopped after {index} of {self.length} images: {error}"
+            stopped = f"reading stopped after {index} of {self.length} images: {error}"
+            self.problem = "; ".join(text for text in (self.problem, stopped) if text)
 
 
 def to_rgb(message: Any) -> np.ndarray:

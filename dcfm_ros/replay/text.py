@@ -112,7 +112,8 @@ def sweep_text(sweep: Sweep) -> str:
             f"{point.lost:7.1%} {point.key_frames:5.0%}{mark}"
         )
     head = f"take {sweep.best.name}" if sweep.best else "no run keeps up"
-    return "\n".join([*lines, "", f"  quality: {sweep.quality}", f"  {head}: {sweep.why}"])
+    notes = ["  note: interrupted by Ctrl-C: not every run of the grid was made"] if sweep.interrupted else []
+    return "\n".join([*lines, "", f"  quality: {sweep.quality}", f"  {head}: {sweep.why}", *notes])
 
 
 def table_text(outcomes: Sequence[Outcome]) -> str:

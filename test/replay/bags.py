@@ -96,7 +96,7 @@ def camera_entries(count, *, topic="/camera/image", store=STORE2, first=0, size=
         yield topic, IMAGE, stamp + 1_000_000, image(picture(index, size), stamp, store=store)
 
 
-def split_ros2(path: Path, counts, **kwargs):
+def split_ros2(path: Path, counts, *, size=(64, 48), **kwargs):
     """A rosbag2 folder of several storage files, as `ros2 bag record --max-bag-size` leaves behind."""
     from ruamel.yaml import YAML
 
@@ -105,7 +105,7 @@ def split_ros2(path: Path, counts, **kwargs):
     total, first, names, start = 0, 0, [], None
     merged = None
     for part, count in enumerate(counts):
-        folder = write_ros2(path / f"part{part}", camera_entries(count, first=first), **kwargs)
+        folder = write_ros2(path / f"part{part}", camera_entries(count, first=first, size=size), **kwargs)
         info = yaml.load((folder / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
         file = folder / info["relative_file_paths"][0]
         name = f"bag_{part}{''.join(file.suffixes)}"

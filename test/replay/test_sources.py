@@ -185,8 +185,42 @@ def test_cut_off_bag_is_one_clear_message_or_a_reported_end(tmp_path, storage, k
         assert "damaged or cut off" in str(error) or "empty" in str(error)
         assert str(path) in str(error) and "\n" not in str(error)
     else:
-        assert 0 < len(frames) < 300
-        assert f"reading stopped after {len(frames)} of 300 images" in source.problem
+        assert 0 < len(frames) <= 300  # all of them where nothing but the index is missing
+        stopped = f"reading stopped after {len(frames)} of 300 images"
+        assert stopped in source.problem or f"{file.name} is cut off: its index and its last" in source.problem
+
+
+def test_a_cut_off_mcap_is_read_up_to_its_last_whole_chunk(tmp_path):
+    """As a recorder leaves it whose power went: without its index, and perhaps without metadata.yaml."""
+    # Larger than a chunk of the writer: each image is one.
+    whole = bags.write_ros2(tmp_path / "whole", bags.camera_entries(8, size=(800, 600)))
+    with open_source(whole) as source:
+        frames = [(frame.stamp_ns, frame.rgb.tobytes()) for frame in source]
+    (data,) = (file.read_bytes() for file in whole.glob("*.mcap"))
+    read = []
+    for keep in (len(data) - 1, len(data) - 20, len(data) * 9 // 10, len(data) // 2, len(data) // 4):
+        for name in ("metadata.yaml", "nothing"):
+            cut = tmp_path / f"{keep}_{name}"
+            cut.mkdir()
+            (cut / "whole.mcap").write_bytes(data[:keep])
+            if (whole / name).exists():
+                (cut / name).write_bytes((whole / name).read_bytes())
+            with open_source(cut) as source:
+                found = [(frame.stamp_ns, frame.rgb.tobytes()) for frame in source]
+                assert found == frames[: len(found)] and source.length == len(found)
+                assert "whole.mcap is cut off" in source.problem
+            read.append(len(found))
+    assert read == sorted(read, reverse=True) and read[0] == 8 and 0 < read[-1] < read[4] < 8
+
+
+def test_of_a_split_bag_only_the_file_that_is_cut_off_ends_early(tmp_path):
+    folder = bags.split_ros2(tmp_path / "split", [4, 4], size=(800, 600))
+    *_, last = sorted(folder.glob("*.mcap"))
+    os.truncate(last, last.stat().st_size * 6 // 10)
+    with open_source(folder) as source:
+        stamps = [frame.stamp_ns for frame in source]
+    assert 4 < len(stamps) < 8 and stamps == [bags.stamp_of(index) for index in range(len(stamps))]
+    assert source.problem.startswith(f"{last.name} is cut off")
 
 
 def test_cut_off_ros1_bag(tmp_path):
