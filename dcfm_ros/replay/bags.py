@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import shutil
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from dcfm_ros.stream.stopwatch import Stopwatch
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 _STORAGE_SUFFIXES = (".mcap", ".db3")
 _COMPRESSED_SUFFIX = ".zstd"
+_PART_NUMBER = re.compile(r"_(\d+)(?:\.(?:mcap|db3|bag|zstd))+$")
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,15 @@ class RawMessage(NamedTuple):
 def is_bag(path: Path) -> bool:
     """Whether the path looks like a bag: by name and layout, not by content."""
     if path.is_dir():
-        return (
-            (path / "metadata.yaml").exists() or bool(_storage_files(path)) or bool(list(path.glob("*.bag")))
-        )
+        return (path / "metadata.yaml").exists() or _is_one(list(path.glob("*.bag")) or _storage_files(path))
     return path.suffix in (*_STORAGE_SUFFIXES, ".bag", _COMPRESSED_SUFFIX)
+
+
+def _is_one(files: list[Path]) -> bool:
+    """Whether these are one recording: a single file, or parts as recorders number them, from 0 on (`drive_0.mcap`)."""
+    numbers = [_PART_NUMBER.search(file.name) for file in files]
+    parts = {int(number[1]) for number in numbers if number}
+    return len(files) == 1 or (0 in parts and len(parts) == len(files))
 
 
 class Bag:

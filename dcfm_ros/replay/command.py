@@ -34,6 +34,7 @@ from dcfm_ros.stream.config import MODES
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.
 _DEFAULT_MODE = {"fast": "inline", "robot": StreamConfig().mode}
 _DEFAULT_BUDGET_MS = 200.0
+_BESIDE = ("background", "background_threads", "slices")
 _NO_OPTION = ("mode", "phase", "odometry_distance_m", "odometry_angle_deg")
 _INTERRUPTED = 130
 
@@ -166,6 +167,8 @@ def run(args: argparse.Namespace) -> int:
     several recordings could not be replayed."""
     recordings = recordings_in(args.input)
     job = job_of(args)
+    if (args.live or args.sweep) and len(recordings) > 1:
+        raise DcfmError(f"{job.input} holds {len(recordings)} recordings; --live and --sweep take one.")
     if args.live:
         # By its name: the node's room is the one that knows ROS, and nothing else here needs it.
         live = importlib.import_module("dcfm_ros.node.live_command")
@@ -234,6 +237,12 @@ def job_of(args: argparse.Namespace) -> Job:
     if args.loop < 0:
         raise DcfmError(f"--loop is how often to play, or 0 for ever, not {args.loop}.")
     clock = args.clock or ("robot" if args.sweep or args.live else "fast")
+    idle = [name for name in _BESIDE if getattr(args, name) != getattr(StreamConfig, name)]
+    if idle and (clock == "fast" or args.mode == "inline"):
+        raise DcfmError(
+            f"--{idle[0].replace('_', '-')} is about key frames in the background. Here frames wait for them: as fast as "
+            f"possible (give --clock robot or --live), and in mode inline."
+        )
     job = Job(
         input=args.input[0],
         folder=args.report,

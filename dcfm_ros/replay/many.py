@@ -54,10 +54,12 @@ def recordings_in(paths: Iterable[Path]) -> list[Path]:
 
 def is_recording(path: Path) -> bool:
     """Whether the path looks like one recording: a bag, a video or a folder of images."""
-    if not path.exists() or is_bag(path):
+    if not path.exists() or (path / "metadata.yaml").exists():
         return path.exists()
     if path.is_file():
-        return path.suffix.lower() in VIDEO_SUFFIXES
+        return is_bag(path) or path.suffix.lower() in VIDEO_SUFFIXES
+    if is_bag(path):  # unless it lies there among others
+        return not any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.iterdir())
     folders = [path, *(path / name for name in _IMAGE_FOLDERS if (path / name).is_dir())]
     return any(file.suffix.lower() in IMAGE_SUFFIXES for folder in folders for file in folder.iterdir())
 

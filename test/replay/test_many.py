@@ -60,6 +60,26 @@ def test_recordings_are_found_in_natural_order(tmp_path):
     assert recordings_in([path / "nowhere", path / "pictures"]) == [path / "nowhere", path / "pictures"]
 
 
+@pytest.mark.parametrize(
+    ("names", "one"),
+    [
+        (["drive.mcap"], True),
+        (["drive_0.mcap", "drive_1.mcap"], True),
+        (["drive_0.db3.zstd", "drive_1.db3.zstd", "notes.txt"], True),
+        (["2024-01-01-10-00-00_0.bag", "2024-01-01-10-05-00_1.bag"], True),
+        (["monday.mcap", "tuesday.mcap"], False),
+        (["monday_0.mcap", "tuesday_0.mcap"], False),
+        (["run_1.bag", "run_2.bag"], False),
+        (["clip.mp4", "drive.bag"], False),
+    ],
+)
+def test_files_that_are_no_parts_of_one_recording_are_several(tmp_path, names, one):
+    for name in names:
+        (tmp_path / name).touch()
+    wanted = [tmp_path] if one else [tmp_path / name for name in names]
+    assert recordings_in([tmp_path]) == wanted
+
+
 def test_folders_of_equal_names_do_not_collide(tmp_path):
     from fakes import job
 

@@ -187,7 +187,9 @@ def test_cut_off_bag_is_one_clear_message_or_a_reported_end(tmp_path, storage, k
     else:
         assert 0 < len(frames) <= 300  # all of them where nothing but the index is missing
         stopped = f"reading stopped after {len(frames)} of 300 images"
-        assert stopped in source.problem or f"{file.name} is cut off: its index and its last" in source.problem
+        assert (
+            stopped in source.problem or f"{file.name} is cut off: its index and its last" in source.problem
+        )
 
 
 def test_a_cut_off_mcap_is_read_up_to_its_last_whole_chunk(tmp_path):

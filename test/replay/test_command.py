@@ -1,0 +1,60 @@
+"""`dcfm replay` as it is typed: what the options come to, and what is refused before anything is read."""
+
+import argparse
+
+import pytest
+
+from dcfm_ros import cli
+from dcfm_ros.replay import command
+
+
+def job_of(*words):
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    return command.job_of(parser.parse_args(["drive", "-o", "out", *words]))
+
+
+@pytest.mark.parametrize(
+    ("words", "clock", "mode", "confidence"),
+    [
+        ([], "fast", "inline", True),
+        (["--clock", "robot"], "robot", "background", False),
+        (["--clock", "robot", "--mode", "inline", "--confidence"], "robot", "inline", True),
+        (["--sweep", "size=64x48"], "robot", "background", False),
+        (["--sweep", "size=64x48", "--clock", "fast"], "fast", "inline", True),
+        (["--live", "--background", "thread"], "robot", "background", False),
+    ],
+)
+def test_what_is_not_given_is_as_the_clock_wants_it(words, clock, mode, confidence):
+    job = job_of(*words)
+    assert (job.clock, job.stream.mode, job.with_confidence) == (clock, mode, confidence)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--frames", "0"], "--frames is 1 or more"),
+        (["--rate", "0"], "--rate is a number above 0"),
+        (["--segment", "nan"], "--segment is a number above 0"),
+        (["--loop", "-1"], "--loop is how often"),
+        (["--merge", "--no-bag"], "--no-bag leaves out"),
+        (["--mode", "background"], "needs --clock robot"),
+        (["--background", "thread"], "--background is about key frames in the background"),
+        (["--slices", "4", "--mode", "inline", "--clock", "robot"], "and in mode inline"),
+        (["--background", "foo", "--clock", "robot"], "unknown background 'foo'; known: auto, thread"),
+        (["--live", "--clock", "robot"], "leave out --sweep, --clock"),
+        (["--sweep", "size=1x1", "--live"], "leave out --sweep, --clock"),
+    ],
+)
+def test_options_that_make_no_sense_are_told_apart(tmp_path, capsys, words, message):
+    assert cli.main(["replay", str(tmp_path), "-o", str(tmp_path / "out"), *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", [["--live"], ["--sweep", "size=64x48"]])
+def test_one_run_takes_no_folder_of_recordings(tmp_path, capsys, words):
+    for name in ("monday.mp4", "tuesday.mp4"):
+        (tmp_path / name).touch()
+    assert cli.main(["replay", str(tmp_path), "-o", str(tmp_path / "out"), *words]) == 2
+    assert "holds 2 recordings; --live and --sweep take one" in capsys.readouterr().err
