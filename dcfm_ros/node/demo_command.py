@@ -105,8 +105,6 @@ def run(args: argparse.Namespace) -> int:
         outputs=outputs,
         doing="driving",
     )
-    if not outputs.bag.is_dir() or (outcome.interrupted and outcome.sent == 0):
-        raise KeyboardInterrupt
     report = live_report(
         GRAPH,
         outputs,

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 
 import cv2
@@ -23,7 +24,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.node.demo_talk import Words, say
+from dcfm_ros.node.demo_talk import Words, run_process, say
 from dcfm_ros.replay.labels import open_labels
 from dcfm_ros.replay.sources import Frame, Source, open_source
 
@@ -158,17 +159,21 @@ def play(args: argparse.Namespace, words: Words) -> None:
         say("matched")
         if words.next(args.patience) != "go":
             return
-        sent = _send_all(player, source, args, words)
-        say("done", sent=sent, skipped=dict(source.skipped), problem=source.problem)
+        useless: Counter[str] = Counter()
+        sent = _send_all(player, source, args, words, useless)
+        say("done", sent=sent, skipped=dict(source.skipped), labels=useless, problem=source.problem)
         # Whoever is slow still gets the last frames: the publisher must outlive their delivery.
         while words.next(0.1) != Words.END:
             pass
 
 
-def _send_all(player: Player, source: Source, args: argparse.Namespace, words: Words) -> int:
+def _send_all(
+    player: Player, source: Source, args: argparse.Namespace, words: Words, useless: Counter[str]
+) -> int:
+    """How many frames were sent. useless: gets the labels that could not be read, reason -> count."""
     sent, log = 0, SentLog(args.sent)
     clock = SimulatedTime(player) if args.clock else None
-    for frame, label in itertools.islice(_looped(source, args, words), args.frames):
+    for frame, label in itertools.islice(_looped(source, args, words, useless), args.frames):
         if args.size:
             rgb = resized(frame.rgb, args.size, cv2.INTER_AREA)
             frame = Frame(rgb, frame.stamp_ns, frame.time_ns, frame.frame_id, frame.name)
@@ -181,7 +186,7 @@ def _send_all(player: Player, source: Source, args: argparse.Namespace, words: W
 
 
 def _looped(
-    source: Source, args: argparse.Namespace, words: Words
+    source: Source, args: argparse.Namespace, words: Words, useless: Counter[str]
 ) -> Iterator[tuple[Frame, np.ndarray | None]]:
     """Frames with their labels, again and again as often as asked for."""
     for turn in itertools.count() if args.loop == 0 else range(args.loop):
@@ -190,7 +195,12 @@ def _looped(
             return
         labels = open_labels(source, args.labels)
         for frame in paced(source, args.fps, words):
-            yield frame, labels.of(frame)
+            try:
+                label = labels.of(frame)
+            except DcfmError as error:
+                label = None
+                useless[str(error)] += 1
+            yield frame, label
 
 
 def main() -> int:
@@ -212,18 +222,7 @@ def main() -> int:
     parser.add_argument("--sent")
     args = parser.parse_args()
     args.size = tuple(args.size) if args.size else None
-    words = Words()
-    rclpy.init(args=[])
-    try:
-        play(args, words)
-    except DcfmError as error:
-        say("error", message=str(error))
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        rclpy.try_shutdown()
-    return 0
+    return run_process(lambda words: play(args, words))
 
 
 if __name__ == "__main__":

@@ -17,15 +17,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from dcfm_ros.errors import DcfmError
 from dcfm_ros.msg import FrameTiming
-from dcfm_ros.node.demo_talk import Words, say
+from dcfm_ros.node.demo_talk import Words, run_process, say
 from dcfm_ros.replay.bag_writer import BagWriter
 from dcfm_ros.replay.bags import to_rgb
 from dcfm_ros.replay.messages import COMPRESSED_IMAGE, FRAME_TIMING, IMAGE, jpeg, typestore
@@ -181,22 +179,15 @@ def main() -> int:
     for name in ("image", "label", "mask", "timing"):
         parser.add_argument(f"--{name}", required=True)
     args = parser.parse_args()
-    words = Words()
-    rclpy.init(args=[])
-    try:
+
+    def work(words: Words) -> None:
         writer = WriterThread(args.bag, args.image)
         try:
             record(args, words, writer)
         finally:
             writer.close()
-    except DcfmError as error:
-        say("error", message=str(error))
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        rclpy.try_shutdown()
-    return 0
+
+    return run_process(work)
 
 
 if __name__ == "__main__":

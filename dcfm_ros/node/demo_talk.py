@@ -6,7 +6,12 @@ import json
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
+
+import rclpy
+
+from dcfm_ros.errors import DcfmError
 
 
 def say(event: str, **values: Any) -> None:
@@ -39,3 +44,19 @@ class Words:
             return None
         self._ended = word == self.END
         return word
+
+
+def run_process(work: Callable[[Words], None]) -> int:
+    """Do a process's work in a ROS context of its own; its exit status. The parent is told what the user can act on."""
+    words = Words()
+    rclpy.init(args=[])
+    try:
+        work(words)
+    except DcfmError as error:
+        say("error", message=str(error))
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        rclpy.try_shutdown()
+    return 0

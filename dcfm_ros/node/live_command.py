@@ -47,8 +47,6 @@ def run(job: Job, *, sim_time: bool, loop: int, parameters: Sequence[str]) -> in
         outputs=outputs,
         doing="playing",
     )
-    if not outputs.bag.is_dir() or (outcome.interrupted and outcome.sent == 0):
-        raise KeyboardInterrupt
     report = live_report(
         GRAPH,
         outputs,

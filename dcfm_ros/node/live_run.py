@@ -70,6 +70,10 @@ def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Ou
         recorder, node, player: the processes' commands.
         outputs: its log folder exists.
         doing: a word for the progress bar.
+
+    Raises:
+        DcfmError: a process ended though it should not have.
+        KeyboardInterrupt: before anything was recorded.
     """
     outcome = Outcome()
     with Crew() as crew:
@@ -91,6 +95,8 @@ def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Ou
         segmenter.interrupt()
         for event in _drain(source):
             _note(event, outcome)
+    if not outputs.bag.is_dir() or (outcome.interrupted and outcome.sent == 0):
+        raise KeyboardInterrupt
     return outcome
 
 
@@ -177,6 +183,9 @@ def _note(event: dict[str, Any], outcome: Outcome) -> None:
     if event["event"] == "done" and "sent" in event:
         outcome.notes += tuple(
             f"{count} images could not be used: {why}" for why, count in event["skipped"].items()
+        )
+        outcome.notes += tuple(
+            f"{count} labels were not used: {why}" for why, count in event["labels"].items()
         )
         if event["problem"]:
             outcome.notes += (event["problem"],)

@@ -60,7 +60,7 @@ class LabelFolder:
         file = self._files.get(frame.name)
         if file is None:
             return None
-        return _one_channel(cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED), str(file))
+        return _class_ids(np.fromfile(file, np.uint8), self.name)
 
 
 class LabelTopic:
@@ -119,7 +119,7 @@ class LabelTopic:
     def _decode(self, message: object) -> np.ndarray:
         if hasattr(message, "format"):
             packed = np.frombuffer(message.data, np.uint8)  # type: ignore[attr-defined]
-            return _one_channel(cv2.imdecode(packed, cv2.IMREAD_UNCHANGED), self.name)
+            return _class_ids(packed, self.name)
         return label_of(message, self.name)
 
 
@@ -142,10 +142,12 @@ def label_of(message: object, name: str) -> np.ndarray:
     return data[: step * height].reshape(height, step)[:, :width]
 
 
-def _one_channel(image: np.ndarray | None, name: str) -> np.ndarray:
+def _class_ids(packed: np.ndarray, name: str) -> np.ndarray:
+    """The pixels of a PNG. name: where it is from; the same for all, so that what is wrong with many can be counted."""
+    image = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED) if packed.size else None
     if image is None or image.dtype != np.uint8 or image.ndim != 2:
         found = "unreadable" if image is None else f"{image.dtype} with shape {image.shape}"
-        raise DcfmError(f"The label image {name} is {found}; expected 8 bits, one channel, value = class id.")
+        raise DcfmError(f"A label image of {name} is {found}; expected 8 bits, one channel, value = class id.")
     return image
 
 

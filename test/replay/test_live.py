@@ -112,3 +112,18 @@ def test_what_cannot_be_played_costs_no_former_report(tmp_path, recording, weigh
     error = capsys.readouterr().err
     assert words in error and "starting" not in error
     assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_cannot_be_read_are_counted(tmp_path, recording, weights):
+    """As offline: the frames are played all the same."""
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    for index in range(12):
+        (labels / f"{index:06d}.png").write_bytes(b"no picture" if index else b"")
+    given = ["--topic", "/image", "--labels", str(labels), "--weights", weights, "--no-video"]
+    options = [recording, "-o", str(tmp_path / "out"), *given, "--live", "--frames", "4", *EVERY_FRAME]
+    assert cli.main(["replay", *options]) == 0
+    numbers = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert numbers["summary"]["masks_out"] == 4
+    assert len(numbers["notes"]) == 1
+    assert numbers["notes"][0].startswith(f"4 labels were not used: A label image of {labels} is unreadable")
