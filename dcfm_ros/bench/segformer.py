@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph_forms import use_graph_forms
 from dcfm_ros.engines.graphs import OPSET, GraphSpec
 from dcfm_ros.engines.label_map import label_array
 from dcfm_ros.engines.library import Library
@@ -76,7 +77,7 @@ class TunedSegFormer(nn.Module):
     """The network of a `UserSegFormer`, with its weights, made of this package's parts.
 
     The head projects and fuses each scale at its own resolution; batch norm and the image's normalisation are folded;
-    attention is fused. There is nothing to reuse: it has no key frames. forward: uint8 1×H×W×3 -> float32 1×C×h×w.
+    attention is fused, and blocks are in the form that graphs run fastest. There is nothing to reuse: it has no key frames. forward: uint8 1×H×W×3 -> float32 1×C×h×w.
     """
 
     def __init__(self, backbone: str, user: UserSegFormer) -> None:
@@ -91,11 +92,12 @@ class TunedSegFormer(nn.Module):
             if isinstance(module, nn.LayerNorm):
                 module.eps = 1e-5  # everywhere in transformers
         self.eval().requires_grad_(False)
-        std = torch.tensor(IMAGENET_STD)[:, None, None]
-        self._scale, self._offset = 1 / (255 * std), -torch.tensor(IMAGENET_MEAN)[:, None, None] / std
+        use_graph_forms(self)
+        std = torch.tensor(IMAGENET_STD)
+        self._scale, self._offset = 1 / (255 * std), -torch.tensor(IMAGENET_MEAN) / std
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = pixels.permute(0, 3, 1, 2).float() * self._scale + self._offset
+        x = (pixels.float() * self._scale + self._offset).permute(0, 3, 1, 2)
         return self.classifier(self.head(self.backbone.encode_deep(self.backbone.encode_shallow(x))))
 
 

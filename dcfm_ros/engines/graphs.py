@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dcfm_ros import __version__
+from dcfm_ros.engines.graph_forms import channel_first, channel_last, fused_logits, use_graph_forms
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
 from dcfm_ros.model.config import to_json
@@ -55,32 +56,24 @@ class Graph(nn.Module):
         super().__init__()
         self.spec = spec
         self.model = folded
-        self.register_buffer("mean", 255 * torch.tensor(folded.card.mean).view(3, 1, 1))
+        self.register_buffer("mean", 255 * torch.tensor(folded.card.mean))
 
     def forward(self, *inputs: Tensor) -> Any:
         return getattr(self, self.spec.name)(*inputs)
 
     def independent(self, image: Tensor) -> Tensor:
-        return channel_last(self.model.encode_independent(image.permute(0, 3, 1, 2).float() - self.mean))
+        return channel_last(self.model.encode_independent((image.float() - self.mean).permute(0, 3, 1, 2)))
 
     def common(self, independent: Tensor) -> Tensor:
         common = self.model.encode_common(None, channel_first(independent))
         return channel_last(self.model.prepare_common(common))
 
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
-        return self.model.logits_prepared(channel_first(common), channel_first(independent))
+        return fused_logits(self.model, common, independent)
 
     def segment(self, image: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
         independent = self.independent(image)
         return independent, self.logits(common, independent)
-
-
-def channel_last(x: Tensor) -> Tensor:
-    return x.permute(0, 2, 3, 1)
-
-
-def channel_first(x: Tensor) -> Tensor:
-    return x.permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
@@ -90,6 +83,7 @@ def export_graphs(model: DCFM, size: tuple[int, int], folder: Path) -> dict[str,
     Raises DcfmError where the library that writes ONNX is not installed.
     """
     folded = fold(model)
+    use_graph_forms(folded)
     paths = {}
     values: dict[str, Tensor] = {"image": torch.zeros(1, size[1], size[0], 3, dtype=torch.uint8)}
     for spec in GRAPHS.values():
