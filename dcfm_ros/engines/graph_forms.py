@@ -15,6 +15,9 @@ from dcfm_ros.model.backbones.mit import Attention, MixMlp, to_map, to_tokens
 from dcfm_ros.model.fold import OneHeadAttention, linear, pointwise
 from dcfm_ros.model.heads import resize
 
+MOST_BYTES = 10_000_000
+"""Of a float32 map that is better kept in one piece."""
+
 
 def use_graph_forms(model: nn.Module) -> None:
     """Rewrites the transformer blocks of a model for inference, in place."""
@@ -78,12 +81,31 @@ class QueryFreeAttention(nn.Module):
 
 
 class MapMlp(nn.Module):
-    """`MixMlp` with its first linear layer as a 1×1 conv, beside the conv that follows."""
+    """`MixMlp` with its linear layers as 1×1 convs, and its hidden channels in pieces, which do not depend on each other.
+
+    At a quarter of the image's size the hidden map is many times larger than a processor's caches; a piece is written,
+    convolved and summed up while it is still there.
+    """
 
     def __init__(self, mlp: MixMlp) -> None:
         super().__init__()
         self.fc1 = pointwise(mlp.fc1.weight, mlp.fc1.bias)
-        self.dwconv, self.fc2 = mlp.dwconv, mlp.fc2
+        self.dwconv = mlp.dwconv
+        self.fc2 = pointwise(mlp.fc2.weight, mlp.fc2.bias)
 
     def forward(self, tokens: Tensor, size: torch.Size) -> Tensor:
-        return self.fc2(to_tokens(F.gelu(self.dwconv(self.fc1(to_map(tokens, size))))))
+        x = to_map(tokens, size)
+        pieces = 1
+        while 4 * self.fc1.out_channels * size[-2] * size[-1] > pieces * MOST_BYTES:
+            pieces *= 2
+        assert self.fc1.bias is not None and self.dwconv.bias is not None
+        weights = (self.fc1.weight, self.fc1.bias, self.dwconv.weight, self.dwconv.bias)
+        total, bias = None, self.fc2.bias
+        for w1, b1, kernel, b2, w2 in zip(
+            *(weight.chunk(pieces) for weight in weights), self.fc2.weight.chunk(pieces, 1), strict=True
+        ):
+            hidden = F.gelu(F.conv2d(F.conv2d(x, w1, b1), kernel, b2, padding=1, groups=len(w1)))
+            part = F.conv2d(hidden, w2, bias)
+            total, bias = part if total is None else total + part, None
+        assert total is not None
+        return to_tokens(total)
