@@ -15,7 +15,7 @@ from dcfm_ros.replay.recording import Sent, read_recording
 from dcfm_ros.replay.report import Report
 from dcfm_ros.replay.run import Run
 from dcfm_ros.replay.segments import DEFAULT_SECONDS
-from dcfm_ros.replay.summary import summarise
+from dcfm_ros.replay.summary import summarise, usual_interval_ms
 from dcfm_ros.replay.video_writer import VideoWriter
 
 _RATE = 15.0
@@ -75,7 +75,7 @@ def live_report(
         confusion=run.confusion,
         consistency_windows=run.video_consistency(),
         labelled=run.labelled,
-        interval_ms=1e3 / summary.frame_rate_in if summary.frame_rate_in else None,
+        interval_ms=usual_interval_ms([record.sent_ms for record in run.records]),
         load=outcome.node_load,
         segments=run.segments(),
         notes=(*outcome.notes, *_notes(run)),

@@ -147,7 +147,9 @@ def _class_ids(packed: np.ndarray, name: str) -> np.ndarray:
     image = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED) if packed.size else None
     if image is None or image.dtype != np.uint8 or image.ndim != 2:
         found = "unreadable" if image is None else f"{image.dtype} with shape {image.shape}"
-        raise DcfmError(f"A label image of {name} is {found}; expected 8 bits, one channel, value = class id.")
+        raise DcfmError(
+            f"A label image of {name} is {found}; expected 8 bits, one channel, value = class id."
+        )
     return image
 
 

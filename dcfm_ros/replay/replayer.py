@@ -23,7 +23,7 @@ from dcfm_ros.replay.report import Report
 from dcfm_ros.replay.run import Run
 from dcfm_ros.replay.sinks import Sinks
 from dcfm_ros.replay.sources import Frame, Source
-from dcfm_ros.replay.summary import summarise
+from dcfm_ros.replay.summary import summarise, usual_interval_ms
 from dcfm_ros.replay.video_writer import VideoWriter
 from dcfm_ros.stream import StreamConfig, StreamSegmenter
 from dcfm_ros.stream.workers import way_of
@@ -218,7 +218,7 @@ class Replayer:
             consistency_windows=self._run.video_consistency(),
             labelled=self._run.labelled,
             in_hand=self._run.in_hand,
-            interval_ms=_interval_ms(np.asarray([record.stamp_ns for record in records], float)),
+            interval_ms=usual_interval_ms([record.stamp_ns / 1e6 for record in records]),
             segments=self._run.segments(),
             notes=self._notes(),
             settings=self._settings(),
@@ -241,13 +241,6 @@ class Replayer:
             "Network input": f"{width}×{height}",
             "Engine": f"{engine.name}, {engine.device}, {engine.precision}",
         }
-
-
-def _interval_ms(stamps: np.ndarray) -> float | None:
-    """The usual time between two frames as recorded."""
-    steps = np.diff(stamps)
-    steps = steps[steps > 0]
-    return float(np.median(steps)) / 1e6 if steps.size else None
 
 
 def describe_way(way: str) -> str:

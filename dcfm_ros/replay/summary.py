@@ -45,7 +45,7 @@ class Summary:
 
     Attributes:
         frames_in, masks_out, lost: how many frames went in, masks came out, and frames had none.
-        frame_rate_in: frames per second handed over; None for a single frame.
+        frame_rate_in: frames per second handed over, counted as ros2_benchmark does; None for a single frame.
         frame_rate: masks per second between the first and the last mask, counted as ros2_benchmark does.
         key_frames: frames at which the common feature was refreshed, by trigger.
         latency, latency_key, latency_other: milliseconds from frame to mask: all, key frames, other frames.
@@ -159,3 +159,10 @@ def benchmark_metrics(records: Sequence[FrameRecord]) -> dict[str, float]:
         metrics["MEAN_JITTER"] = jitter.mean()
         metrics["STD_DEV_JITTER"] = jitter.std()
     return {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()}
+
+
+def usual_interval_ms(times_ms: Sequence[float]) -> float | None:
+    """The median time between two frames; None where there are no two. Jumps back do not count."""
+    steps = np.diff(np.asarray(times_ms, float))
+    steps = steps[steps > 0]
+    return float(np.median(steps)) if steps.size else None
