@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import logging
 import re
@@ -175,13 +176,28 @@ class GraphEngine:
     def _key(self, size: Size) -> dict[str, str]:
         if not self._digest:
             self._digest = model_digest(self.model)
-        return {"weights": self._digest, "size": f"{size[0]}x{size[1]}", "dcfm_ros": __version__}
+        return {
+            "weights": self._digest,
+            "size": f"{size[0]}x{size[1]}",
+            "dcfm_ros": __version__,
+            "code": code_digest(),
+        }
 
     def _entry(self, size: Size, kind: str) -> str:
         return re.sub(r"[^\w.-]", "_", f"{self.card.name}-{size[0]}x{size[1]}-{kind}")
 
     def _describe(self, size: Size) -> str:
         return f"model '{self.card.name}' at {size[0]}x{size[1]}"
+
+
+@functools.cache
+def code_digest() -> str:
+    """A hash of the files that say what a graph computes and how it is built: they may change within a version."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted([*package.glob("model/**/*.py"), *package.glob("engines/*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def model_digest(model: DCFM) -> str:

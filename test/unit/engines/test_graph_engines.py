@@ -173,6 +173,15 @@ def test_the_second_start_builds_nothing(model, frames, monkeypatch):
     assert not again.problem and again.name == "onnxruntime"
 
 
+def test_other_code_finds_no_graphs_of_this_one(model, monkeypatch, caplog):
+    needs("onnxruntime")
+    create_engine(model, EngineConfig(engine="onnxruntime")).prepare(SIZE)
+    caplog.clear()
+    monkeypatch.setattr("dcfm_ros.engines.graph_engine.code_digest", lambda: "another")
+    create_engine(model, EngineConfig(engine="onnxruntime")).prepare(SIZE)
+    assert "exporting" in caplog.text and "building" in caplog.text
+
+
 def test_an_engine_goes_to_another_process(engine, frames):
     revived = pickle.loads(pickle.dumps(engine))
     assert revived.name == engine.name
