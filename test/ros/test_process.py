@@ -1,5 +1,7 @@
 """The node as a process: how it starts, how it refuses to, and how it ends."""
 
+import os
+import re
 import signal
 
 import pytest
@@ -13,6 +15,7 @@ from dcfm_ros.model.safetensors_file import read_safetensors, write_safetensors
 
 SOON_S = 1.0  # what is promised of Ctrl-C
 FIRST_FRAMES = 10_000  # far more than are sent while a process starts
+SHARED_MEMORY = "/dev/shm"
 
 # As the executable, but once frames come its common branch hangs like a driver in trouble.
 HANGING = """
@@ -61,8 +64,15 @@ def first_mask(graph, node):
     raise AssertionError(f"no mask; the node said:\n{node.output}")
 
 
+def shared_memory():
+    """Names of the segments that Fast DDS holds for a participant's own messages, of all processes."""
+    names = os.listdir(SHARED_MEMORY) if os.path.isdir(SHARED_MEMORY) else []
+    return {name for name in names if re.fullmatch("fastdds_[0-9a-f]{16}", name)}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly_within_a_second(graph, process, number):
+    before = shared_memory()
     node = process(mode="background", key_interval=1)
     camera, _ = first_mask(graph, node)
     for i in range(FIRST_FRAMES, FIRST_FRAMES + 5):  # so that it has something to do
@@ -71,6 +81,9 @@ def test_a_signal_ends_it_cleanly_within_a_second(graph, process, number):
     assert status == 0, node.output
     assert seconds < SOON_S
     assert "Traceback" not in node.output and "ERROR" not in node.output, node.output
+    assert (
+        shared_memory() <= before
+    )  # up to 64 MiB each with config/fastdds.xml: some restarts would fill the machine
 
 
 def test_a_signal_ends_it_while_it_loads(graph, process):
