@@ -114,12 +114,14 @@ def _ratio(key: str, goal: str, wanted: float, case: Case | None, precision: str
         (value, row) for row in rows if (row.agreement or 0) >= enough and (value := pick(row)) is not None
     ]
     if not found:
-        wrong = [f"{row.engine} {percent(row.agreement)}" for row in rows if row.agreement is not None]
+        wrong = [
+            f"{times(value)} ({row.engine}; labels {percent(row.agreement)} equal)"
+            for row in rows
+            if row.agreement is not None and (value := pick(row)) is not None
+        ]
         if not wrong:
             return Verdict(key, goal, asked, "not measured", None)
-        return Verdict(
-            key, goal, asked, f"labels differ: {', '.join(wrong)} equal", False, "labels that differ"
-        )
+        return Verdict(key, goal, asked, ", ".join(wrong), False, "labels that differ")
     value, row = max(found, key=lambda item: item[0])
     measured = f"{times(value)} ({row.engine}; labels {percent(row.agreement)} equal)"
     return Verdict(key, goal, asked, measured, value >= wanted, _short(value, wanted))

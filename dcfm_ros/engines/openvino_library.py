@@ -54,7 +54,7 @@ class OpenVinoLibrary:
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            "INFERENCE_PRECISION_HINT": {"fp16": "f16", "bf16": "bf16"}.get(self.precision, "f32"),
+            "INFERENCE_PRECISION_HINT": self._hint(),
         }
         if self.device == "cpu":
             # The node's other threads want the cores, too.
@@ -62,6 +62,15 @@ class OpenVinoLibrary:
             settings["INFERENCE_NUM_THREADS"] = threads
         compiled = self._core.compile_model(model, self.device.upper(), settings)
         return OpenVinoRunner(self._openvino, compiled)
+
+    def _hint(self) -> str:
+        """The precision of all that is not int8. Beside int8 it may as well be bf16, where the device is faster so."""
+        if self.precision == "int8" and "BF16" in self._capabilities():
+            return "bf16"
+        return {"fp16": "f16", "bf16": "bf16"}.get(self.precision, "f32")
+
+    def _capabilities(self) -> list[str]:
+        return list(self._core.get_property(self.device.upper(), "OPTIMIZATION_CAPABILITIES"))
 
     def _check_device(self) -> None:
         known = [name.lower() for name in self._core.available_devices]
@@ -71,7 +80,7 @@ class OpenVinoLibrary:
             )
 
     def _check_precision(self) -> None:
-        capabilities = self._core.get_property(self.device.upper(), "OPTIMIZATION_CAPABILITIES")
+        capabilities = self._capabilities()
         needed = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}[self.precision]
         if needed not in capabilities:
             raise DcfmError(

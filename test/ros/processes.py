@@ -1,5 +1,6 @@
 """The node as a process of its own, as `ros2 run` starts it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import dcfm_ros
 
 # In front of the installed package, where there is one: what is tested is what the tests have imported.
 SOURCE = Path(dcfm_ros.__file__).resolve().parents[1]
+PATIENCE_S = 5.0
 
 
 class NodeProcess:
@@ -39,6 +41,9 @@ class NodeProcess:
         return self
 
     def __exit__(self, *_):
+        if self.status is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.end(signal.SIGTERM, PATIENCE_S)  # one that is killed leaves its shared memory behind
         if self.status is None:
             self._process.kill()
         self._process.wait()
