@@ -36,7 +36,7 @@ class StreamConfig:
         default="auto",
         metadata={
             "help": "what computes key frames in background mode: 'thread', 'process' (both at idle priority), 'slices' "
-            "(a piece after each frame), or 'auto', the steadiest on this device",
+            "(a piece after each frame), or 'auto', what suits this device",
             "choices": BACKGROUNDS,
         },
     )
