@@ -60,12 +60,12 @@ def _flags() -> set[str]:
 
 
 def _busy_seconds() -> float:
-    """Of all cores together, from /proc/stat: user, nice, system, irq and softirq time."""
+    """Of all cores together, from /proc/stat: user, nice, system, irq, softirq and steal (other guests' of the host) time."""
     lines = _lines("/proc/stat")
     if not lines:
         return 0.0
-    ticks = [int(word) for word in lines[0].split()[1:8]]
-    return (sum(ticks[:3]) + sum(ticks[5:7])) / os.sysconf("SC_CLK_TCK")
+    ticks = [int(word) for word in lines[0].split()[1:9]]
+    return (sum(ticks[:3]) + sum(ticks[5:])) / os.sysconf("SC_CLK_TCK")
 
 
 def _own_seconds() -> float:
