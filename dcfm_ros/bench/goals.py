@@ -109,21 +109,18 @@ def _ratio(key: str, goal: str, wanted: float, case: Case | None, precision: str
     """The fastest engine of this precision whose labels are right."""
     asked = f"≥ {wanted:g}×"
     enough = INT8_LABELS if precision == "int8" else SAME_LABELS
-    rows = [row for row in _ours(case) if row.precision == precision]
     found = [
-        (value, row) for row in rows if (row.agreement or 0) >= enough and (value := pick(row)) is not None
+        (value, row.agreement, f"{times(value)} ({row.engine}; labels {percent(row.agreement)} equal)")
+        for row in _ours(case)
+        if row.precision == precision and row.agreement is not None and (value := pick(row)) is not None
     ]
     if not found:
-        wrong = [
-            f"{times(value)} ({row.engine}; labels {percent(row.agreement)} equal)"
-            for row in rows
-            if row.agreement is not None and (value := pick(row)) is not None
-        ]
-        if not wrong:
-            return Verdict(key, goal, asked, "not measured", None)
-        return Verdict(key, goal, asked, ", ".join(wrong), False, "labels that differ")
-    value, row = max(found, key=lambda item: item[0])
-    measured = f"{times(value)} ({row.engine}; labels {percent(row.agreement)} equal)"
+        return Verdict(key, goal, asked, "not measured", None)
+    right = [item for item in found if item[1] >= enough]
+    if not right:
+        wrong = ", ".join(measured for _, _, measured in found)
+        return Verdict(key, goal, asked, wrong, False, "labels that differ")
+    value, _, measured = max(right)
     return Verdict(key, goal, asked, measured, value >= wanted, _short(value, wanted))
 
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph_forms import use_graph_forms
+from dcfm_ros.engines.graph_library import Library
 from dcfm_ros.engines.graphs import OPSET, GraphSpec
 from dcfm_ros.engines.label_map import label_array
-from dcfm_ros.engines.library import Library
 from dcfm_ros.engines.onnxruntime_library import OnnxRuntimeLibrary
 from dcfm_ros.engines.openvino_library import OpenVinoLibrary
 from dcfm_ros.errors import DcfmError

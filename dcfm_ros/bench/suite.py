@@ -73,12 +73,15 @@ GOALS_CASE = "mit_b2_vspw"
 PARTS = ("label_map", *CASES, "memory")
 
 
-def usual_choices(setting: Setting) -> list[tuple[str, str]]:
-    """The (engine, precision) that are worth looking at for this setting on this machine."""
+def usual_choices(setting: Setting, *, random_int8: bool = False) -> list[tuple[str, str]]:
+    """The (engine, precision) that are worth looking at for this setting on this machine.
+
+    random_int8: int8 of random weights, too.
+    """
     if torch.cuda.is_available():
         return list(GPU_CHOICES)
     # int8 keeps the labels of trained networks; those of random ones hang on differences smaller than its steps.
-    return [choice for choice in CHOICES if setting.weights or choice[1] != "int8"]
+    return [choice for choice in CHOICES if setting.weights or random_int8 or choice[1] != "int8"]
 
 
 def measure_part(name: str, *, say: Say, progress: Progress | None = None, scale: float = 1.0) -> Part:
@@ -115,9 +118,7 @@ def record(name: str, command: str, work: Callable[[], dict[str, Any]]) -> Part:
 def _case(name: str, say: Say, progress: Progress | None, scale: float) -> Any:
     make, seconds = CASES[name]
     setting = make()
-    choices = usual_choices(setting)
-    if name == GOALS_CASE and not torch.cuda.is_available():
-        choices = list(CHOICES)
+    choices = usual_choices(setting, random_int8=name == GOALS_CASE)
     entries = entries_of(setting, choices, compiled=True)
     return measure_case(setting, entries, seconds=seconds * scale, say=say, progress=progress)
 

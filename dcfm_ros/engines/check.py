@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dcfm_ros.engines.base import Image
-from dcfm_ros.engines.library import Runner
+from dcfm_ros.engines.graph_library import Runner
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
 

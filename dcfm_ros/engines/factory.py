@@ -13,7 +13,7 @@ import torch
 
 from dcfm_ros.engines.base import Engine, Image
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.engines.library import Library
+from dcfm_ros.engines.graph_library import Library
 from dcfm_ros.model import DCFM, load_model
 
 logger = logging.getLogger(__name__)

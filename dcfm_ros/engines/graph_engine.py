@@ -21,9 +21,9 @@ from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.cache import cached
 from dcfm_ros.engines.check import check_graphs
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph_library import Array, Library, Part, Runner
 from dcfm_ros.engines.graphs import GRAPHS, export_graphs
 from dcfm_ros.engines.label_map import label_array
-from dcfm_ros.engines.library import Array, Library, Part, Runner
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
 from dcfm_ros.model.config import to_json

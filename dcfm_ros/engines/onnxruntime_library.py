@@ -11,8 +11,8 @@ import numpy as np
 
 from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph_library import Array, Part
 from dcfm_ros.engines.graphs import GraphSpec
-from dcfm_ros.engines.library import Array, Part
 from dcfm_ros.errors import DcfmError
 
 logger = logging.getLogger(__name__)

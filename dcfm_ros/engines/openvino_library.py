@@ -11,8 +11,8 @@ import numpy as np
 
 from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph_library import Array, Part
 from dcfm_ros.engines.graphs import GraphSpec
-from dcfm_ros.engines.library import Array, Part
 from dcfm_ros.engines.openvino_cut import cut
 from dcfm_ros.engines.quantise import quantise
 from dcfm_ros.errors import DcfmError

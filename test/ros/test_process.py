@@ -81,9 +81,8 @@ def test_a_signal_ends_it_cleanly_within_a_second(graph, process, number):
     assert status == 0, node.output
     assert seconds < SOON_S
     assert "Traceback" not in node.output and "ERROR" not in node.output, node.output
-    assert (
-        shared_memory() <= before
-    )  # up to 64 MiB each with config/fastdds.xml: some restarts would fill the machine
+    # Up to 64 MiB each with config/fastdds.xml: some restarts would fill the machine.
+    assert shared_memory() <= before
 
 
 def test_a_signal_ends_it_while_it_loads(graph, process):
