@@ -33,6 +33,9 @@ DEEPEST = 6.0
 TILE = 2048
 """Columns of the picture that are looked at together: long loops are faster than short ones that leave out more classes."""
 
+LANES = 32
+"""Pixels of a cell that are compared at once."""
+
 
 class Rows(NamedTuple):
     """The low-resolution rows in work: row y lies at index y % 2, and the one below it at the other.
@@ -85,50 +88,105 @@ def find_candidates(
     y: int,
     below: int,
     bound: NDArray[np.float32],
-    count: NDArray[np.int32],
-    winner: NDArray[np.int32],
+    reaching: NDArray[np.uint32],
 ) -> None:
-    """count: per cell the number of classes that reach the bound. winner: the last of them."""
+    """reaching: uint32 words×w, per cell the set of classes that reach the bound: bit c % 32 of word c // 32 is class c."""
     classes, _, width = logits.shape
     last = width - 1
-    count[:] = 0
+    reaching[:] = 0
     for c in range(classes):
         top, bottom = logits[c, y], logits[c, below]
+        word, bit = reaching[c // 32], np.uint32(1 << c % 32)
         for x in range(last):
             high = max(max(top[x], top[x + 1]), max(bottom[x], bottom[x + 1]))
-            reaches = high >= bound[x]
-            count[x] += reaches
-            winner[x] = c if reaches else winner[x]
+            word[x] |= bit if high >= bound[x] else np.uint32(0)
         if max(top[last], bottom[last]) >= bound[last]:
-            count[last] += 1
-            winner[last] = c
+            word[last] |= bit
+
+
+@kernel
+def place(bit: np.uint32) -> np.uint32:
+    """Which one is set, of a number with one bit."""
+    zero, one = np.uint32(0), np.uint32(1)
+    found = one if bit & np.uint32(0xAAAAAAAA) else zero
+    found |= one << 1 if bit & np.uint32(0xCCCCCCCC) else zero
+    found |= one << 2 if bit & np.uint32(0xF0F0F0F0) else zero
+    found |= one << 3 if bit & np.uint32(0xFF00FF00) else zero
+    found |= one << 4 if bit & np.uint32(0xFFFF0000) else zero
+    return found
+
+
+@kernel
+def find_winners(
+    reaching: NDArray[np.uint32], winner: NDArray[np.uint32], several: NDArray[np.uint32]
+) -> None:
+    """several: per cell not 0 where its set has more than one class. winner: the class, where it has one."""
+    one = np.uint32(1)
+    several[:] = 0
+    winner[:] = 0
+    for i in range(reaching.shape[0]):
+        word, base = reaching[i], np.uint32(32 * i + 1)
+        for x in range(word.size):
+            bits = word[x]
+            if bits != 0:
+                # Without its lowest bit, a set of one is empty. 0 is no class yet.
+                several[x] |= (bits & np.uint32(bits - one)) | winner[x]
+                winner[x] = base + place(bits)
+    for x in range(winner.size):
+        winner[x] -= one
+
+
+@kernel
+def list_candidates(reaching: NDArray[np.uint32], x: int, candidates: NDArray[np.int32]) -> int:
+    """candidates: the classes in a cell's set, in order. Returns their number."""
+    found = 0
+    for i in range(reaching.shape[0]):
+        bits = np.int64(reaching[i, x])
+        while bits:
+            lowest = bits & -bits
+            bits ^= lowest
+            candidates[found] = 32 * i + place(np.uint32(lowest))
+            found += 1
+    return found
 
 
 @kernel
 def fill_line(
     starts: NDArray[np.int64],
     poison: NDArray[np.float32],
-    count: NDArray[np.int32],
-    winner: NDArray[np.int32],
+    several: NDArray[np.uint32],
+    winner: NDArray[np.uint32],
     line: Mask,
     mixed: NDArray[np.int32],
 ) -> int:
     """Writes the cells of one class into a row of labels; lists the others and returns how many."""
     found = 0
-    for x in range(count.size):
+    for x in range(several.size):
         begin, end = starts[x], starts[x + 1]
         if begin == end:
             continue
         label = winner[x]
         if poison[x] != 0:
             label = UNLABELLED
-        elif count[x] > 1:
+        elif several[x] != 0:
             mixed[found] = x
             found += 1
             continue
         for i in range(begin, end):
             line[i] = label
     return found
+
+
+@kernel
+def read_corners(
+    logits: NDArray[np.float32], y: int, x: int, classes: NDArray[np.int32], corners: NDArray[np.float32]
+) -> None:
+    """corners: float32 classes×4, those of the classes in a cell: top left, top right, bottom left, bottom right."""
+    below, beside = min(y + 1, logits.shape[1] - 1), min(x + 1, logits.shape[2] - 1)
+    for k in range(classes.size):
+        c = classes[k]
+        corners[k, 0], corners[k, 1] = logits[c, y, x], logits[c, y, beside]
+        corners[k, 2], corners[k, 3] = logits[c, below, x], logits[c, below, beside]
 
 
 @kernel
@@ -409,10 +467,11 @@ class Cell(NamedTuple):
 def new_cell(classes: int, rows: Taps, columns: Taps) -> Cell:
     """Room for a cell with as many pixels as any has."""
     most = np.max(rows.starts[1:] - rows.starts[:-1]) * np.max(columns.starts[1:] - columns.starts[:-1])
+    most = -(-most // LANES) * LANES
     return Cell(
         np.empty(classes, np.int32),
         np.empty((classes, 4), np.float32),
-        np.empty((2, most), np.float32),
+        np.zeros((2, most), np.float32),
         np.empty(most, np.float32),
         np.empty(most, np.int32),
         np.empty(most, np.float32),
@@ -424,7 +483,7 @@ def label_mixed(
     logits: NDArray[np.float32],
     y: int,
     mixed: NDArray[np.int32],
-    bound: NDArray[np.float32],
+    reaching: NDArray[np.uint32],
     rows: Taps,
     columns: Taps,
     cell: Cell,
@@ -432,8 +491,9 @@ def label_mixed(
 ) -> None:
     """Labels the pixels of the cells `mixed`, in each of which several classes reach the bound."""
     for x in mixed:
-        found = find_corners(logits, y, x, bound[x], cell.candidates, cell.corners)
-        pixels = cell_weights(y, x, rows, columns, cell.weights)
+        found = list_candidates(reaching, x, cell.candidates)
+        read_corners(logits, y, x, cell.candidates[:found], cell.corners)
+        pixels = -(-cell_weights(y, x, rows, columns, cell.weights) // LANES) * LANES
         down, right = cell.weights[0, :pixels], cell.weights[1, :pixels]
         compare(cell.corners, cell.candidates[:found], down, right, cell.best[:pixels], cell.label[:pixels])
         pixel = 0
@@ -459,7 +519,7 @@ def rate_deep(
         if not depth[x] > DEEPEST:
             continue
         found = find_corners(logits, y, x, least[x], cell.candidates, cell.corners)
-        pixels = cell_weights(y, x, rows, columns, cell.weights)
+        pixels = -(-cell_weights(y, x, rows, columns, cell.weights) // LANES) * LANES
         down, right = cell.weights[0, :pixels], cell.weights[1, :pixels]
         compare(cell.corners, cell.candidates[:found], down, right, cell.best[:pixels], cell.label[:pixels])
         rate(cell.corners[:found], down, right, cell.best[:pixels], cell.total[:pixels])
@@ -490,8 +550,8 @@ def label_cells(
     with_confidence = confidence.size > 0
     bound = np.empty(width, np.float32)
     poison = np.empty(width, np.float32)
-    count = np.empty(width, np.int32)
-    winner = np.empty(width, np.int32)
+    reaching = np.empty((-(-classes // 32), width), np.uint32)
+    winner, several = np.empty(width, np.uint32), np.empty(width, np.uint32)
     line = np.empty(mask.shape[1], np.uint8)
     mixed = np.empty(width, np.int32)
     depth = np.zeros(width, np.float32)
@@ -504,11 +564,12 @@ def label_cells(
             continue
         below = min(y + 1, height - 1)
         find_bounds(logits, y, below, bound, poison)
-        find_candidates(logits, y, below, bound, count, winner)
-        mixed_cells = fill_line(columns.starts, poison, count, winner, line, mixed)
+        find_candidates(logits, y, below, bound, reaching)
+        find_winners(reaching, winner, several)
+        mixed_cells = fill_line(columns.starts, poison, several, winner, line, mixed)
         for row in range(begin, end):
             mask[row] = line
-        label_mixed(logits, y, mixed[:mixed_cells], bound, rows, columns, cell, mask)
+        label_mixed(logits, y, mixed[:mixed_cells], reaching, rows, columns, cell, mask)
         if not with_confidence:
             continue
         for row in range(max(y, lowered), below + 1):

@@ -6,7 +6,6 @@ import functools
 import importlib
 import logging
 import math
-from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcfm_ros.engines.base import Mask
+from dcfm_ros.engines.helpers import Helpers
 from dcfm_ros.engines.label_tiles import label_tiles
 from dcfm_ros.engines.taps import taps
 
@@ -64,11 +64,7 @@ def _by_kernel(
         kernel.label_cells(logits, row_taps, column_taps, slack, first, last, mask, share)
 
     parts = min(_threads(), rows, 1 + (logits.size + mask.size) // THREAD_WORK)
-    borders = [rows * i // parts for i in range(parts + 1)]
-    others = [_pool().submit(label, *border) for border in zip(borders[1:], borders[2:], strict=False)]
-    label(borders[0], borders[1])
-    for other in others:
-        other.result()
+    _helpers().share(label, [rows * i // parts for i in range(parts + 1)])
     return mask, share if confidence else None
 
 
@@ -85,8 +81,8 @@ def _threads() -> int:
 
 
 @functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST_THREADS, "dcfm label map")
+def _helpers() -> Helpers:
+    return Helpers(MOST_THREADS, "dcfm label map")
 
 
 @functools.cache
