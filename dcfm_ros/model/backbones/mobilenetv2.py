@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dcfm_ros.model.backbones.base import Backbone, FeatureInfo
@@ -53,7 +54,7 @@ class MobileNetV2(Backbone):
         maps = [fine]
         for i in range(1, len(self.widths)):
             x = self.features[CUTS[i - 1] : CUTS[i]](x)
-            repeated = x.repeat_interleave(2**i, dim=2).repeat_interleave(2**i, dim=3)
+            repeated = F.interpolate(x, scale_factor=float(2**i), mode="nearest")
             maps.append(repeated[:, :, : fine.shape[2], : fine.shape[3]])
         return torch.cat(maps, dim=1)
 
