@@ -7,7 +7,6 @@ import threading
 from collections.abc import Generator
 from typing import Any
 
-import numpy as np
 import torch
 
 from dcfm_ros.engines.base import Engine, Image, Mask
@@ -145,7 +144,7 @@ def _for_torch(value: Any, engine: TorchEngine) -> Any:
     """A feature of a graph engine as torch's; anything else is left as it is."""
     if not isinstance(value, Feature):
         return value
-    return engine.adopt(torch.from_numpy(np.ascontiguousarray(value.values.transpose(0, 3, 1, 2))))
+    return engine.adopt(torch.from_numpy(value.map()))
 
 
 def _revive(model: DCFM, config: EngineConfig, name: str, threads: int) -> Engine:

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.cache import cached
 from dcfm_ros.engines.check import check_graphs
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph_forms import is_two_products
 from dcfm_ros.engines.graph_library import Array, Library, Part, Runner
 from dcfm_ros.engines.graphs import GRAPHS, export_graphs
 from dcfm_ros.engines.label_map import label_array
@@ -35,13 +36,21 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Feature:
-    """A handle. values: an output of one of GRAPHS. size: (width, height) of the frame it comes from."""
+    """A handle. values: an output of one of GRAPHS. size: (width, height) of the frame it comes from.
+
+    channel_first: whether the values lie N×C×h×w, not N×h×w×C.
+    """
 
     values: Array
     size: Size
+    channel_first: bool = False
 
     def __add__(self, other: Feature) -> Feature:
-        return Feature(self.values + other.values, self.size)
+        return replace(self, values=self.values + other.values)
+
+    def map(self) -> Array:
+        """N×C×h×w, contiguous."""
+        return np.ascontiguousarray(self.values if self.channel_first else self.values.transpose(0, 3, 1, 2))
 
 
 class GraphEngine:
@@ -74,11 +83,12 @@ class GraphEngine:
 
     def common(self, independent: Feature) -> Feature:
         (values,) = self._runners(independent.size)["common"](independent.values)
-        return Feature(values, independent.size)
+        return self._common(values, independent.size)
 
     def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
         # Compiled now and not in the first part, for which a frame may have to wait; and for few numbers of parts.
-        return _run_parts(self._parts(independent.size, 1 << (pieces - 1).bit_length()), independent)
+        parts = self._parts(independent.size, 1 << (pieces - 1).bit_length())
+        return self._run_parts(parts, independent)
 
     def background(self, threads: int) -> GraphEngine:
         if threads < 1:
@@ -90,16 +100,28 @@ class GraphEngine:
     def segment(self, rgb: Image, common: Feature) -> tuple[Feature, Feature]:
         size = rgb.shape[1], rgb.shape[0]
         independent, logits = self._runners(size)["segment"](_batch(rgb), common.values)
-        return Feature(independent, size), Feature(logits, size)
+        return Feature(independent, size), Feature(logits, size, channel_first=True)
 
     def logits(self, common: Feature, independent: Feature) -> Feature:
         (values,) = self._runners(independent.size)["logits"](common.values, independent.values)
-        return Feature(values, independent.size)
+        return Feature(values, independent.size, channel_first=True)
 
     def label_map(
         self, logits: Feature, size: tuple[int, int], *, confidence: bool = False
     ) -> tuple[Mask, Mask | None]:
         return label_array(logits.values[0], size, confidence=confidence)
+
+    def _run_parts(self, parts: list[Part], independent: Feature) -> Generator[None, None, Feature]:
+        values = {parts[0].inputs[0]: independent.values}
+        for i, part in enumerate(parts):
+            if i:
+                yield
+            results = part.runner(*[values[name] for name in part.inputs])
+            values.update(zip(part.outputs, results, strict=True))
+        return self._common(values[parts[-1].outputs[0]], independent.size)
+
+    def _common(self, values: Array, size: Size) -> Feature:
+        return Feature(values, size, channel_first=is_two_products(self.model))
 
     def _runners(self, size: Size) -> dict[str, Runner]:
         key = size, self._common_threads
@@ -207,16 +229,6 @@ def model_digest(model: DCFM) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(value.detach().cpu().float().numpy()).data)
     return digest.hexdigest()
-
-
-def _run_parts(parts: list[Part], independent: Feature) -> Generator[None, None, Feature]:
-    values = {parts[0].inputs[0]: independent.values}
-    for i, part in enumerate(parts):
-        if i:
-            yield
-        results = part.runner(*[values[name] for name in part.inputs])
-        values.update(zip(part.outputs, results, strict=True))
-    return Feature(values[parts[-1].outputs[0]], independent.size)
 
 
 def _batch(rgb: Image) -> Array:

@@ -6,6 +6,8 @@ see that `to_map` and `to_tokens` change nothing there; other ways to say the sa
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,20 +33,49 @@ def use_graph_forms(model: nn.Module) -> None:
                 setattr(module, name, MapMlp(child).requires_grad_(False))
 
 
-def fused_logits(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
-    """`model.logits_prepared` of a folded model, with maps N×h×w×C channel-last; returns N×classes×h×w.
+def common_form(model: DCFM, prepared: Tensor) -> Tensor:
+    """What `model.prepare_common` returned, N×C×h×w, as `fused_logits` reads it."""
+    return prepared if is_two_products(model) else channel_last(prepared)
 
-    The normalisation before the classifier is one factor per pixel, and a classifier without bias, ReLU or neighbours
-    leaves it to after it, where there are fewer channels.
+
+def fused_logits(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
+    """`model.logits_prepared` of a folded model; returns N×classes×h×w.
+
+    prepared: of `common_form`; independent: N×h×w×C. The normalisation before the classifier is one factor per pixel, and
+    a classifier without bias, ReLU or neighbours leaves it to after it, where there are fewer channels.
     """
-    unit = channel_first(F.normalize(independent, dim=-1)[..., : model.independent_channels])
+    unit = F.normalize(independent, dim=-1)[..., : model.independent_channels]
+    if is_two_products(model):
+        return _two_products(model, prepared, unit)
     prepared = channel_first(prepared)
-    half = model.fusion.independent_half(resize(unit, prepared))
-    fused = F.relu(prepared + half)
+    fused = F.relu(prepared + model.fusion.independent_half(resize(channel_first(unit), prepared)))
     if model.config.classifier != "linear":
         return model.classify(F.normalize(fused, dim=1))
-    length = fused.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    return model.classify(fused) * (1 / length)
+    return model.classify(fused) * factor(fused)
+
+
+def is_two_products(model: DCFM) -> bool:
+    """Whether fusion and classifier are a matrix product each, on features of the same size."""
+    backbone = model.backbone
+    return model.config.classifier == "linear" and backbone.deep[0].stride == backbone.independent.stride
+
+
+def _two_products(model: DCFM, prepared: Tensor, unit: Tensor) -> Tensor:
+    """Weights × features, channels first: the logits come out class by class, as the label map reads them.
+
+    As convs they would have to be transposed after it.
+    """
+    fusion, classifier = (
+        cast(nn.Conv2d, layer).weight[:, :, 0, 0]
+        for layer in (model.fusion.independent_half, model.classifier[-1])
+    )
+    fused = F.relu(fusion @ unit.flatten(1, 2).transpose(1, 2) + prepared.flatten(2))
+    return (classifier @ fused * factor(fused)).unflatten(2, unit.shape[1:3])
+
+
+def factor(fused: Tensor) -> Tensor:
+    """What normalises a feature over its channels, the second dimension."""
+    return 1 / fused.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
 
 def channel_last(x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The model as graphs that other libraries run: its four functions as ONNX files for one input size.
 
-Features lie channel-last between the graphs, which is how convolutions on CPUs and tensor cores leave them.
+Independent features lie channel-last between the graphs, which is how convolutions on CPUs and tensor cores leave them;
+common ones as the fusion reads them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from dcfm_ros import __version__
-from dcfm_ros.engines.graph_forms import channel_first, channel_last, fused_logits, use_graph_forms
+from dcfm_ros.engines.graph_forms import (
+    channel_first,
+    channel_last,
+    common_form,
+    fused_logits,
+    use_graph_forms,
+)
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
 from dcfm_ros.model.config import to_json
@@ -44,7 +51,8 @@ GRAPHS = {
         GraphSpec("segment", ("image", "common"), ("independent", "logits")),
     )
 }
-"""image: uint8 1×H×W×3, RGB. independent, common: float32 1×h×w×C. logits: float32 1×classes×h×w."""
+"""image: uint8 1×H×W×3, RGB. independent: float32 1×h×w×C. common: float32, 1×C×h×w where fusion and classifier are two
+matrix products (`graph_forms.is_two_products`), else 1×h×w×C. logits: float32 1×classes×h×w."""
 
 
 class Graph(nn.Module):
@@ -66,7 +74,7 @@ class Graph(nn.Module):
 
     def common(self, independent: Tensor) -> Tensor:
         common = self.model.encode_common(None, channel_first(independent))
-        return channel_last(self.model.prepare_common(common))
+        return common_form(self.model, self.model.prepare_common(common))
 
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
         return fused_logits(self.model, common, independent)

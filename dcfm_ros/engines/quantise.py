@@ -47,9 +47,22 @@ def quantise(openvino: Any, graphs: Mapping[str, Path], folder: Path, frames: Se
             preset=nncf.QuantizationPreset.MIXED,
             model_type=nncf.ModelType.TRANSFORMER if attends else None,
             subset_size=len(samples),
+            ignored_scope=nncf.IgnoredScope(names=weights_first(model)),
             advanced_parameters=plain,
         )
         openvino.save_model(quantised, str(folder / f"{name}.xml"), compress_to_fp16=False)
+
+
+def weights_first(model: Any) -> list[str]:
+    """Names of the matrix products that have their weights on the left: fusion and classifier.
+
+    OpenVINO's CPU plugin cannot run them in int8, and the last layers are those that labels hang on most.
+    """
+    return [
+        node.get_friendly_name()
+        for node in model.get_ops()
+        if node.get_type_name() == "MatMul" and node.input_value(0).get_node().get_type_name() == "Constant"
+    ]
 
 
 def _samples(core: Any, graphs: Mapping[str, Path], frames: Sequence[Image]) -> list[dict[str, Any]]:

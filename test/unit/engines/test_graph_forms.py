@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from dcfm_ros.engines import graph_forms
-from dcfm_ros.engines.graph_forms import channel_first, channel_last, fused_logits, use_graph_forms
+from dcfm_ros.engines.graph_forms import (
+    channel_first,
+    channel_last,
+    common_form,
+    fused_logits,
+    is_two_products,
+    use_graph_forms,
+)
 from dcfm_ros.model import ModelConfig, build_model
 from dcfm_ros.model.fold import fold
 
@@ -30,6 +37,7 @@ def close(ours, expected):
     [
         ("mit_b0", "linear", graph_forms.MOST_BYTES),
         ("mit_b0", "mlp", 100_000),
+        ("mobilenetv2", "linear", graph_forms.MOST_BYTES),
         ("mobilenetv2", "conv", graph_forms.MOST_BYTES),
         ("resnet18", "linear", graph_forms.MOST_BYTES),
     ],
@@ -47,7 +55,7 @@ def test_every_graph_gives_the_same_numbers(backbone, classifier, most_bytes, mo
     close(written.prepare_common(written.encode_common(None, independent)), prepared)
     other = plain.encode_independent(60 * torch.randn(1, 3, 65, 97))
     logits = plain.logits_prepared(prepared, other)
-    close(fused_logits(written, channel_last(prepared), channel_last(other)), logits)
+    close(fused_logits(written, common_form(written, prepared), channel_last(other)), logits)
 
 
 def test_transformers_are_rewritten():
@@ -57,6 +65,11 @@ def test_transformers_are_rewritten():
     assert kinds.count("QueryFreeAttention") == 2, "the first stage's blocks have one head"
     assert kinds.count("MapMlp") == 8
     assert "OneHeadAttention" not in kinds and "MixMlp" not in kinds
+
+
+def test_where_fusion_and_classifier_are_matrix_products():
+    expected = {("mit_b0", "linear"): True, ("mit_b0", "mlp"): False, ("resnet18", "linear"): False}
+    assert {kind: is_two_products(folded(*kind)) for kind in expected} == expected
 
 
 def test_layouts():
