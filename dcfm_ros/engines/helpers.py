@@ -13,12 +13,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+LIBC = ctypes.CDLL(None)
+
 
 class Helpers:
     """At most `most` threads, made when they are needed; several callers may use them at once."""
 
     def __init__(self, most: int, name: str) -> None:
-        self._pool = ThreadPoolExecutor(most, name)
+        self._pool = ThreadPoolExecutor(most, name, initializer=self._register)
         self._lock = threading.Lock()
         self._places: dict[int, set[int]] = {}
 
@@ -30,15 +32,14 @@ class Helpers:
         pairs = list(zip(borders, borders[1:], strict=False))
         if len(pairs) > 1:
             self._step_aside()
-        others = [self._pool.submit(self._helped, work, *pair) for pair in pairs[1:]]
+        others = [self._pool.submit(work, *pair) for pair in pairs[1:]]
         work(*pairs[0])
         for other in others:
             other.result()
 
-    def _helped(self, work: Callable[[int, int], None], first: int, last: int) -> None:
-        # A new thread; the callers after this one will keep it off their cores.
-        self._places.setdefault(threading.get_native_id(), set())
-        work(first, last)
+    def _register(self) -> None:
+        with self._lock:
+            self._places[threading.get_native_id()] = set()
 
     def _step_aside(self) -> None:
         """Keeps the helpers off the core that this thread runs on, as far as it may use others."""
@@ -46,7 +47,7 @@ class Helpers:
         if not others:
             return
         with self._lock:
-            for thread, cores in list(self._places.items()):
+            for thread, cores in self._places.items():
                 if cores != others:
                     with contextlib.suppress(OSError):
                         os.sched_setaffinity(thread, others)
@@ -62,6 +63,3 @@ def current_core() -> int:
     """The core that this thread runs on now; -1 where the system does not say."""
     function = getattr(LIBC, "sched_getcpu", None)
     return -1 if function is None else int(function())
-
-
-LIBC = ctypes.CDLL(None)

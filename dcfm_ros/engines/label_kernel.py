@@ -34,7 +34,7 @@ TILE = 2048
 """Columns of the picture that are looked at together: long loops are faster than short ones that leave out more classes."""
 
 LANES = 32
-"""Pixels of a cell that are compared at once."""
+"""A cell's pixels are padded to a multiple of so many: loops without a remainder are faster."""
 
 
 class Rows(NamedTuple):
@@ -216,15 +216,24 @@ def find_corners(
 
 
 @kernel
+def padded(pixels: int) -> int:
+    """The next multiple of LANES."""
+    return -(-pixels // LANES) * LANES
+
+
+@kernel
 def cell_weights(y: int, x: int, rows: Taps, columns: Taps, weights: NDArray[np.float32]) -> int:
-    """weights: for each of a cell's pixels, row by row, the second row's and the second column's. Returns their number."""
+    """weights: for each of a cell's pixels, row by row, the second row's and the second column's.
+
+    Returns their number, padded: what lies after the last one is of no pixel.
+    """
     pixel = 0
     for i in range(rows.starts[y], rows.starts[y + 1]):
         for j in range(columns.starts[x], columns.starts[x + 1]):
             weights[0, pixel] = rows.weight[i]
             weights[1, pixel] = columns.weight[j]
             pixel += 1
-    return pixel
+    return padded(pixel)
 
 
 @kernel
@@ -467,7 +476,7 @@ class Cell(NamedTuple):
 def new_cell(classes: int, rows: Taps, columns: Taps) -> Cell:
     """Room for a cell with as many pixels as any has."""
     most = np.max(rows.starts[1:] - rows.starts[:-1]) * np.max(columns.starts[1:] - columns.starts[:-1])
-    most = -(-most // LANES) * LANES
+    most = padded(most)
     return Cell(
         np.empty(classes, np.int32),
         np.empty((classes, 4), np.float32),
@@ -493,7 +502,7 @@ def label_mixed(
     for x in mixed:
         found = list_candidates(reaching, x, cell.candidates)
         read_corners(logits, y, x, cell.candidates[:found], cell.corners)
-        pixels = -(-cell_weights(y, x, rows, columns, cell.weights) // LANES) * LANES
+        pixels = cell_weights(y, x, rows, columns, cell.weights)
         down, right = cell.weights[0, :pixels], cell.weights[1, :pixels]
         compare(cell.corners, cell.candidates[:found], down, right, cell.best[:pixels], cell.label[:pixels])
         pixel = 0
@@ -519,7 +528,7 @@ def rate_deep(
         if not depth[x] > DEEPEST:
             continue
         found = find_corners(logits, y, x, least[x], cell.candidates, cell.corners)
-        pixels = -(-cell_weights(y, x, rows, columns, cell.weights) // LANES) * LANES
+        pixels = cell_weights(y, x, rows, columns, cell.weights)
         down, right = cell.weights[0, :pixels], cell.weights[1, :pixels]
         compare(cell.corners, cell.candidates[:found], down, right, cell.best[:pixels], cell.label[:pixels])
         rate(cell.corners[:found], down, right, cell.best[:pixels], cell.total[:pixels])
