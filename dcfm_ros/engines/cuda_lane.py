@@ -74,6 +74,7 @@ class Lane:
     def __init__(self, device: torch.device, *, urgent: bool) -> None:
         # Lower numbers go first. A graph keeps the priority of the stream it was captured in.
         self.stream = torch.cuda.Stream(device, priority=-1 if urgent else 0)
+        self.stream.wait_stream(torch.cuda.current_stream(device))  # in which the weights come to the GPU
         # One after the other in one stream, graphs may use the same memory for what is between their inputs and outputs.
         self._pool = torch.cuda.graph_pool_handle()
         self._graphs = Graphs(self._capture, device)

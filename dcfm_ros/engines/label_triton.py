@@ -20,7 +20,7 @@ def label_pixels(
     classes, rows, columns = logits.shape
     mask = torch.empty(height, width, dtype=torch.uint8, device=logits.device)
     share = torch.empty_like(mask) if confidence else mask
-    with torch.cuda.device(logits.device):
+    with torch.cuda.device_of(logits):
         label_kernel[(height, triton.cdiv(width, BLOCK))](
             logits,
             mask,
@@ -34,6 +34,7 @@ def label_pixels(
             *logits.stride(),
             RATE=confidence,
             BLOCK=BLOCK,
+            enable_fp_fusion=False,  # each product is rounded, as on the CPU, whatever this Triton's default
         )
     return mask, share if confidence else None
 
@@ -70,9 +71,9 @@ def label_kernel(
     right = tl.minimum(left + 1, columns - 1)
 
     best = tl.full([BLOCK], float("-inf"), tl.float32)
-    label = tl.zeros([BLOCK], tl.int32)
-    total = tl.zeros([BLOCK], tl.float32)
-    poison = tl.zeros([BLOCK], tl.float32)
+    label = tl.full([BLOCK], 0, tl.int32)
+    total = tl.full([BLOCK], 0.0, tl.float32)
+    poison = tl.full([BLOCK], 0.0, tl.float32)
     for c in range(classes):
         upper = logits + c * stride_class + top * stride_row
         lower = logits + c * stride_class + bottom * stride_row

@@ -107,12 +107,16 @@ class TorchEngine:
     def label_map(
         self, logits: Tensor, size: tuple[int, int], *, confidence: bool = False
     ) -> tuple[Mask, Mask | None]:
-        with self._frames.entered() if self._frames else contextlib.nullcontext():
+        with self._entered():
             return label_map(logits[0], size, confidence=confidence)
 
     def adopt(self, feature: Tensor) -> Tensor:
         """Another engine's feature, float 1×C×h×w, as this one's."""
-        return feature.to(self.device, DTYPES[self.precision], memory_format=torch.channels_last)
+        with self._entered():
+            return feature.to(self.device, DTYPES[self.precision], memory_format=torch.channels_last)
+
+    def _entered(self) -> contextlib.AbstractContextManager[object]:
+        return self._frames.entered() if self._frames else contextlib.nullcontext()
 
     def _run(self, function: Pass, *inputs: Tensor) -> tuple[Tensor, ...]:
         if self._frames is None:
