@@ -36,7 +36,7 @@ class OpenVinoLibrary:
 
     def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image]) -> None:
         if self.precision == "int8":
-            quantise(self._openvino, graphs, folder, frames)
+            quantise(self._openvino, graphs, folder, frames, lambda model: self._compiled(model, 0))
 
     def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> OpenVinoRunner:
         return self._compiled(self._read(graph, folder, spec), threads)

@@ -83,6 +83,7 @@ def test_int8_without_frames_says_what_it_needs(weights, tmp_path, monkeypatch, 
     assert "--calibrate" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_int8_calibrated_on_a_folder(weights, pictures, tmp_path, monkeypatch, capsys):
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")
