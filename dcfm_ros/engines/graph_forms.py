@@ -19,6 +19,10 @@ from dcfm_ros.model.heads import resize
 
 MOST_BYTES = 10_000_000
 """Of a float32 map that is better kept in one piece."""
+KEYS_AT_ONCE = 16
+"""Float32 numbers in the widest vector registers: other numbers of keys end in slower code for the rest."""
+UNSEEN = -6e4
+"""What a token makes of a key that is none: no share in the softmax. The largest that half precision has is 65504."""
 
 
 def use_graph_forms(model: nn.Module) -> None:
@@ -44,10 +48,10 @@ def fused_logits(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
     prepared: of `common_form`; independent: N×h×w×C. The normalisation before the classifier is one factor per pixel, and
     a classifier without bias, ReLU or neighbours leaves it to after it, where there are fewer channels.
     """
-    unit = F.normalize(independent, dim=-1)[..., : model.independent_channels]
     if is_two_products(model):
-        return _two_products(model, prepared, unit)
+        return _two_products(model, prepared, independent)
     prepared = channel_first(prepared)
+    unit = F.normalize(independent, dim=-1)[..., : model.independent_channels]
     fused = F.relu(prepared + model.fusion.independent_half(resize(channel_first(unit), prepared)))
     if model.config.classifier != "linear":
         return model.classify(F.normalize(fused, dim=1))
@@ -60,22 +64,25 @@ def is_two_products(model: DCFM) -> bool:
     return model.config.classifier == "linear" and backbone.deep[0].stride == backbone.independent.stride
 
 
-def _two_products(model: DCFM, prepared: Tensor, unit: Tensor) -> Tensor:
+def _two_products(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
     """Weights × features, channels first: the logits come out class by class, as the label map reads them.
 
-    As convs they would have to be transposed after it.
+    As convs they would have to be transposed after it. What normalises the independent feature waits until its product
+    is read anyway.
     """
     fusion, classifier = (
         cast(nn.Conv2d, layer).weight[:, :, 0, 0]
         for layer in (model.fusion.independent_half, model.classifier[-1])
     )
-    fused = F.relu(fusion @ unit.flatten(1, 2).transpose(1, 2) + prepared.flatten(2))
-    return (classifier @ fused * factor(fused)).unflatten(2, unit.shape[1:3])
+    used = independent[..., : model.independent_channels].flatten(1, 2).transpose(1, 2)
+    unit = factor(independent, -1).flatten(1).unsqueeze(1)
+    fused = F.relu(fusion @ used * unit + prepared.flatten(2))
+    return (classifier @ fused * factor(fused)).unflatten(2, independent.shape[1:3])
 
 
-def factor(fused: Tensor) -> Tensor:
-    """What normalises a feature over its channels, the second dimension."""
-    return 1 / fused.norm(dim=1, keepdim=True).clamp_min(1e-12)
+def factor(feature: Tensor, channels: int = 1) -> Tensor:
+    """What normalises a feature over its channels, which are that dimension; they become one."""
+    return 1 / feature.norm(dim=channels, keepdim=True).clamp_min(1e-12)
 
 
 def channel_last(x: Tensor) -> Tensor:
@@ -105,10 +112,11 @@ class QueryFreeAttention(nn.Module):
 
     def forward(self, tokens: Tensor, size: torch.Size) -> Tensor:
         reduced = self.norm(to_tokens(self.sr(to_map(tokens, size))))
-        q, k, v = (x.unsqueeze(1) for x in (tokens, self.key(reduced), self.value(reduced)))
-        return F.scaled_dot_product_attention(
-            q, k, v, self.lean(reduced).transpose(1, 2).unsqueeze(1)
-        ).squeeze(1)
+        more = -reduced.shape[1] % KEYS_AT_ONCE
+        key, value = (F.pad(x, (0, 0, 0, more)) for x in (self.key(reduced), self.value(reduced)))
+        lean = F.pad(self.lean(reduced), (0, 0, 0, more), value=UNSEEN)
+        q, k, v = (x.unsqueeze(1) for x in (tokens, key, value))
+        return F.scaled_dot_product_attention(q, k, v, lean.transpose(1, 2).unsqueeze(1)).squeeze(1)
 
 
 class MapMlp(nn.Module):

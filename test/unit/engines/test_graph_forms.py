@@ -20,7 +20,13 @@ def folded(backbone, classifier):
     torch.manual_seed(0)
     channels = 0 if backbone.startswith("mit") else 48
     model = build_model(
-        ModelConfig(backbone=backbone, common_channels=channels, num_classes=11, classifier=classifier)
+        ModelConfig(
+            backbone=backbone,
+            common_channels=channels,
+            independent_channels=16,  # of 24 or more
+            num_classes=11,
+            classifier=classifier,
+        )
     )
     for parameter in model.parameters():
         if parameter.ndim == 1:
