@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -19,6 +19,8 @@ WARM_UP = 3
 """Runs before a capture, in which libraries choose their kernels and make room for themselves."""
 TOLERANCE = 1e-2
 """Of what a replayed graph computes, relative to the largest number: what half precision leaves open."""
+CAPTURING = threading.Lock()
+"""A capture begins by waiting for the whole GPU, which would break another thread's."""
 
 
 class Replay(Protocol):
@@ -45,12 +47,13 @@ class Graphs:
         """`function(*inputs)`, the inputs brought to the device first."""
         key = function, tuple((x.shape, x.dtype, x.stride()) for x in inputs)
         if key not in self._captured:
-            self._captured[key] = self._captured_or_none(function, inputs)
+            with CAPTURING:
+                self._captured[key] = self._captured_or_none(function, inputs)
         replay = self._captured[key]
         if replay is None:
             return function(*(x.to(self._device) for x in inputs))
         for mine, given in zip(replay.inputs, inputs, strict=True):
-            mine.copy_(given)
+            mine.copy_(_pinned(given, self._device), non_blocking=True)
         return tuple(x.clone() for x in replay())
 
     def _captured_or_none(self, function: Pass, inputs: tuple[Tensor, ...]) -> Replay | None:
@@ -82,24 +85,35 @@ class Lane:
 
     def run(self, function: Pass, *inputs: Tensor) -> tuple[Tensor, ...]:
         """`function(*inputs)` in this stream, as a graph; enqueued when this returns, not done."""
-        with self._lock, self.entered():
+        with self.entered():
             return self._graphs.run(function, *inputs)
 
     def run_beside(self, other: Lane, function: Pass, *inputs: Tensor) -> tuple[Tensor, ...]:
         """`run`, of what `other` has computed and for it to use; done when this returns."""
-        self.stream.wait_stream(other.stream)
+        with other.entered():  # not while it captures: this wait would become part of the graph
+            self.stream.wait_stream(other.stream)
         results = self.run(function, *inputs)
-        self.stream.synchronize()
+        done = torch.cuda.Event(
+            blocking=True
+        )  # a thread that waits for a key frame leaves its core to others
+        done.record(self.stream)
+        done.synchronize()
         for result in results:
             result.record_stream(other.stream)
         return results
 
-    def entered(self) -> AbstractContextManager[object]:
-        """Inside, what torch does on the GPU goes into this stream."""
-        return torch.cuda.stream(self.stream)
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Inside, what torch does on the GPU goes into this stream, and no other thread is inside."""
+        with self._lock, torch.cuda.stream(self.stream):
+            yield
 
     def _capture(self, function: Pass, inputs: tuple[Tensor, ...]) -> Replay:
-        return CudaReplay(function, inputs, self.stream, self._pool)
+        try:
+            return CudaReplay(function, inputs, self.stream, self._pool)
+        except RuntimeError:
+            self._pool = torch.cuda.graph_pool_handle()  # a capture that broke off leaves the other unusable
+            raise
 
 
 class CudaReplay:
@@ -121,6 +135,11 @@ class CudaReplay:
     def __call__(self) -> tuple[Tensor, ...]:
         self._graph.replay()
         return self._outputs
+
+
+def _pinned(given: Tensor, device: torch.device) -> Tensor:
+    """An array of the CPU in memory that a GPU reads without waiting for the CPU; others as they are."""
+    return given.pin_memory() if device.type == "cuda" and given.device.type == "cpu" else given
 
 
 def _alike(replayed: Tensor, expected: Tensor) -> bool:

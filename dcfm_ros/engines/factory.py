@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from dcfm_ros.engines.base import Engine, Image
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.engines.graph_library import Library
 from dcfm_ros.model import DCFM, load_model
 
@@ -57,7 +56,7 @@ def choose(config: EngineConfig, *, from_file: bool) -> tuple[str, str]:
     named = os.environ.get("DCFM_ENGINE", "auto")
     if named != "auto":
         return EngineConfig(engine=named).engine, "DCFM_ENGINE says so"
-    if config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available()):
+    if config.device.startswith("cuda") or (config.device == "auto" and first_gpu()):
         return "torch", "the device is a GPU"
     if not from_file:
         return "torch", "the model is a module in memory"

@@ -33,9 +33,14 @@ class _Shared:
                 reason = f"{type(error).__name__}: {error}"
                 problem = f"engine {self._describe} failed, torch goes on in its place, slower ({reason})"
                 logger.error("%s", problem, exc_info=error)
-                self.torch = TorchEngine(self._model, EngineConfig(threads=self._config.threads))
+                self.torch = TorchEngine(self._model, self._config_of_torch())
                 self.problem = problem
             return self.torch
+
+    def _config_of_torch(self) -> EngineConfig:
+        device = self._config.device
+        known = device == "cpu" or device.startswith("cuda")
+        return EngineConfig(device=device if known else "auto", threads=self._config.threads)
 
 
 class FallbackEngine:

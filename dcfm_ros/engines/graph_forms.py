@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dcfm_ros.model import DCFM
 from dcfm_ros.model.backbones.mit import Attention, MixMlp, to_map, to_tokens
 from dcfm_ros.model.fold import OneHeadAttention, linear, pointwise
-from dcfm_ros.model.heads import resize
+from dcfm_ros.model.heads import LEAST_LENGTH, resize, unit
 
 MOST_BYTES = 10_000_000
 """Of a float32 map that is better kept in one piece."""
@@ -51,10 +51,10 @@ def fused_logits(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
     if is_two_products(model):
         return _two_products(model, prepared, independent)
     prepared = channel_first(prepared)
-    unit = F.normalize(independent, dim=-1)[..., : model.independent_channels]
-    fused = F.relu(prepared + model.fusion.independent_half(resize(channel_first(unit), prepared)))
+    used = unit(independent, -1)[..., : model.independent_channels]
+    fused = F.relu(prepared + model.fusion.independent_half(resize(channel_first(used), prepared)))
     if model.config.classifier != "linear":
-        return model.classify(F.normalize(fused, dim=1))
+        return model.classify(unit(fused))
     return model.classify(fused) * factor(fused)
 
 
@@ -75,14 +75,14 @@ def _two_products(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
         for layer in (model.fusion.independent_half, model.classifier[-1])
     )
     used = independent[..., : model.independent_channels].flatten(1, 2).transpose(1, 2)
-    unit = factor(independent, -1).flatten(1).unsqueeze(1)
-    fused = F.relu(fusion @ used * unit + prepared.flatten(2))
+    lengths = factor(independent, -1).flatten(1).unsqueeze(1)
+    fused = F.relu(fusion @ used * lengths + prepared.flatten(2))
     return (classifier @ fused * factor(fused)).unflatten(2, independent.shape[1:3])
 
 
 def factor(feature: Tensor, channels: int = 1) -> Tensor:
     """What normalises a feature over its channels, which are that dimension; they become one."""
-    return 1 / feature.norm(dim=channels, keepdim=True).clamp_min(1e-12)
+    return 1 / feature.norm(dim=channels, keepdim=True).clamp_min(LEAST_LENGTH)
 
 
 def channel_last(x: Tensor) -> Tensor:

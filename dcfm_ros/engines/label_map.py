@@ -35,7 +35,7 @@ def label_map(logits: Tensor, size: tuple[int, int], *, confidence: bool = False
     """
     if logits.is_cuda:
         mask, share = _cuda(logits, size, confidence)
-        return mask.cpu().numpy(), None if share is None else share.cpu().numpy()
+        return _fetched(mask), None if share is None else _fetched(share)
     return label_array(logits.float().numpy(), size, confidence=confidence)
 
 
@@ -69,11 +69,19 @@ def _by_kernel(
 
 
 def _cuda(logits: Tensor, size: tuple[int, int], confidence: bool) -> tuple[Tensor, Tensor | None]:
-    fused = _triton()
+    fused = _triton(logits.device)
     if fused is None:
         return label_tiles(logits, size, confidence=confidence)
     result: tuple[Tensor, Tensor | None] = fused.label_pixels(logits, size, confidence=confidence)
     return result
+
+
+def _fetched(pixels: Tensor) -> Mask:
+    """uint8 pixels of a GPU in memory that it writes by itself."""
+    array = torch.empty(pixels.shape, dtype=pixels.dtype, pin_memory=True)
+    array.copy_(pixels, non_blocking=True)
+    torch.cuda.current_stream(pixels.device).synchronize()
+    return array.numpy()
 
 
 def _threads() -> int:
@@ -91,8 +99,20 @@ def _kernel() -> ModuleType | None:
 
 
 @functools.cache
-def _triton() -> ModuleType | None:
-    return _optional("dcfm_ros.engines.label_triton", "triton")
+def _triton(device: torch.device) -> ModuleType | None:
+    """The fused kernel, where it runs: Triton compiles it when it is first used, and wants a C compiler for that."""
+    fused = _optional("dcfm_ros.engines.label_triton", "triton")
+    if fused is None:
+        return None
+    try:
+        fused.label_pixels(torch.zeros(1, 1, 1, device=device), (1, 1))
+    except Exception as error:
+        reason = str(error).split("\n")[0]
+        logger.warning(
+            "label maps are made by torch, slower than need be: Triton does not run here: %s", reason
+        )
+        return None
+    return fused
 
 
 def _optional(module: str, package: str) -> ModuleType | None:

@@ -86,12 +86,12 @@ class OnnxRuntimeLibrary:
 
     def _providers(self, folder: Path) -> list[Any]:
         index = int(self.device.partition(":")[2] or 0)
-        cuda = (CUDA, {"device_id": index})
+        # TensorFloat-32 keeps ten bits of fp32's 23.
+        cuda = (CUDA, {"device_id": index, "use_tf32": 0})
         if self._provider == TENSORRT:
             tensorrt = {
                 "device_id": index,
                 "trt_fp16_enable": self.precision == "fp16",
-                "trt_bf16_enable": self.precision == "bf16",
                 "trt_engine_cache_enable": True,
                 "trt_engine_cache_path": str(folder),
                 "trt_timing_cache_enable": True,
@@ -99,6 +99,10 @@ class OnnxRuntimeLibrary:
                     folder.parent
                 ),  # changes at every build; what lies in `folder` may not
             }
+            if (
+                self.precision == "bf16"
+            ):  # ONNX Runtime older than 1.23 does not know it and goes on without TensorRT
+                tensorrt["trt_bf16_enable"] = True
             return [(TENSORRT, tensorrt), cuda, CPU]
         return [cuda, CPU] if self._provider == CUDA else [CPU]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.cuda_lane import Lane
+from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.engines.label_map import label_map
 from dcfm_ros.engines.torch_passes import Pass, Passes
 from dcfm_ros.errors import DcfmError
@@ -50,6 +51,9 @@ class TorchEngine:
         self._passes = Passes(folded, compiled=config.compile)
         self._frames = Lane(device, urgent=True) if device.type == "cuda" else None
         self._beside: Lane | None = None
+        self._sizes: list[tuple[int, int]] = []
+        if self._frames is not None:
+            torch.backends.cudnn.benchmark = True  # sizes stay the same
 
     @property
     def problem(self) -> str:
@@ -59,12 +63,11 @@ class TorchEngine:
         """Compiles and captures what frames of `size` need; nothing, on a CPU without `compile`."""
         if self._frames is None and not self._passes.compiled:
             return
-        blank = np.zeros((size[1], size[0], 3), np.uint8)
-        independent = self.independent(blank)
-        common = self.common(independent)
-        self.logits(common, independent)
-        _, logits = self.segment(blank, common)
-        self.label_map(logits, size)
+        independent = self.independent(_blank(size))
+        logits = self.logits(self.common(independent), independent)
+        for confidence in (False, True):
+            self.label_map(logits, size, confidence=confidence)
+        self._sizes.append(size)
 
     @torch.inference_mode()
     def independent(self, rgb: Image) -> Tensor:
@@ -91,6 +94,8 @@ class TorchEngine:
         handle._common_threads = checked_threads(threads)
         if self._frames is not None:
             handle._beside = Lane(self._frames.stream.device, urgent=False)
+            for size in self._sizes:  # captured now, not while frames come
+                handle.common(self.independent(_blank(size)))
         return handle
 
     @torch.inference_mode()
@@ -115,7 +120,7 @@ class TorchEngine:
         with self._entered():
             return feature.to(self.device, DTYPES[self.precision], memory_format=torch.channels_last)
 
-    def _entered(self) -> contextlib.AbstractContextManager[object]:
+    def _entered(self) -> contextlib.AbstractContextManager[None]:
         return self._frames.entered() if self._frames else contextlib.nullcontext()
 
     def _run(self, function: Pass, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -124,6 +129,10 @@ class TorchEngine:
         if self._beside is not None:
             return self._beside.run_beside(self._frames, function, *inputs)
         return self._frames.run(function, *inputs)
+
+
+def _blank(size: tuple[int, int]) -> Image:
+    return np.zeros((size[1], size[0], 3), np.uint8)
 
 
 def _tensor(rgb: Image) -> Tensor:
@@ -167,7 +176,7 @@ def checked_threads(threads: int) -> int:
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return first_gpu() or torch.device("cpu")
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -10,7 +10,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones import build_backbone
 from dcfm_ros.model.classes import CLASS_SETS, spread_color
 from dcfm_ros.model.config import ModelCard, ModelConfig
-from dcfm_ros.model.heads import build_head, resize
+from dcfm_ros.model.heads import build_head, resize, unit
 
 DROPOUT = 0.1
 
@@ -65,7 +65,7 @@ class DCFM(nn.Module):
                 raise DcfmError("encode_common needs the frame or its independent feature")
             independent = self.encode_independent(x)
         deep = self.head(self.backbone.encode_deep(independent))
-        return F.normalize(self.reduce(deep), dim=1)
+        return unit(self.reduce(deep))
 
     def fused(self, common: Tensor, independent: Tensor, *, normalise_first: bool = True) -> Tensor:
         """The fusion of a common and an independent feature: float32 N×C×h×w, unit length over channels.
@@ -74,9 +74,7 @@ class DCFM(nn.Module):
         to its first `independent_channels`. `normalise_first`: the published inference normalises, then resizes; the
         published training resizes, then normalises (`False`). They differ only where the strides do (ResNet).
         """
-        return F.normalize(
-            F.relu(self.fusion(common, self._shallow(common, independent, normalise_first))), dim=1
-        )
+        return unit(F.relu(self.fusion(common, self._shallow(common, independent, normalise_first))))
 
     def classify(self, fused: Tensor) -> Tensor:
         """Fused feature -> logits, float32 N×num_classes×h×w."""
@@ -93,13 +91,13 @@ class DCFM(nn.Module):
     def logits_prepared(self, prepared: Tensor, independent: Tensor) -> Tensor:
         """`logits` from what `prepare_common` returned: the same up to float rounding, for a part of the work."""
         half = self.fusion.independent_half(self._shallow(prepared, independent, True))
-        return self.classify(F.normalize(F.relu(prepared + half), dim=1))
+        return self.classify(unit(F.relu(prepared + half)))
 
     def _shallow(self, common: Tensor, independent: Tensor, normalise_first: bool) -> Tensor:
         if normalise_first:
-            independent = resize(F.normalize(independent, dim=1), common)
+            independent = resize(unit(independent), common)
         else:
-            independent = F.normalize(resize(independent, common), dim=1)
+            independent = unit(resize(independent, common))
         return independent[:, : self.independent_channels]
 
 

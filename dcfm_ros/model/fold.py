@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -145,17 +147,19 @@ class ReducedPyramid(nn.Module):
 
 def pool(x: Tensor, bins: int) -> Tensor:
     """`F.adaptive_avg_pool2d` as two matrix products, which ONNX can say for any size."""
-    height, width = (bin_weights(int(side), bins).to(x) for side in x.shape[2:])
+    height, width = (bin_weights(int(side), bins, x.dtype, x.device) for side in x.shape[2:])
     return height @ x @ width.T
 
 
-def bin_weights(inputs: int, bins: int) -> Tensor:
-    """bins×inputs: each row averages its bin."""
-    weights = torch.zeros(bins, inputs)
+@functools.lru_cache(maxsize=64)
+def bin_weights(inputs: int, bins: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """bins×inputs: each row averages its bin. Kept, since a CUDA graph cannot bring them to the GPU."""
+    weights = np.zeros((bins, inputs), np.float32)
     for i in range(bins):
         begin, end = i * inputs // bins, -(-(i + 1) * inputs // bins)
         weights[i, begin:end] = 1 / (end - begin)
-    return weights
+    with torch.inference_mode(False):  # other callers may want gradients
+        return torch.from_numpy(weights).to(device, dtype)
 
 
 class FoldedFusion(nn.Module):

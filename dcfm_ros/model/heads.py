@@ -13,6 +13,8 @@ from dcfm_ros.model.backbones import FeatureInfo
 from dcfm_ros.model.config import ModelConfig
 
 PYRAMID_BINS = (1, 2, 3, 6)
+LEAST_LENGTH = 1e-4
+"""Shorter features are not brought to unit length. The published 1e-12 is 0 in half precision, and 0 / 0 no number."""
 
 
 def build_head(config: ModelConfig, deep: tuple[FeatureInfo, ...]) -> nn.Module:
@@ -125,6 +127,11 @@ def separable(width: int) -> nn.Sequential:
         nn.BatchNorm2d(width),
         nn.ReLU(),
     )
+
+
+def unit(x: Tensor, channels: int = 1) -> Tensor:
+    """`x` with unit length over its channels, which are that dimension; 0 stays 0."""
+    return F.normalize(x, dim=channels, eps=LEAST_LENGTH)
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:

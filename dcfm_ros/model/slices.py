@@ -6,14 +6,13 @@ import time
 from collections.abc import Generator
 from typing import TypeVar, cast
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dcfm_ros.model.backbones import MixTransformer, MobileNetV2, ResNet
 from dcfm_ros.model.backbones.mit import Stage
 from dcfm_ros.model.backbones.mobilenetv2 import CUTS, STRIDE8, STRIDE16
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.heads import LightHead, SegFormerHead
+from dcfm_ros.model.heads import LightHead, SegFormerHead, unit
 
 T = TypeVar("T")
 Blocks = Generator[None, None, T]
@@ -29,7 +28,7 @@ def common_blocks(model: DCFM, independent: Tensor) -> Blocks[Tensor]:
     yield
     deep = yield from _head_blocks(model.head, features)
     yield
-    common = F.normalize(model.reduce(deep), dim=1)
+    common = unit(model.reduce(deep))
     yield
     return model.prepare_common(common)
 

@@ -3,14 +3,18 @@
 import importlib.util
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from conftest import SIZE
 
 from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.engines import factory as factory_module
+from dcfm_ros.engines.fallback import FallbackEngine
 from dcfm_ros.engines.graph_engine import GraphEngine
+from dcfm_ros.engines.torch_engine import TorchEngine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import build_model, from_published, save_model
 
@@ -238,6 +242,22 @@ def test_an_engine_that_fails_at_start_is_torch(model, frames, monkeypatch, capl
     assert labels(engine, frames)
 
 
+@pytest.mark.parametrize(("device", "expected"), [("cpu", "cpu"), ("cuda:1", "cuda:1"), ("gpu.1", "auto")])
+def test_torch_takes_over_on_the_same_device(model, frames, monkeypatch, device, expected):
+    needs("onnxruntime")
+    devices = []
+
+    def spy(model, config):
+        devices.append(config.device)
+        return TorchEngine(model, replace(config, device="cpu"))
+
+    monkeypatch.setattr("dcfm_ros.engines.fallback.TorchEngine", spy)
+    monkeypatch.setattr("dcfm_ros.engines.graph_engine.cached", lambda *args: 1 / 0)
+    graphs = create_engine(model, EngineConfig(engine="onnxruntime", device="cpu"))._engine
+    FallbackEngine(graphs, model, EngineConfig(device=device)).independent(frames[0])
+    assert devices == [expected]
+
+
 def test_graphs_that_compute_something_else_are_not_used(model, frames, monkeypatch):
     needs("onnxruntime")
     from dcfm_ros.engines.graphs import Graph
@@ -300,7 +320,7 @@ def test_auto(model, tmp_path, monkeypatch):
     monkeypatch.setenv("DCFM_ENGINE", "onnxruntime")
     assert factory_module.choose(EngineConfig(), from_file=False)[0] == "onnxruntime"
     monkeypatch.delenv("DCFM_ENGINE")
-    monkeypatch.setattr(factory_module.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     installed = {"openvino", "onnxruntime"}
     monkeypatch.setattr(factory_module, "_installed", lambda package: package in installed)
     config = EngineConfig()

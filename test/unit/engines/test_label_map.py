@@ -175,6 +175,25 @@ def test_without_numba_torch_makes_the_same_labels(monkeypatch, caplog):
     assert caplog.text.count("pip install numba") == 1
 
 
+def test_where_triton_does_not_run_torch_makes_the_labels(caplog, monkeypatch):
+    class Broken:
+        @staticmethod
+        def label_pixels(logits, size, *, confidence=False):
+            raise RuntimeError("Failed to find C compiler\nand a trace")
+
+    logits = logits_of("smooth", 19, 24, 32, 0)
+    expected = label_map(logits, (320, 240))[0]
+    monkeypatch.setattr(ways, "_optional", lambda module, package: Broken)
+    ways._triton.cache_clear()
+    try:
+        for _ in range(2):
+            mask, _ = ways._cuda(logits, (320, 240), False)
+    finally:
+        ways._triton.cache_clear()
+    assert np.array_equal(mask.numpy(), expected)
+    assert caplog.text.count("Failed to find C compiler") == 1 and "trace" not in caplog.text
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("classes", [1, 19, 255])

@@ -2,6 +2,8 @@
 
 import pickle
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import torch
 from conftest import SIZE
 
 from dcfm_ros.engines import EngineConfig, create_engine
-from dcfm_ros.engines.cuda_lane import Graphs
+from dcfm_ros.engines.cuda_lane import CAPTURING, Graphs
+from dcfm_ros.engines.factory import choose
 from dcfm_ros.engines.torch_engine import compute_threads
 from dcfm_ros.errors import DcfmError
 
@@ -173,6 +176,45 @@ def test_an_error_of_the_function_itself_is_raised():
 
     with pytest.raises(ValueError, match="bad shape"):
         Graphs(Recorded, CPU).run(broken, torch.ones(1))
+
+
+def test_a_gpu_that_this_torch_has_no_code_for_is_not_taken(model, frames, monkeypatch, caplog):
+    if torch.cuda.is_available():
+        pytest.skip("it has")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    engine = create_engine(model, EngineConfig(engine="torch"))
+    assert engine.device == "cpu" and engine.independent(frames[0]).isfinite().all()
+    assert "cannot use the GPU, the CPU is taken" in caplog.text
+    monkeypatch.delenv("DCFM_ENGINE")
+    monkeypatch.setattr("dcfm_ros.engines.factory._installed", lambda package: package == "openvino")
+    assert choose(EngineConfig(), from_file=True)[0] == "openvino"
+
+
+def test_captures_wait_for_each_other():
+    """As one capture begins by waiting for all that the GPU does, it would break another."""
+    begun, go_on, order = threading.Event(), threading.Event(), []
+
+    def slow(function, inputs):
+        order.append("begin")
+        begun.set()
+        assert go_on.wait(10)
+        order.append("end")
+        return Recorded(function, inputs)
+
+    def quick(function, inputs):
+        order.append("other")
+        return Recorded(function, inputs)
+
+    x = torch.ones(2)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(Graphs(slow, CPU).run, doubled, x)
+        assert begun.wait(10)
+        second = pool.submit(Graphs(quick, CPU).run, doubled, x)
+        assert CAPTURING.locked() and not second.done()
+        go_on.set()
+        for result in (first.result(10), second.result(10)):
+            torch.testing.assert_close(result, doubled(x))
+    assert order == ["begin", "end", "other"]
 
 
 # -- on a GPU ------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import ModelCard, ModelConfig, build_model
 from dcfm_ros.model.config import INDEPENDENT_FEATURES
+from dcfm_ros.model.heads import unit
 
 SMALL = [
     (backbone, feature)
@@ -81,6 +82,18 @@ def test_features_have_unit_length():
     fused = model.fused(common, model.encode_independent(torch.randn(1, 3, 64, 64)))
     for feature in (common, fused):
         torch.testing.assert_close(feature.norm(dim=1), torch.ones(1, 16, 16))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_feature_of_zeros_stays_one(dtype):
+    """Half precision has no 1e-12, which keeps others from dividing by zero."""
+    x = torch.tensor([0.0, 3.0, 0.0, 4.0], dtype=dtype).reshape(1, 2, 1, 2)
+    assert unit(x).flatten().tolist() == [
+        0.0,
+        pytest.approx(0.6, abs=0.01),
+        0.0,
+        pytest.approx(0.8, abs=0.01),
+    ]
 
 
 def test_the_model_keeps_no_features():
