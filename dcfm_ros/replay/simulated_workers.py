@@ -187,7 +187,7 @@ class SimulatedSlices(Worker):
         if self._request is None or self._at_work is not None:
             return
         frame, self._request = self._request, None
-        pieces = self._spare.pieces(self.newest.common_ms if self.newest else 0.0)
+        pieces = self._spare.pieces()
         cut = functools.partial(self._branch.in_pieces, frame, self.newest, pieces)
         with self._time.aside():
             try:
@@ -199,6 +199,11 @@ class SimulatedSlices(Worker):
                 self._at_work = _InPieces(cut(), self._era)
             except Exception as error:
                 self._at_work = _InPieces(None, self._era, ended=True, error=error)
+
+    def _finish(self, era: int, feature: CommonFeature | None, error: Exception | None) -> None:
+        if feature is not None:
+            self._spare.common_took(feature.common_ms)
+        super()._finish(era, feature, error)
 
     def _settle(self) -> None:
         """Swap the common feature whose last piece is done, and begin what waited for that."""

@@ -178,8 +178,7 @@ class SlicedWorker(BackgroundWorker):
         return _InTurns(self, era)
 
     def pieces(self) -> int:
-        newest = self.newest
-        return self._spare.pieces(newest.common_ms if newest else 0.0)
+        return self._spare.pieces()
 
     def take_turn(self, era: int) -> None:
         """Wait until a piece may begin: after the next frame's own work."""
@@ -192,6 +191,8 @@ class SlicedWorker(BackgroundWorker):
 
     def _finish(self, era: int, feature: CommonFeature | None, error: Exception | None) -> None:
         with self._changed:
+            if feature is not None:
+                self._spare.common_took(feature.common_ms)
             super()._finish(era, feature, error)
             self._end_turn()
 

@@ -284,9 +284,9 @@ def test_as_many_slices_as_fit_between_two_frames(monkeypatch):
     monkeypatch.setattr(common, "Stopwatch", lambda: Lap(clock))
     engine = FakeEngine(clock, independent=10, common=300)
     played = play(engine, clock, frames(30), key_interval=1, background="slices")[-12:]
-    # 90 ms are spare, of which 72 are meant to be filled: five slices, so every fifth frame has a new common feature.
+    # 90 ms are spare, of which 54 are meant to be filled: six slices, so every sixth frame has a new common feature.
     keys = keys_of(played)
-    assert [keys[at] - keys[at - 5] for at in range(5, 12)] == [5] * 7
+    assert [keys[at] - keys[at - 6] for at in range(6, 12)] == [6] * 6
     assert latencies_of(played) == pytest.approx([10] * 12)
 
 

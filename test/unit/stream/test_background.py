@@ -178,17 +178,47 @@ def test_frames_wait_for_the_piece_in_work_but_for_no_more():
 
 @pytest.mark.parametrize(
     ("gaps", "pieces"),
-    [([100.0], 10), ([0.0], MOST_PIECES), ([5000.0], 1), ([*[100.0] * 9, 180.0], 10), ([], 8)],
+    [
+        ([100.0], 14),
+        ([0.0], MOST_PIECES),
+        ([5000.0], 1),
+        ([*[100.0] * 3, 27_000.0], 14),
+        ([27_000.0, *[100.0] * 2], 14),
+        ([*[100.0] * 4, *[0.1] * 3], 14),
+        ([*[100.0] * 9, *[200.0] * 5], 7),
+        ([], 8),
+    ],
 )
 def test_the_number_of_pieces_follows_the_time_between_frames(gaps, pieces):
     spare, now_ms = SpareTime(0), 0.0
+    spare.common_took(800.0)
     for gap in gaps:
         spare.frame_ends(now_ms)
         spare.frame_begins(now_ms + gap)
         now_ms += 1000.0
-    # One that is longer than the others counts little; 800 ms in pieces of 80 % of 110 ms are 10.
-    assert spare.pieces(800.0) == pieces
-    assert SpareTime(7).pieces(800.0) == 7
+    # 800 ms in pieces of 60 % of 100 ms are 14. A pause, or frames that come at once after late ones, change nothing.
+    assert spare.pieces() == pieces
+    assert SpareTime(7).pieces() == 7
+
+
+def test_a_common_branch_that_is_slow_once_does_not_change_the_number_of_pieces():
+    """New pieces are: they are compiled first."""
+    spare = SpareTime(0)
+    spare.frame_ends(0.0)
+    spare.frame_begins(100.0)
+    for took, pieces in (
+        (120.0, 2),
+        (500.0, 2),
+        (130.0, 2),
+        (300.0, 2),
+        (310.0, 2),
+        (320.0, 3),
+        (330.0, 3),
+        (340.0, 5),
+        (50.0, 1),
+    ):
+        spare.common_took(took)
+        assert spare.pieces() == pieces, took
 
 
 def test_what_waits_behind_the_first_frame_does_not_make_slices_small():
@@ -197,10 +227,11 @@ def test_what_waits_behind_the_first_frame_does_not_make_slices_small():
     spare.frame_waits()
     spare.frame_ends(300.0)
     spare.frame_begins(300.1)  # it came while the first one was in work
-    assert spare.pieces(800.0) == SpareTime(0).pieces(800.0)
+    spare.common_took(800.0)
+    assert spare.pieces() == SpareTime(0).pieces()
     spare.frame_ends(310.0)
     spare.frame_begins(410.0)
-    assert spare.pieces(800.0) == 10
+    assert spare.pieces() == 14
 
 
 # -- thread ------------------------------------------------------------------------------------------------------------
