@@ -4,6 +4,7 @@ import importlib.util
 import json
 import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.engines import factory as factory_module
 from dcfm_ros.engines.fallback import FallbackEngine
 from dcfm_ros.engines.graph_engine import GraphEngine
+from dcfm_ros.engines.onnxruntime_library import OnnxRuntimeLibrary
 from dcfm_ros.engines.torch_engine import TorchEngine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import build_model, from_published, save_model
@@ -286,6 +288,22 @@ def test_tensorrt_says_what_it_needs(model):
         pytest.skip("it is here")
     with pytest.raises(DcfmError, match="pip install onnxruntime-gpu"):
         create_engine(model, EngineConfig(engine="tensorrt"))
+
+
+@pytest.mark.parametrize(("precision", "wanted"), [("fp16", {"fp16"}), ("bf16", {"bf16"}), ("fp32", set())])
+def test_tensorrt_is_asked_for_the_precision(monkeypatch, tmp_path, precision, wanted):
+    """ONNX Runtime refuses options that it does not know, and the older ones do not know bf16."""
+    runtime = SimpleNamespace(
+        __version__="1.18", get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
+    )
+    monkeypatch.setattr("dcfm_ros.engines.onnxruntime_library.import_onnxruntime", lambda: runtime)
+    library = OnnxRuntimeLibrary("tensorrt", EngineConfig(precision=precision, device="cuda:1"))
+    (name, options), (_, cuda), last = library._providers(tmp_path)
+    assert (name, last) == ("TensorrtExecutionProvider", "CPUExecutionProvider")
+    assert {p for p in ("fp16", "bf16") if options.get(f"trt_{p}_enable")} == wanted
+    assert precision == "bf16" or "trt_bf16_enable" not in options
+    assert options["trt_engine_cache_path"] == str(tmp_path)
+    assert options["device_id"] == cuda["device_id"] == 1
 
 
 @pytest.mark.parametrize(
