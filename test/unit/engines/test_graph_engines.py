@@ -294,7 +294,8 @@ def test_tensorrt_says_what_it_needs(model):
 def test_tensorrt_is_asked_for_the_precision(monkeypatch, tmp_path, precision, wanted):
     """ONNX Runtime refuses options that it does not know, and the older ones do not know bf16."""
     runtime = SimpleNamespace(
-        __version__="1.18", get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
+        __version__="1.18",
+        get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
     )
     monkeypatch.setattr("dcfm_ros.engines.onnxruntime_library.import_onnxruntime", lambda: runtime)
     library = OnnxRuntimeLibrary("tensorrt", EngineConfig(precision=precision, device="cuda:1"))
