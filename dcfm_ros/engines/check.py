@@ -52,7 +52,8 @@ def check_graphs(
     if not agreement >= LEAST_AGREEMENT[precision]:
         raise DcfmError(
             f"the built graphs label {100 * agreement:.2f} % of the pixels as torch does; "
-            f"in {precision} at least {100 * LEAST_AGREEMENT[precision]:.1f} % are expected"
+            f"in {precision} at least {100 * LEAST_AGREEMENT[precision]:.1f} % are expected; use another precision or engine"
+            + (", or calibrate on frames as your camera gives them" if precision == "int8" else "")
         )
     return agreement
 

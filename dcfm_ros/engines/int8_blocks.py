@@ -33,7 +33,10 @@ def choose_blocks(work: Mapping[str, float], agreement: Callable[[Collection[str
     )
     without = agreement(set())
     enough = min(ENOUGH, without - LEAST_COST)
-    costs = {block: without - agreement({block}) for block in sorted(work)}
+    costs = {}
+    for number, block in enumerate(sorted(work), 1):
+        logger.warning("measuring what int8 costs in block '%s' (%d of %d)", block, number, len(work))
+        costs[block] = without - agreement({block})
     while without - sum(costs[block] for block in chosen) < enough or agreement(chosen) < enough:
         chosen.remove(max(sorted(chosen), key=lambda block: costs[block] / work[block]))
     return chosen

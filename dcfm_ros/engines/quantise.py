@@ -46,6 +46,7 @@ def quantise(
     if left := sorted(quantiser.work.keys() - blocks):
         logger.warning("not in int8, to keep the labels: %s", ", ".join(left))
     for name in GRAPHS:
+        logger.warning("calibrating the graph '%s' on %d frames", name, len(quantiser))
         openvino.save_model(
             quantiser.model(name, blocks), str(folder / f"{name}.xml"), compress_to_fp16=False
         )
@@ -70,6 +71,9 @@ class Quantiser:
         self._runners: dict[tuple[str, frozenset[str]], Runner] = {}
         self._samples = self._run_all(frames)
 
+    def __len__(self) -> int:
+        return len(self._samples)
+
     @property
     def work(self) -> dict[str, float]:
         """Of all blocks, the multiplications that they do for a frame."""
@@ -80,7 +84,6 @@ class Quantiser:
         model = self._read(name)
         if not self._work[name].keys() & set(blocks):
             return model
-        logger.warning("calibrating the graph '%s' on %d frames", name, len(self._samples))
         nncf = self._nncf
         layers = [node for node in model.get_ops() if node.get_type_name() not in NO_LAYERS]
         attends = any(node.get_type_name() == "Softmax" for node in layers)
