@@ -93,9 +93,8 @@ class Lane:
         with other.entered():  # not while it captures: this wait would become part of the graph
             self.stream.wait_stream(other.stream)
         results = self.run(function, *inputs)
-        done = torch.cuda.Event(
-            blocking=True
-        )  # a thread that waits for a key frame leaves its core to others
+        # Blocking: a thread that waits for a key frame leaves its core to others.
+        done = torch.cuda.Event(blocking=True)
         done.record(self.stream)
         done.synchronize()
         for result in results:

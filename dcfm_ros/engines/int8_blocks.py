@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-import numpy as np
+from dcfm_ros.engines.openvino_cut import multiplications
 
 logger = logging.getLogger(__name__)
 
@@ -14,8 +14,6 @@ ENOUGH = 0.992
 """Share of the float32 labels that is to be kept on calibration's frames: a little more than 99 %, since others differ."""
 LEAST_COST = 0.002
 """What int8 may cost in any case: some labels are lost with no block in int8, where the rest runs in bfloat16."""
-
-FASTER = ("Convolution", "GroupConvolution", "MatMul")
 
 
 def choose_blocks(work: Mapping[str, float], agreement: Callable[[Collection[str]], float]) -> set[str]:
@@ -35,27 +33,23 @@ def choose_blocks(work: Mapping[str, float], agreement: Callable[[Collection[str
     enough = min(ENOUGH, without - LEAST_COST)
     costs = {}
     for number, block in enumerate(sorted(work), 1):
-        logger.warning("measuring what int8 costs in block '%s' (%d of %d)", block, number, len(work))
         costs[block] = without - agreement({block})
+        cost = 100 * costs[block]
+        logger.warning(
+            "int8 in block '%s' alone costs %.2f %% of the labels (%d of %d)", block, cost, number, len(work)
+        )
     while without - sum(costs[block] for block in chosen) < enough or agreement(chosen) < enough:
         chosen.remove(max(sorted(chosen), key=lambda block: costs[block] / work[block]))
     return chosen
 
 
-def work_of(model: Any) -> dict[str, float]:
-    """Of a graph's blocks, the multiplications of layers that int8 makes faster."""
-    counts: dict[str, float] = {}
+def work_of(model: Any) -> dict[str, int]:
+    """Of a graph's blocks, the multiplications, which int8 makes faster."""
+    counts: dict[str, int] = {}
     for node in model.get_ops():
-        if node.get_type_name() in FASTER and (block := block_of(node)):
-            counts[block] = counts.get(block, 0.0) + _multiplications(node)
+        if (block := block_of(node)) and (work := multiplications(node)):
+            counts[block] = counts.get(block, 0) + work
     return counts
-
-
-def _multiplications(node: Any) -> float:
-    outputs = float(np.prod(node.output(0).shape))
-    if node.get_type_name() == "MatMul":
-        return outputs * node.input_value(0).shape[-1]
-    return outputs * float(np.prod(node.input_value(1).shape)) / node.output(0).shape[1]
 
 
 def block_of(node: Any) -> str:

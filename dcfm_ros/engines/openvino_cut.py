@@ -71,6 +71,11 @@ def _borders(steps: list[Any], pieces: int) -> list[int]:
 def _cost(node: Any) -> float:
     """About how long a node takes, in multiplications."""
     output = sum(math.prod(value.get_shape()) * value.get_element_type().size for value in node.outputs())
+    return output * BYTE_COST + multiplications(node)
+
+
+def multiplications(node: Any) -> int:
+    """Those of a convolution or a matrix product; 0 for another node."""
     per_number = 0
     if node.get_type_name() == "MatMul":
         per_number = node.input(0).get_shape()[-1]
@@ -78,7 +83,7 @@ def _cost(node: Any) -> float:
         # Weights are outputs×inputs×kernel, or groups×outputs×inputs×kernel.
         skip = 1 if node.get_type_name() == "Convolution" else 2
         per_number = math.prod(node.input(1).get_shape()[skip:])
-    return output * BYTE_COST + math.prod(node.output(0).get_shape()) * per_number
+    return int(math.prod(node.output(0).get_shape()) * per_number)
 
 
 def _handed_on(steps: list[Any]) -> list[float]:

@@ -75,7 +75,7 @@ class Quantiser:
         return len(self._samples)
 
     @property
-    def work(self) -> dict[str, float]:
+    def work(self) -> dict[str, int]:
         """Of all blocks, the multiplications that they do for a frame."""
         return {block: count for counts in self._work.values() for block, count in counts.items()}
 

@@ -51,7 +51,7 @@ class TorchEngine:
         self._passes = Passes(folded, compiled=config.compile)
         self._frames = Lane(device, urgent=True) if device.type == "cuda" else None
         self._beside: Lane | None = None
-        self._sizes: list[tuple[int, int]] = []
+        self._sizes: set[tuple[int, int]] = set()
         if self._frames is not None:
             torch.backends.cudnn.benchmark = True  # sizes stay the same
 
@@ -67,7 +67,7 @@ class TorchEngine:
         logits = self.logits(self.common(independent), independent)
         for confidence in (False, True):
             self.label_map(logits, size, confidence=confidence)
-        self._sizes.append(size)
+        self._sizes.add(size)
 
     @torch.inference_mode()
     def independent(self, rgb: Image) -> Tensor:

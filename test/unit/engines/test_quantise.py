@@ -9,7 +9,7 @@ from dcfm_ros.engines.graphs import GRAPHS, export_graphs
 openvino = pytest.importorskip("openvino")
 pytest.importorskip("nncf")
 
-from dcfm_ros.engines.int8_blocks import FASTER  # noqa: E402
+from dcfm_ros.engines.openvino_cut import multiplications  # noqa: E402
 from dcfm_ros.engines.openvino_library import OpenVinoLibrary  # noqa: E402
 from dcfm_ros.engines.quantise import Quantiser, quantise  # noqa: E402
 
@@ -35,7 +35,7 @@ def int8_layers(model):
     return {
         node.get_friendly_name()
         for node in model.get_ops()
-        if node.get_type_name() in FASTER and node.input_value(0).get_node().get_type_name() == "FakeQuantize"
+        if multiplications(node) and node.input_value(0).get_node().get_type_name() == "FakeQuantize"
     }
 
 
@@ -72,10 +72,7 @@ def test_one_frame_is_enough(graphs, frames, compiled):
 def test_blocks_that_cost_labels_stay_as_they_are_and_are_named(
     graphs, frames, compiled, tmp_path, monkeypatch, caplog
 ):
-    asked = []
-
     def agreement(self, blocks):
-        asked.append(set(blocks))
         return 0.9 if "features.0" in blocks else 1.0
 
     monkeypatch.setattr(Quantiser, "agreement", agreement)
