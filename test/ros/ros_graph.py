@@ -7,6 +7,7 @@ from array import array
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -16,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from dcfm_ros.node.node import DcfmNode
 
 PATIENCE_S = 60.0  # on a machine that is busy with something else
+ASK_AGAIN_S = 1.0
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 66_666_667
 _numbers = itertools.count()
@@ -175,13 +177,35 @@ class Probe(Node):
             )
 
     def call(self, kind, service, request):
-        """The answer of a service."""
+        """The answer of a service of the node `dcfm`."""
         client = self.create_client(kind, service)
         try:
             assert client.wait_for_service(PATIENCE_S), f"no service {service}"
+            self._wait_until_met()
             future = client.call_async(request)
             self.until(future.done, f"an answer of {service}")
             return future.result()
+        finally:
+            self.destroy_client(client)
+
+    def _wait_until_met(self):
+        """Wait until the node `dcfm` knows every client that was made here so far.
+
+        A service that has not met the reader of its answer after 100 ms drops the answer, and asking again for a
+        transition is not the same as asking once. Readers are announced in the order in which they are made, so a
+        node that answers a newer client has met the older ones, and its state may be asked for as often as it takes.
+        """
+        client = self.create_client(GetState, "dcfm/get_state")
+        answers = []
+
+        def answered():
+            now = time.monotonic()
+            if not answers or now > answers[-1][0] + ASK_AGAIN_S:
+                answers.append((now, client.call_async(GetState.Request())))
+            return any(future.done() for _, future in answers)
+
+        try:
+            self.until(answered, "an answer of dcfm/get_state")
         finally:
             self.destroy_client(client)
 
