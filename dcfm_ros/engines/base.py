@@ -75,12 +75,6 @@ class Engine(Protocol):
         counts. What one handle returns, the other takes. Raises DcfmError when `threads` is less than one.
         """
 
-    def segment(self, rgb: Image, common: Any) -> tuple[Any, Any]:
-        """(independent, logits): `independent(rgb)` and `logits(common, independent)` in one go.
-
-        The fastest way through a frame that has its common feature already; the results are those of the two calls.
-        """
-
     def logits(self, common: Any, independent: Any) -> Any:
         """The fusion and the classifier: logits at low resolution."""
 

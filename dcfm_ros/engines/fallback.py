@@ -107,10 +107,6 @@ class FallbackEngine:
         handle._threads = threads
         return handle
 
-    def segment(self, rgb: Image, common: Any) -> tuple[Any, Any]:
-        independent, logits = self._run("segment", rgb, common)
-        return independent, logits
-
     def logits(self, common: Any, independent: Any) -> Any:
         return self._run("logits", common, independent)
 

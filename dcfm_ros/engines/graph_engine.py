@@ -97,11 +97,6 @@ class GraphEngine:
         handle._common_threads = threads
         return handle
 
-    def segment(self, rgb: Image, common: Feature) -> tuple[Feature, Feature]:
-        size = rgb.shape[1], rgb.shape[0]
-        independent, logits = self._runners(size)["segment"](_batch(rgb), common.values)
-        return Feature(independent, size), Feature(logits, size, channel_first=True)
-
     def logits(self, common: Feature, independent: Feature) -> Feature:
         (values,) = self._runners(independent.size)["logits"](common.values, independent.values)
         return Feature(values, independent.size, channel_first=True)

@@ -1,4 +1,4 @@
-"""The model as graphs that other libraries run: its four functions as ONNX files for one input size.
+"""The model as graphs that other libraries run: its three functions as ONNX files for one input size.
 
 Independent features lie channel-last between the graphs, which is how convolutions on CPUs and tensor cores leave them;
 common ones as the fusion reads them.
@@ -48,7 +48,6 @@ GRAPHS = {
         GraphSpec("independent", ("image",), ("independent",)),
         GraphSpec("common", ("independent",), ("common",)),
         GraphSpec("logits", ("common", "independent"), ("logits",)),
-        GraphSpec("segment", ("image", "common"), ("independent", "logits")),
     )
 }
 """image: uint8 1×H×W×3, RGB. independent: float32 1×h×w×C. common: float32, 1×C×h×w where fusion and classifier are two
@@ -66,7 +65,7 @@ class Graph(nn.Module):
         self.model = folded
         self.register_buffer("mean", 255 * torch.tensor(folded.card.mean))
 
-    def forward(self, *inputs: Tensor) -> Any:
+    def forward(self, *inputs: Tensor) -> Tensor:
         return getattr(self, self.spec.name)(*inputs)
 
     def independent(self, image: Tensor) -> Tensor:
@@ -78,10 +77,6 @@ class Graph(nn.Module):
 
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
         return fused_logits(self.model, common, independent)
-
-    def segment(self, image: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
-        independent = self.independent(image)
-        return independent, self.logits(common, independent)
 
 
 @torch.no_grad()
@@ -97,8 +92,8 @@ def export_graphs(model: DCFM, size: tuple[int, int], folder: Path) -> dict[str,
     for spec in GRAPHS.values():
         graph = Graph(spec, folded).eval()
         inputs = tuple(values[name] for name in spec.inputs)
-        results = graph(*inputs)
-        values.update(zip(spec.outputs, results if isinstance(results, tuple) else (results,), strict=True))
+        (output,) = spec.outputs
+        values[output] = graph(*inputs)
         paths[spec.name] = folder / f"{spec.name}.onnx"
         _write(graph, inputs, paths[spec.name])
     return paths

@@ -99,11 +99,6 @@ class TorchEngine:
         return handle
 
     @torch.inference_mode()
-    def segment(self, rgb: Image, common: Tensor) -> tuple[Tensor, Tensor]:
-        independent, logits = self._run(self._passes.segment, _tensor(rgb), common)
-        return independent, logits
-
-    @torch.inference_mode()
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
         (logits,) = self._run(self._passes.logits, common, independent)
         return logits

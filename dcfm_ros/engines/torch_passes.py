@@ -32,7 +32,6 @@ class Passes:
         self.independent = self._made(self._independent)
         self.common = self._made(self._common)
         self.logits = self._made(self._logits)
-        self.segment = self._made(self._segment)
 
     def __reduce__(self) -> Any:
         # What torch has compiled stays with its process.
@@ -48,10 +47,6 @@ class Passes:
 
     def _logits(self, common: Tensor, independent: Tensor) -> tuple[Tensor]:
         return (self.model.logits_prepared(common, independent),)
-
-    def _segment(self, rgb: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
-        (independent,) = self._independent(rgb)
-        return independent, self.model.logits_prepared(common, independent)
 
     def _made(self, plain: Pass) -> Pass:
         return Compiled(plain, self._failed) if self.compiled else plain

@@ -43,7 +43,6 @@ def test_graphs_with_their_metadata(weights, pictures, tmp_path, capsys):
         ("independent", ["image"]),
         ("common", ["independent"]),
         ("logits", ["common", "independent"]),
-        ("segment", ["image", "common"]),
     ):
         session = onnxruntime.InferenceSession(str(out / f"{name}.onnx"), providers=["CPUExecutionProvider"])
         assert [value.name for value in session.get_inputs()] == inputs

@@ -79,8 +79,6 @@ def test_reference_cases(reference_root, library, name):
             common = engine.common(independent)
         mask, _ = engine.label_map(engine.logits(common, independent), (160, 96))
         assert (mask == arrays["labels"][i]).mean() >= 0.9999
-        fused, _ = engine.label_map(engine.segment(frame, common)[1], (160, 96))
-        assert (fused == arrays["labels"][i]).mean() >= 0.9999
     assert engine.name == library and not engine.problem
 
 
@@ -90,20 +88,13 @@ def test_labels_are_torchs(engine, plain, frames):
         assert (ours == expected).mean() >= 0.999
 
 
-def test_one_call_gives_what_two_give(engine, frames):
-    common = engine.common(engine.independent(frames[0]))
-    independent, logits = engine.segment(frames[1], common)
-    expected = engine.independent(frames[1])
-    np.testing.assert_allclose(independent.values, expected.values, atol=1e-4)
-    np.testing.assert_allclose(logits.values, engine.logits(common, expected).values, atol=1e-4)
-
-
 def test_results_are_not_changed_by_later_calls(engine, frames):
     common = engine.common(engine.independent(frames[0]))
-    independent, logits = engine.segment(frames[1], common)
+    independent = engine.independent(frames[1])
+    logits = engine.logits(common, independent)
     before = independent.values.copy(), logits.values.copy(), common.values.copy()
     engine.common(engine.independent(frames[2]))
-    engine.segment(frames[3], common)
+    engine.logits(common, engine.independent(frames[3]))
     for value, copied in zip((independent, logits, common), before, strict=True):
         assert np.array_equal(value.values, copied)
 
@@ -141,9 +132,13 @@ def test_several_threads_share_an_engine(engine, frames):
     from concurrent.futures import ThreadPoolExecutor
 
     common = engine.common(engine.independent(frames[0]))
-    expected = [engine.segment(frame, common)[1].values for frame in frames]
+
+    def segment(frame):
+        return engine.logits(common, engine.independent(frame)).values
+
+    expected = [segment(frame) for frame in frames]
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda i: engine.segment(frames[i % 4], common)[1].values, range(16)))
+        results = list(pool.map(lambda i: segment(frames[i % 4]), range(16)))
     for i, result in enumerate(results):
         np.testing.assert_allclose(result, expected[i % 4], atol=1e-5)
 
@@ -208,11 +203,11 @@ def test_when_an_engine_fails_torch_goes_on_with_its_features(model, plain, fram
     beside = engine.background(1)
     common = engine.common(engine.independent(frames[0]))
     assert (engine.name, engine.problem) == ("onnxruntime", "")
-    break_(monkeypatch, "segment")
+    break_(monkeypatch, "independent")
     expected = labels(plain, frames)
     for frame, mask in zip(frames, expected, strict=True):
-        independent, logits = engine.segment(frame, common)
-        assert (engine.label_map(logits, SIZE)[0] == mask).mean() >= 0.999
+        independent = engine.independent(frame)
+        assert (engine.label_map(engine.logits(common, independent), SIZE)[0] == mask).mean() >= 0.999
     assert engine.name == beside.name == "torch"
     for handle in (engine, beside):
         assert "onnxruntime (fp32 on cpu) failed" in handle.problem and "the device is gone" in handle.problem
@@ -264,10 +259,8 @@ def test_graphs_that_compute_something_else_are_not_used(model, frames, monkeypa
     needs("onnxruntime")
     from dcfm_ros.engines.graphs import Graph
 
-    segment = Graph.segment
-    monkeypatch.setattr(
-        Graph, "segment", lambda self, *inputs: (segment(self, *inputs)[0], -segment(self, *inputs)[1])
-    )
+    logits = Graph.logits
+    monkeypatch.setattr(Graph, "logits", lambda self, *inputs: -logits(self, *inputs))
     engine = create_engine(model, EngineConfig(engine="onnxruntime"))
     engine.prepare((64, 64))
     assert engine.name == "torch" and "of the pixels as torch does" in engine.problem

@@ -25,7 +25,6 @@ def stream_of(engine, frames):
     independent = engine.independent(frames[0])
     common = engine.common(independent)
     values = [independent, common, engine.logits(common, engine.independent(frames[1]))]
-    values += engine.segment(frames[2], common)
     return [value.float().cpu().numpy() for value in values]
 
 
@@ -79,7 +78,7 @@ def test_where_torch_cannot_compile_it_goes_on_without(model, frames, monkeypatc
     engine.prepare(SIZE)
     assert_close(stream_of(engine, frames), stream_of(create_engine(model, TORCH), frames))
     warnings = [r.getMessage() for r in caplog.records if "torch.compile failed" in r.getMessage()]
-    assert len(warnings) == 4, "one for each pass"
+    assert len(warnings) == 3, "one for each pass"
     assert all("no C++ compiler" in text and "trace" not in text for text in warnings)
     assert engine.problem == warnings[-1]
 
@@ -240,6 +239,6 @@ def test_on_a_gpu_a_key_frame_beside_the_frames_is_the_same(model, frames):
         common = beside.common(independent)
         kept = common.clone()
         for frame in frames:
-            engine.segment(frame, common)
+            engine.logits(common, engine.independent(frame))
         torch.testing.assert_close(common, kept)
         torch.testing.assert_close(common, engine.common(independent), atol=1e-2, rtol=1e-2)
