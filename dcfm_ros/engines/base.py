@@ -64,8 +64,7 @@ class Engine(Protocol):
     def common_slices(self, independent: Any, pieces: int) -> Generator[None, None, Any]:
         """`common` in about `pieces` equal parts: a generator that computes one part at each `next`.
 
-        Its return value (the StopIteration's) is what `common(independent)` returns. An engine that cannot cut its
-        graph computes all of it in one part.
+        Its return value (the StopIteration's) is what `common(independent)` returns. On a CUDA GPU it is all one part.
         """
 
     def background(self, threads: int) -> Engine:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph_library import Array, Part
 from dcfm_ros.engines.graphs import GraphSpec
+from dcfm_ros.engines.onnx_cut import cut
 from dcfm_ros.errors import DcfmError
 
 logger = logging.getLogger(__name__)
@@ -65,18 +68,43 @@ class OnnxRuntimeLibrary:
                 self._session(path, folder, 0)
 
     def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> OnnxRuntimeRunner:
-        return OnnxRuntimeRunner(self._session(graph, folder, threads), spec)
+        return OnnxRuntimeRunner(self._session(graph, folder, threads), spec.inputs)
 
     def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
-        return [Part(self.load(graph, folder, spec, threads), spec.inputs, spec.outputs)]
+        if self._provider != CPU or not _can_cut():  # a GPU has streams for what may wait
+            return [Part(self.load(graph, folder, spec, threads), spec.inputs, spec.outputs)]
+        with tempfile.TemporaryDirectory() as scratch:
+            simple = self._simplified(graph, Path(scratch) / graph.name)
+            return [
+                Part(
+                    OnnxRuntimeRunner(self._session(piece.model, folder, threads), piece.inputs),
+                    piece.inputs,
+                    piece.outputs,
+                )
+                for piece in cut(simple, pieces)
+            ]
 
-    def _session(self, graph: Path, folder: Path, threads: int) -> Any:
+    def _simplified(self, graph: Path, path: Path) -> Path:
+        """`path`, with the same graph less what depends on weights and shapes alone, in ONNX's own operators."""
+        options = self._options(0)
+        options.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(path)
+        self._runtime.InferenceSession(str(graph), options, providers=[CPU])
+        return path
+
+    def _options(self, threads: int) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # its warnings are about what it does inside
         # A thread that spins between two frames takes a core from the rest of the robot.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = self._runtime.InferenceSession(str(graph), options, providers=self._providers(folder))
+        return options
+
+    def _session(self, graph: Path | bytes, folder: Path, threads: int) -> Any:
+        """graph: an ONNX file, or what would be in it."""
+        source = graph if isinstance(graph, bytes) else str(graph)
+        options = self._options(threads)
+        session = self._runtime.InferenceSession(source, options, providers=self._providers(folder))
         if self._provider not in session.get_providers():
             raise DcfmError(
                 f"ONNX Runtime could not start its {self._provider}; its libraries (CUDA, cuDNN, TensorRT) are "
@@ -110,13 +138,21 @@ class OnnxRuntimeLibrary:
 class OnnxRuntimeRunner:
     """One session; ONNX Runtime runs it on several threads at once."""
 
-    def __init__(self, session: Any, spec: GraphSpec) -> None:
+    def __init__(self, session: Any, inputs: tuple[str, ...]) -> None:
         self._session = session
-        self._spec = spec
+        self._inputs = inputs
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
-        results = self._session.run(None, dict(zip(self._spec.inputs, inputs, strict=True)))
+        results = self._session.run(None, dict(zip(self._inputs, inputs, strict=True)))
         return tuple(np.ascontiguousarray(result) for result in results)
+
+
+def _can_cut() -> bool:
+    """Graphs that were built elsewhere run without `onnx`."""
+    if importlib.util.find_spec("onnx") is not None:
+        return True
+    logger.warning("key frames are computed in one piece, since 'onnx' is not installed: pip install onnx")
+    return False
 
 
 def import_onnxruntime() -> Any:

@@ -6,10 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-WINDOW = 0.3
-"""How far, in pieces, a cut may lie from where the costs would be even: where little has to be handed on is better."""
-BYTE_COST = 16
-"""Multiplications that take about as long as writing one byte."""
+from dcfm_ros.engines.cutting import Step, borders
 
 
 @dataclass(frozen=True)
@@ -33,45 +30,10 @@ def cut(model: Any, pieces: int) -> list[Piece]:
     manager = passes.Manager()
     manager.register_pass(passes.ConstantFolding())
     manager.run_passes(model)
-    steps = _steps(model)
-    borders = _borders(steps, pieces)
-    names = [node.get_friendly_name() for node in steps]
-    return [_carve(model.clone(), set(names[begin:end])) for begin, end in zip(borders, borders[1:])]
-
-
-def _steps(model: Any) -> list[Any]:
-    """The nodes that depend on an input, in an order in which they can be computed, without inputs and results."""
-    moving: set[str] = set()
-    steps = []
-    for node in model.get_ordered_ops():
-        kind = node.get_type_name()
-        sources = [value.get_source_output().get_node().get_friendly_name() for value in node.inputs()]
-        if kind == "Parameter" or any(name in moving for name in sources):
-            moving.add(node.get_friendly_name())
-            if kind not in ("Parameter", "Result"):
-                steps.append(node)
-    return steps
-
-
-def _borders(steps: list[Any], pieces: int) -> list[int]:
-    """Indices of steps at which pieces begin, from 0, and the number of steps."""
-    costs = [_cost(node) for node in steps]
-    handed_on = _handed_on(steps)
-    total, done = sum(costs), 0.0
-    candidates: dict[int, list[tuple[float, int]]] = {}
-    for i, cost in enumerate(costs[:-1]):
-        done += cost
-        place = done / total * pieces
-        nearest = round(place)
-        if 0 < nearest < pieces and abs(place - nearest) <= WINDOW:
-            candidates.setdefault(nearest, []).append((handed_on[i], i + 1))
-    return [0, *sorted({min(places)[1] for places in candidates.values()}), len(steps)]
-
-
-def _cost(node: Any) -> float:
-    """About how long a node takes, in multiplications."""
-    output = sum(math.prod(value.get_shape()) * value.get_element_type().size for value in node.outputs())
-    return output * BYTE_COST + multiplications(node)
+    nodes = _moving_nodes(model)
+    begins = borders([_step(node) for node in nodes], pieces)
+    names = [node.get_friendly_name() for node in nodes]
+    return [_carve(model.clone(), set(names[begin:end])) for begin, end in zip(begins, begins[1:])]
 
 
 def multiplications(node: Any) -> int:
@@ -86,34 +48,40 @@ def multiplications(node: Any) -> int:
     return int(math.prod(node.output(0).get_shape()) * per_number)
 
 
-def _handed_on(steps: list[Any]) -> list[float]:
-    """Bytes that are computed up to each step and needed after it."""
-    place = {node.get_friendly_name(): i for i, node in enumerate(steps)}
-    change = [0.0] * (len(steps) + 1)
-    for i, node in enumerate(steps):
-        for value in node.outputs():
-            readers = [
-                place.get(target.get_node().get_friendly_name(), i) for target in value.get_target_inputs()
-            ]
-            size = math.prod(value.get_shape()) * value.get_element_type().size
-            change[i] += size
-            change[max([i, *readers])] -= size
-    live, total = [], 0.0
-    for step in change[:-1]:
-        total += step
-        live.append(total)
-    return live
+def _moving_nodes(model: Any) -> list[Any]:
+    """The nodes that depend on an input, in an order in which they can be computed, without inputs and results."""
+    moving: set[str] = set()
+    nodes = []
+    for node in model.get_ordered_ops():
+        kind = node.get_type_name()
+        sources = [value.get_source_output().get_node().get_friendly_name() for value in node.inputs()]
+        if kind == "Parameter" or any(name in moving for name in sources):
+            moving.add(node.get_friendly_name())
+            if kind not in ("Parameter", "Result"):
+                nodes.append(node)
+    return nodes
+
+
+def _step(node: Any) -> Step:
+    return Step(
+        multiplications(node),
+        {
+            _name(value): math.prod(value.get_shape()) * value.get_element_type().size
+            for value in node.outputs()
+        },
+        frozenset(_name(value.get_source_output()) for value in node.inputs()),
+    )
 
 
 def _carve(model: Any, inside: set[str]) -> Piece:
-    """The steps named in `inside` of a model, which is used up."""
+    """The nodes named in `inside` of a model, which is used up."""
     from openvino import Model, opset13
 
-    steps = _steps(model)
-    moving = {node.get_friendly_name() for node in steps} | {
+    nodes = _moving_nodes(model)
+    moving = {node.get_friendly_name() for node in nodes} | {
         node.get_friendly_name() for node in model.get_parameters()
     }
-    mine = [node for node in steps if node.get_friendly_name() in inside]
+    mine = [node for node in nodes if node.get_friendly_name() in inside]
     outputs = {
         _name(value): opset13.result(value)
         for node in mine

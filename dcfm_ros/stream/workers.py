@@ -15,9 +15,6 @@ from dcfm_ros.stream.worker import InlineWorker, OnError, Worker
 
 logger = logging.getLogger(__name__)
 
-CUTTING_ENGINES = ("torch", "openvino")
-"""Those whose `common_slices` has more than one part."""
-
 
 def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None) -> Worker:
     """The worker that `config` asks for.
@@ -54,12 +51,12 @@ def threads_of(config: StreamConfig) -> int:
 
 
 def default_way(engine: Engine) -> str:
-    """What `background: auto` means: slices on a CPU, where the engine can cut its common branch, else a thread.
+    """What `background: auto` means: slices on a CPU, else a thread.
 
     Measured by `bench/steady.py`: of all ways, slices hold the frames up the least and leave the common feature the
     youngest, and they need no core that is free (docs/latency.md).
     """
-    return "slices" if engine.device == "cpu" and engine.name in CUTTING_ENGINES else "thread"
+    return "slices" if engine.device == "cpu" else "thread"
 
 
 def available_cores() -> int:

@@ -116,7 +116,7 @@ def test_decoding_counts():
 def test_common_branch_in_the_background_is_done_after_its_duration():
     clock = ManualClock()
     engine = FakeEngine(clock, independent=10, common=[0, 0, 50, 250, 250, 250])  # two to warm up
-    played = play(engine, clock, frames(10), key_interval=3)
+    played = play(engine, clock, frames(10), key_interval=3, background="thread")
     results = [entry.result for entry in played]
     # The first frame waits for its own common branch; the others never do.
     assert latencies_of(played) == pytest.approx([60] + [10] * 9)
@@ -136,7 +136,7 @@ def test_of_the_requests_that_wait_the_newest_wins():
     clock = ManualClock()
     # 350 ms each and a refresh asked for at every frame: while one is at work, the frames after it wait for its end.
     engine = FakeEngine(clock, independent=10, common=[0, 0, 0, 350, 350, 350, 350])
-    played = play(engine, clock, frames(9), key_interval=1)
+    played = play(engine, clock, frames(9), key_interval=1, background="thread")
     # Begun at 110 ms (frame 1), done at 460; the newest waiting then is frame 4; done at 810, so frame 8 uses it.
     assert keys_of(played) == [0, 0, 0, 0, 0, 1, 1, 1, 4]
 
@@ -153,7 +153,7 @@ def test_failures_of_the_common_branch_are_counted_and_survived():
         return sound(independent)
 
     engine.common = fragile
-    played = play(engine, clock, frames(6), key_interval=2)
+    played = play(engine, clock, frames(6), key_interval=2, background="thread")
     assert [entry.result.errors for entry in played] == [0, 0, 1, 1, 1, 1]
     assert "out of memory" in played[2].result.error and not played[5].result.error
     engine.common = lambda independent: 1 / 0
@@ -187,7 +187,7 @@ def test_the_first_common_feature_has_all_cores_and_the_others_some():
     )
     asked = []
     engine.background = lambda threads: asked.append(threads) or beside
-    played = play(engine, clock, frames(5), key_interval=2, background_threads=3)
+    played = play(engine, clock, frames(5), key_interval=2, background_threads=3, background="thread")
     assert set(asked) == {3}
     assert played[0].done_ms == pytest.approx(30)
     # Asked for at frame 2 (210 ms), done at 360 ms: frame 4 (ends at 410) borrows from it, frame 3 does not.
@@ -226,15 +226,15 @@ def test_agreement_is_a_slice_of_its_own():
     assert not math.isnan(measured[6]) and all(math.isnan(value) for value in measured[:6] + measured[7:])
 
 
-def test_the_default_on_a_cpu_is_slices_where_the_engine_can_cut():
-    for name, wanted in (("openvino", 0), ("onnxruntime", 3)):
+def test_the_default_on_a_cpu_is_slices():
+    for device, wanted in (("cpu", 0), ("cuda", 3)):
         clock = ManualClock()
         engine = FakeEngine(clock, independent=10, common=20)
-        engine.name, asked = name, []
+        engine.device, asked = device, []
         engine.background = lambda threads, engine=engine, asked=asked: asked.append(threads) or engine
         played = play(engine, clock, frames(6), key_interval=3, background_threads=3, slices=2)
         assert set(asked) == ({wanted} if wanted else set())
-        assert keys_of(played) == ([0, 0, 0, 0, 0, 3] if name == "openvino" else [0, 0, 0, 0, 3, 3])
+        assert keys_of(played) == ([0, 0, 0, 0, 0, 3] if device == "cpu" else [0, 0, 0, 0, 3, 3])
 
 
 @given(

@@ -116,10 +116,20 @@ def test_background_and_slices_give_the_same_feature(engine, frames):
     beside = engine.background(1)
     np.testing.assert_allclose(beside.common(independent).values, expected, atol=1e-5)
     pauses, sliced = finish(engine.common_slices(independent, 4))
-    assert pauses == (3 if engine.name == "openvino" else 0)
+    assert pauses == 3
     np.testing.assert_allclose(sliced.values, expected, atol=1e-5)
     with pytest.raises(DcfmError, match="threads is 0"):
         engine.background(0)
+
+
+def test_without_onnx_key_frames_are_one_piece(model, frames, monkeypatch, caplog):
+    needs("onnxruntime")
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    independent = engine.independent(frames[0])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    pauses, common = finish(engine.common_slices(independent, 4))
+    assert pauses == 0 and "pip install onnx" in caplog.text and not engine.problem
+    assert np.array_equal(common.values, engine.common(independent).values)
 
 
 def test_each_input_size_has_its_own_graphs(engine, plain, frames):

@@ -1,0 +1,74 @@
+"""Graphs cut into pieces."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcfm_ros.engines import EngineConfig, create_engine
+from dcfm_ros.engines.cutting import Step, borders
+from dcfm_ros.model import ModelConfig, build_model
+
+
+def chain(costs, sizes=None):
+    """Steps of which each reads the one before."""
+    sizes = sizes or [0] * len(costs)
+    return [
+        Step(cost, {f"v{i}": size}, frozenset({f"v{i - 1}"}))
+        for i, (cost, size) in enumerate(zip(costs, sizes, strict=True))
+    ]
+
+
+@given(st.lists(st.integers(0, 1000), max_size=60), st.integers(1, 70))
+def test_pieces_are_in_order_and_no_more_than_asked_for(costs, pieces):
+    begins = borders(chain(costs), pieces)
+    assert begins[0] == 0 and begins[-1] == len(costs)
+    assert all(a < b for a, b in zip(begins, begins[1:]))
+    assert len(begins) - 1 <= pieces
+
+
+@given(st.integers(1, 12), st.integers(1, 12))
+def test_equal_steps_make_equal_pieces(pieces, each):
+    assert borders(chain([7] * pieces * each), pieces) == list(range(0, pieces * each + 1, each))
+
+
+def test_a_step_that_costs_more_than_a_piece_stays_whole():
+    assert borders(chain([40, 40, 400, 40, 40]), 7) == [0, 2, 3, 5]
+    assert borders(chain([1, 1, 1000, 1, 1]), 3) == [0, 5]
+
+
+def test_a_cut_is_where_little_is_handed_on():
+    # Even costs would cut before step 5, in the middle of a wide block.
+    sizes = [10, 10, 10, 10, 1, 10, 10, 10, 10, 10]
+    assert borders(chain([1000] * 10, sizes), 2) == [0, 5, 10]
+    sizes[4], sizes[3] = 10, 1
+    assert borders(chain([1000] * 10, sizes), 2) == [0, 4, 10]
+
+
+def test_what_is_read_later_counts_until_then():
+    steps = chain([1000] * 10, [10] * 10)
+    # A residual from step 3 to step 5 makes cuts between them dearer.
+    steps[5] = Step(1000, {"v5": 10}, frozenset({"v4", "v3"}))
+    assert borders(steps, 2)[1] in (4, 6)
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 16, 64])
+@pytest.mark.parametrize("library", ["openvino", "onnxruntime"])
+def test_the_pieces_compute_what_the_graph_does(library, pieces, frames):
+    """Of a transformer, whose residuals reach over many nodes."""
+    pytest.importorskip(library)
+    transformer = build_model(ModelConfig(backbone="mit_b0", num_classes=7))
+    engine = create_engine(transformer, EngineConfig(engine=library))
+    independent = engine.independent(frames[0])
+    slices = engine.common_slices(independent, pieces)
+    done = 1
+    while True:
+        try:
+            next(slices)
+            done += 1
+        except StopIteration as end:
+            common = end.value
+            break
+    rounded = 1 << (pieces - 1).bit_length()  # so that a stream does not compile every number of pieces
+    assert rounded // 2 < done <= rounded and not engine.problem
+    np.testing.assert_allclose(common.values, engine.common(independent).values, atol=1e-4)
