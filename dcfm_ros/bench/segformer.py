@@ -164,7 +164,7 @@ class TunedRunner:
         watch = Stopwatch()
         (logits,) = self._run(np.require(rgb, requirements=["C", "W"])[None])
         self.laps = {"network": watch.lap()}
-        mask = label_array(logits[0], (rgb.shape[1], rgb.shape[0]))[0]
+        mask = label_array(np.asarray(logits)[0], (rgb.shape[1], rgb.shape[0]))[0]
         self.laps["label_map"] = watch.lap()
         self.laps["total"] = watch.total()
         return mask

@@ -45,7 +45,7 @@ def check_graphs(
         with torch.inference_mode():
             expected = model.logits(reference, independent).argmax(1).numpy()
         (logits,) = runners["logits"](common, *runners["independent"](frame[None]))
-        agreements.append(float((logits.argmax(1) == expected).mean()))
+        agreements.append(float((np.asarray(logits).argmax(1) == expected).mean()))
     agreement = min(agreements)
     logger.info("the built graphs label %.3f %% of the pixels as torch in fp32 does", 100 * agreement)
     if not agreement >= LEAST_AGREEMENT[precision]:

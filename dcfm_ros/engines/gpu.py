@@ -1,12 +1,18 @@
-"""Whether torch can use a GPU here."""
+"""What GPUs are here, and whether torch can use one."""
 
 from __future__ import annotations
 
+import ctypes
 import logging
 
 import torch
 
 logger = logging.getLogger(__name__)
+
+UNKNOWN = "unknown"
+DRIVER = "libcuda.so.1"
+TENSORRT = ("libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so.8")
+"""Newest first: ONNX Runtime is built for one of them, and robots have one."""
 
 
 def first_gpu() -> torch.device | None:
@@ -21,3 +27,25 @@ def first_gpu() -> torch.device | None:
         logger.warning("torch %s cannot use the GPU, the CPU is taken: %s", torch.__version__, reason)
         return None
     return device
+
+
+def gpu_name(index: int) -> str:
+    """A CUDA GPU's name as its driver has it, whatever torch was built for; UNKNOWN where there is no such GPU."""
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
+    try:
+        driver = ctypes.CDLL(DRIVER)
+        if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), index):
+            return UNKNOWN
+        return UNKNOWN if driver.cuDeviceGetName(name, len(name), device) else name.value.decode()
+    except (OSError, AttributeError):
+        return UNKNOWN
+
+
+def tensorrt_version() -> str:
+    """The version of the TensorRT that is installed, as its library has it; UNKNOWN where none is found."""
+    for name in TENSORRT:
+        try:
+            return str(ctypes.CDLL(name).getInferLibVersion())
+        except (OSError, AttributeError):
+            continue
+    return UNKNOWN

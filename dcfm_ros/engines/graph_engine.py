@@ -22,7 +22,7 @@ from dcfm_ros.engines.cache import cached
 from dcfm_ros.engines.check import check_graphs
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph_forms import is_two_products
-from dcfm_ros.engines.graph_library import Array, Library, Part, Runner
+from dcfm_ros.engines.graph_library import Array, Library, Part, Runner, Values
 from dcfm_ros.engines.graphs import GRAPHS, export_graphs
 from dcfm_ros.engines.label_map import label_array
 from dcfm_ros.errors import DcfmError
@@ -41,16 +41,17 @@ class Feature:
     channel_first: whether the values lie N×C×h×w, not N×h×w×C.
     """
 
-    values: Array
+    values: Values
     size: Size
     channel_first: bool = False
 
     def __add__(self, other: Feature) -> Feature:
-        return replace(self, values=self.values + other.values)
+        return replace(self, values=np.asarray(self.values) + np.asarray(other.values))
 
     def map(self) -> Array:
         """N×C×h×w, contiguous."""
-        return np.ascontiguousarray(self.values if self.channel_first else self.values.transpose(0, 3, 1, 2))
+        values = np.asarray(self.values)
+        return np.ascontiguousarray(values if self.channel_first else values.transpose(0, 3, 1, 2))
 
 
 class GraphEngine:
@@ -104,10 +105,10 @@ class GraphEngine:
     def label_map(
         self, logits: Feature, size: tuple[int, int], *, confidence: bool = False
     ) -> tuple[Mask, Mask | None]:
-        return label_array(logits.values[0], size, confidence=confidence)
+        return label_array(np.asarray(logits.values)[0], size, confidence=confidence)
 
     def _run_parts(self, parts: list[Part], independent: Feature) -> Generator[None, None, Feature]:
-        values = {parts[0].inputs[0]: independent.values}
+        values: dict[str, Values] = {parts[0].inputs[0]: independent.values}
         for i, part in enumerate(parts):
             if i:
                 yield
@@ -115,7 +116,7 @@ class GraphEngine:
             values.update(zip(part.outputs, results, strict=True))
         return self._common(values[parts[-1].outputs[0]], independent.size)
 
-    def _common(self, values: Array, size: Size) -> Feature:
+    def _common(self, values: Values, size: Size) -> Feature:
         return Feature(values, size, channel_first=is_two_products(self.model))
 
     def _runners(self, size: Size) -> dict[str, Runner]:

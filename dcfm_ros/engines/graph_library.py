@@ -15,11 +15,17 @@ from dcfm_ros.engines.graphs import GraphSpec
 Array = NDArray[Any]
 
 
+class Values(Protocol):
+    """What goes from graph to graph: an array, or what a library keeps on its device and `np.asarray` brings here."""
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Array: ...
+
+
 class Runner(Protocol):
     """A loaded graph. May be called from several threads; what it returns is the caller's."""
 
-    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
-        """Arrays in and out in the order of its GraphSpec, C-contiguous."""
+    def __call__(self, *inputs: Values) -> tuple[Values, ...]:
+        """In and out in the order of its GraphSpec, C-contiguous."""
 
 
 @dataclass(frozen=True)

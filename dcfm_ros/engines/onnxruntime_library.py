@@ -13,7 +13,8 @@ import numpy as np
 
 from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.engines.graph_library import Array, Part
+from dcfm_ros.engines.gpu import gpu_name, tensorrt_version
+from dcfm_ros.engines.graph_library import Array, Part, Runner, Values
 from dcfm_ros.engines.graphs import GraphSpec
 from dcfm_ros.engines.onnx_cut import cut
 from dcfm_ros.errors import DcfmError
@@ -60,6 +61,8 @@ class OnnxRuntimeLibrary:
                 f"it offers {', '.join(known)}"
             )
         self.version = self._runtime.__version__
+        if self._provider == TENSORRT:  # its engines are for one version of it and one kind of GPU
+            self.version += f", TensorRT {tensorrt_version()}, {gpu_name(self._index)}"
 
     def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image]) -> None:
         if self._provider == TENSORRT:
@@ -67,8 +70,11 @@ class OnnxRuntimeLibrary:
                 logger.warning("TensorRT builds the graph '%s'; this takes minutes", name)
                 self._session(path, folder, 0)
 
-    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> OnnxRuntimeRunner:
-        return OnnxRuntimeRunner(self._session(graph, folder, threads), spec.inputs)
+    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> Runner:
+        session = self._session(graph, folder, threads)
+        if self._provider == CPU:
+            return OnnxRuntimeRunner(session, spec.inputs)
+        return DeviceRunner(self._runtime.OrtValue, session, spec, "cuda", self._index)
 
     def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
         if self._provider != CPU or not _can_cut():  # a GPU has streams for what may wait
@@ -112,13 +118,17 @@ class OnnxRuntimeLibrary:
             )
         return session
 
+    @property
+    def _index(self) -> int:
+        """Of the GPU."""
+        return int(self.device.partition(":")[2] or 0)
+
     def _providers(self, folder: Path) -> list[Any]:
-        index = int(self.device.partition(":")[2] or 0)
         # TensorFloat-32 keeps ten bits of fp32's 23.
-        cuda = (CUDA, {"device_id": index, "use_tf32": 0})
+        cuda = (CUDA, {"device_id": self._index, "use_tf32": 0})
         if self._provider == TENSORRT:
             tensorrt = {
-                "device_id": index,
+                "device_id": self._index,
                 "trt_fp16_enable": self.precision == "fp16",
                 "trt_engine_cache_enable": True,
                 "trt_engine_cache_path": str(folder),
@@ -136,15 +146,55 @@ class OnnxRuntimeLibrary:
 
 
 class OnnxRuntimeRunner:
-    """One session; ONNX Runtime runs it on several threads at once."""
+    """One session on the CPU; ONNX Runtime runs it on several threads at once."""
 
     def __init__(self, session: Any, inputs: tuple[str, ...]) -> None:
         self._session = session
         self._inputs = inputs
 
-    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
-        results = self._session.run(None, dict(zip(self._inputs, inputs, strict=True)))
+    def __call__(self, *inputs: Values) -> tuple[Array, ...]:
+        arrays = [np.asarray(value) for value in inputs]
+        results = self._session.run(None, dict(zip(self._inputs, arrays, strict=True)))
         return tuple(np.ascontiguousarray(result) for result in results)
+
+
+class DeviceValues:
+    """A result that stays where it was computed until somebody wants it as an array."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Array:
+        return np.asarray(self.value.numpy(), *args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        # For another process.
+        return np.asarray, (np.asarray(self),)
+
+
+class DeviceRunner:
+    """One session on a GPU: what another graph computed is read there, and what this one computes stays there.
+
+    value: the runtime's class of values; device, index: as it names them.
+    """
+
+    def __init__(self, value: Any, session: Any, spec: GraphSpec, device: str, index: int) -> None:
+        self._value, self._session, self._spec = value, session, spec
+        self._place = device, index
+
+    def __call__(self, *inputs: Values) -> tuple[DeviceValues, ...]:
+        binding = self._session.io_binding()
+        for name, given in zip(self._spec.inputs, inputs, strict=True):
+            binding.bind_ortvalue_input(name, self._here(given))
+        for name in self._spec.outputs:
+            binding.bind_output(name, *self._place)
+        self._session.run_with_iobinding(binding)
+        return tuple(DeviceValues(value) for value in binding.get_outputs())
+
+    def _here(self, given: Values) -> Any:
+        if isinstance(given, DeviceValues):
+            return given.value
+        return self._value.ortvalue_from_numpy(np.ascontiguousarray(given), *self._place)
 
 
 def _can_cut() -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.engines.graph_library import Array, Part
+from dcfm_ros.engines.graph_library import Array, Part, Values
 from dcfm_ros.engines.graphs import GraphSpec
 from dcfm_ros.engines.openvino_cut import cut
 from dcfm_ros.engines.quantise import quantise
@@ -99,11 +99,12 @@ class OpenVinoRunner:
         self._idle = [compiled.create_infer_request()]
         self._lock = threading.Lock()
 
-    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+    def __call__(self, *inputs: Values) -> tuple[Array, ...]:
         request = self._take()
+        arrays = [np.asarray(value) for value in inputs]
         # The request reads and writes these arrays in place; the tensors that say so must outlive the call.
         results = tuple(np.empty(shape, dtype) for shape, dtype in self._outputs)
-        read = [self._tensor(array, shared_memory=True) for array in inputs]
+        read = [self._tensor(array, shared_memory=True) for array in arrays]
         written = [self._tensor(array, shared_memory=True) for array in results]
         for i, tensor in enumerate(read):
             request.set_input_tensor(i, tensor)

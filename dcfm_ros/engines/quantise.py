@@ -111,7 +111,7 @@ class Quantiser:
         for before, sample in pairs[:: max(1, len(pairs) // COMPARED_FRAMES)]:
             (common,) = common_of(*independent_of(before["image"]))
             (logits,) = logits_of(common, *independent_of(sample["image"]))
-            shares.append(float((logits.argmax(1) == sample["labels"]).mean()))
+            shares.append(float((np.asarray(logits).argmax(1) == sample["labels"]).mean()))
         return float(np.mean(shares))
 
     def _runner(self, name: str, blocks: Collection[str]) -> Runner:

@@ -72,10 +72,6 @@ class FakeEngine:
     def background(self, threads):
         return self
 
-    def segment(self, rgb, common):
-        independent = self.independent(rgb)
-        return independent, self.logits(common, independent)
-
     def logits(self, common, independent):
         self._spend("logits")
         return common + independent * 2 / 3

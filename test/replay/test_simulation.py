@@ -161,13 +161,16 @@ def test_failures_of_the_common_branch_are_counted_and_survived():
         play(engine, clock, frames(1))
 
 
-def test_the_same_durations_give_the_same_outcome():
+@pytest.mark.parametrize("background", ["thread", "slices"])
+def test_the_same_durations_give_the_same_outcome(background):
+    settings = {"key_interval": 4, "background": background, "slices": 3}
+
     def run():
         clock = ManualClock()
         engine = FakeEngine(clock, independent=35, common=170, logits=10, label_map=15)
         return [
             (entry.frame.name, str(entry.done_ms), entry.result and entry.result.mask.tobytes())
-            for entry in play(engine, clock, frames(40, period_ms=50), key_interval=4)
+            for entry in play(engine, clock, frames(40, period_ms=50), **settings)
         ]
 
     assert run() == run()

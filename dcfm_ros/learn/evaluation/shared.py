@@ -102,10 +102,6 @@ class SharedEngine:
     def background(self, threads: int) -> Engine:
         raise DcfmError("a shared engine is for inline streams, which have no worker in the background")
 
-    def segment(self, rgb: NDArray[np.uint8], common: Any) -> tuple[Any, Pair]:
-        independent = self.independent(rgb)
-        return independent, self.logits(common, independent)
-
     def logits(self, common: Any, independent: Any) -> Pair:
         return Pair(common, independent)
 

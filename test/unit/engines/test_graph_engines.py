@@ -15,7 +15,7 @@ from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.engines import factory as factory_module
 from dcfm_ros.engines.fallback import FallbackEngine
 from dcfm_ros.engines.graph_engine import GraphEngine
-from dcfm_ros.engines.onnxruntime_library import OnnxRuntimeLibrary
+from dcfm_ros.engines.onnxruntime_library import DeviceRunner, DeviceValues, OnnxRuntimeLibrary
 from dcfm_ros.engines.torch_engine import TorchEngine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import build_model, from_published, save_model
@@ -293,6 +293,47 @@ def test_tensorrt_says_what_it_needs(model):
         create_engine(model, EngineConfig(engine="tensorrt"))
 
 
+def test_tensorrt_engines_are_kept_for_one_version_and_one_gpu(monkeypatch):
+    runtime = SimpleNamespace(
+        __version__="1.20",
+        get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
+    )
+    monkeypatch.setattr("dcfm_ros.engines.onnxruntime_library.import_onnxruntime", lambda: runtime)
+
+    class Driver:
+        def cuInit(self, flags):
+            return 0
+
+        def cuDeviceGet(self, device, index):
+            device._obj.value = index + 5
+            return 0 if index < 2 else 101
+
+        def cuDeviceGetName(self, name, length, device):
+            name.value = f"Orin {device.value}".encode()
+            return 0
+
+    libraries = {
+        "libcuda.so.1": Driver(),
+        "libnvinfer.so.10": SimpleNamespace(getInferLibVersion=lambda: 100300),
+    }
+
+    def load(name):
+        if name not in libraries:
+            raise OSError(f"{name}: cannot open shared object file")
+        return libraries[name]
+
+    monkeypatch.setattr("ctypes.CDLL", load)
+
+    def version(device):
+        return OnnxRuntimeLibrary("tensorrt", EngineConfig(device=device)).version
+
+    assert version("cuda") == "1.20, TensorRT 100300, Orin 5"
+    assert version("cuda:1") == "1.20, TensorRT 100300, Orin 6"
+    assert version("cuda:2") == "1.20, TensorRT 100300, unknown"
+    libraries.clear()
+    assert version("cuda") == "1.20, TensorRT unknown, unknown"
+
+
 @pytest.mark.parametrize(("precision", "wanted"), [("fp16", {"fp16"}), ("bf16", {"bf16"}), ("fp32", set())])
 def test_tensorrt_is_asked_for_the_precision(monkeypatch, tmp_path, precision, wanted):
     """ONNX Runtime refuses options that it does not know, and the older ones do not know bf16."""
@@ -308,6 +349,45 @@ def test_tensorrt_is_asked_for_the_precision(monkeypatch, tmp_path, precision, w
     assert precision == "bf16" or "trt_bf16_enable" not in options
     assert options["trt_engine_cache_path"] == str(tmp_path)
     assert options["device_id"] == cuda["device_id"] == 1
+
+
+@pytest.fixture
+def on_device(monkeypatch):
+    """ONNX Runtime keeps features as it does on a GPU; on the CPU, which to it is a device like any other."""
+    needs("onnxruntime")
+
+    def load(self, graph, folder, spec, threads):
+        session = self._session(graph, folder, threads)
+        return DeviceRunner(self._runtime.OrtValue, session, spec, "cpu", 0)
+
+    monkeypatch.setattr(OnnxRuntimeLibrary, "load", load)
+
+
+def test_features_stay_on_the_device(model, plain, frames, on_device):
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    independent = engine.independent(frames[0])
+    common = engine.common(independent)
+    assert all(isinstance(feature.values, DeviceValues) for feature in (independent, common))
+    before = np.array(common.values)
+    for ours, expected in zip(labels(engine, frames), labels(plain, frames), strict=True):
+        assert (ours == expected).mean() >= 0.999
+    assert np.array_equal(common.values, before)
+    assert not engine.problem
+
+
+def test_features_come_from_the_device_when_they_are_asked_for(model, plain, frames, on_device, monkeypatch):
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    independent = engine.independent(frames[0])
+    common = engine.common(independent)
+    elsewhere = pickle.loads(pickle.dumps(common))
+    assert isinstance(elsewhere.values, np.ndarray) and np.array_equal(elsewhere.values, common.values)
+    logits = engine.logits(common, independent)
+    assert np.array_equal(engine.logits(elsewhere, independent).values, logits.values)
+    assert np.array_equal((logits + logits).values, 2 * np.asarray(logits.values))
+    break_(monkeypatch, "logits")
+    mask, _ = engine.label_map(engine.logits(common, independent), SIZE)
+    assert engine.name == "torch"
+    assert (mask == labels(plain, frames)[0]).mean() >= 0.999
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,6 @@ class Oracle:
         self.calls["common"] += 1
         return Feature(set(independent.frames))
 
-    def segment(self, rgb: np.ndarray, common: Any) -> tuple[Any, Any]:
-        independent = self.independent(rgb)
-        return independent, self.logits(common, independent)
-
     def logits(self, common: Any, independent: Any) -> Logits:
         self.calls["logits"] += 1
         return Logits(frozenset(common.frames), min(independent.frames))

@@ -61,9 +61,6 @@ class FakeEngine:
     def logits(self, common, independent):
         return common, independent
 
-    def segment(self, rgb, common):
-        return self.independent(rgb), (common, self.independent(rgb))
-
     def label_map(self, logits, size, *, confidence=False):
         common, independent = logits
         mask = np.full(size[::-1], common, np.uint8)
