@@ -1,0 +1,30 @@
+"""Peak memory, measured in processes of their own."""
+
+import pytest
+
+from dcfm_ros.bench import memory
+from dcfm_ros.bench.contestants import Entry, Setting
+from dcfm_ros.bench.memory import measure_memory
+from dcfm_ros.model import ModelConfig
+
+
+def test_each_contestant_is_measured_and_one_that_cannot_run_left_out(monkeypatch, tmp_path):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("DCFM_CACHE", str(tmp_path))
+    asked = []
+    spent = memory._spent
+
+    def spy(setting, entry):
+        asked.append(entry.engine)
+        return spent(setting, entry)
+
+    monkeypatch.setattr(memory, "_spent", spy)
+    config = ModelConfig(backbone="mobilenetv2", independent_feature="stride4", num_classes=5)
+    setting = Setting("small", config=config, size=(64, 64))
+    choices = [("torch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")]
+    rows = measure_memory(setting, [Entry("dcfm", *choice) for choice in choices])
+    assert [(row.engine, row.precision) for row in rows] == choices[:2]
+    assert all(row.peak_mib > row.imports_mib > 20 for row in rows)
+    assert asked == ["torch", "onnxruntime", "onnxruntime", "tensorrt"], (
+        "what builds is measured once it has built"
+    )
