@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]
 
+KEPT_CUTS = 2
+"""Of common branches in pieces, those used last: each holds the weights once more, and scratch memory for each piece."""
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -75,15 +78,16 @@ class GraphEngine:
         self._lock = threading.Lock()
 
     def prepare(self, size: Size) -> None:
-        self._runners(size)
+        for name in GRAPHS:
+            self._runner(name, size)
 
     def independent(self, rgb: Image) -> Feature:
         size = rgb.shape[1], rgb.shape[0]
-        (values,) = self._runners(size)["independent"](_batch(rgb))
+        (values,) = self._runner("independent", size)(_batch(rgb))
         return Feature(values, size)
 
     def common(self, independent: Feature) -> Feature:
-        (values,) = self._runners(independent.size)["common"](independent.values)
+        (values,) = self._runner("common", independent.size)(independent.values)
         return self._common(values, independent.size)
 
     def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
@@ -95,11 +99,11 @@ class GraphEngine:
         if threads < 1:
             raise DcfmError(f"threads is {threads}; a background engine needs one or more")
         handle = copy.copy(self)
-        handle._common_threads = threads
+        handle._common_threads = threads if self.device == "cpu" else 0
         return handle
 
     def logits(self, common: Feature, independent: Feature) -> Feature:
-        (values,) = self._runners(independent.size)["logits"](common.values, independent.values)
+        (values,) = self._runner("logits", independent.size)(common.values, independent.values)
         return Feature(values, independent.size, channel_first=True)
 
     def label_map(
@@ -119,35 +123,37 @@ class GraphEngine:
     def _common(self, values: Values, size: Size) -> Feature:
         return Feature(values, size, channel_first=is_two_products(self.model))
 
-    def _runners(self, size: Size) -> dict[str, Runner]:
-        key = size, self._common_threads
+    def _runner(self, name: str, size: Size) -> Runner:
+        # All but the common branch are the frames', whoever asks for them.
+        key = size, self._common_threads if name == "common" else 0
         runners = self._sets.get(key)
         if runners is None:
             with self._lock:
                 if key not in self._sets:
-                    self._sets[key] = self._load(size)
+                    self._sets[key] = self._load(*key)
                 runners = self._sets[key]
-        return runners
+        return runners[name]
 
     def _parts(self, size: Size, pieces: int) -> list[Part]:
         key = size, pieces, self._common_threads
         with self._lock:
-            if key not in self._cuts:
+            parts = self._cuts.pop(key, None)
+            if parts is None:
+                while len(self._cuts) >= KEPT_CUTS:
+                    del self._cuts[next(iter(self._cuts))]
                 graph = self._exported(size) / "common.onnx"
                 threads = self._common_threads or self._threads
                 spec = GRAPHS["common"]
-                self._cuts[key] = self._library.load_parts(graph, self._built(size), spec, pieces, threads)
-            return self._cuts[key]
+                parts = self._library.load_parts(graph, self._built(size), spec, pieces, threads)
+            self._cuts[key] = parts
+            return parts
 
-    def _load(self, size: Size) -> dict[str, Runner]:
-        shared = self._sets.get((size, 0))
-        if shared is None:
-            shared = self._sets[size, 0] = self._load_all(self._exported(size), self._built(size))
-        if not self._common_threads:
-            return shared
-        graph = self._exported(size) / "common.onnx"
-        common = self._library.load(graph, self._built(size), GRAPHS["common"], self._common_threads)
-        return {**shared, "common": common}
+    def _load(self, size: Size, common_threads: int) -> dict[str, Runner]:
+        exported, built = self._exported(size), self._built(size)
+        if not common_threads:
+            return self._load_all(exported, built)
+        common = self._library.load(exported / "common.onnx", built, GRAPHS["common"], common_threads)
+        return {"common": common}
 
     def _load_all(self, graphs: Path, built: Path) -> dict[str, Runner]:
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -68,27 +67,34 @@ class OnnxRuntimeLibrary:
         if self._provider == TENSORRT:
             for name, path in graphs.items():
                 logger.warning("TensorRT builds the graph '%s'; this takes minutes", name)
-                self._session(path, folder, 0)
+                self._session(path, folder, self._options(0))
 
     def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> Runner:
-        session = self._session(graph, folder, threads)
+        session = self._session(graph, folder, self._options(threads))
         if self._provider == CPU:
             return OnnxRuntimeRunner(session, spec.inputs)
         return DeviceRunner(self._runtime.OrtValue, session, spec, "cuda", self._index)
 
     def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
-        if self._provider != CPU or not _can_cut():  # a GPU has streams for what may wait
-            return [Part(self.load(graph, folder, spec, threads), spec.inputs, spec.outputs)]
+        if self._provider == CPU:  # a GPU computes them beside the frames
+            try:
+                return self._cut(graph, folder, pieces, threads)
+            except Exception as error:
+                logger.warning("key frames are computed in one piece: %s: %s", type(error).__name__, error)
+        return [Part(self.load(graph, folder, spec, threads), spec.inputs, spec.outputs)]
+
+    def _cut(self, graph: Path, folder: Path, pieces: int, threads: int) -> list[Part]:
+        options = self._options(threads)
+        options.enable_cpu_mem_arena = False  # each piece would keep one of its own
+        parts = []
         with tempfile.TemporaryDirectory() as scratch:
-            simple = self._simplified(graph, Path(scratch) / graph.name)
-            return [
-                Part(
-                    OnnxRuntimeRunner(self._session(piece.model, folder, threads), piece.inputs),
-                    piece.inputs,
-                    piece.outputs,
-                )
-                for piece in cut(simple, pieces)
-            ]
+            path = Path(scratch) / graph.name
+            for piece in cut(self._simplified(graph, path), pieces):
+                # Given as bytes, a session would keep them.
+                path.write_bytes(piece.model)
+                runner = OnnxRuntimeRunner(self._session(path, folder, options), piece.inputs)
+                parts.append(Part(runner, piece.inputs, piece.outputs))
+        return parts
 
     def _simplified(self, graph: Path, path: Path) -> Path:
         """`path`, with the same graph less what depends on weights and shapes alone, in ONNX's own operators."""
@@ -106,11 +112,8 @@ class OnnxRuntimeLibrary:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
 
-    def _session(self, graph: Path | bytes, folder: Path, threads: int) -> Any:
-        """graph: an ONNX file, or what would be in it."""
-        source = graph if isinstance(graph, bytes) else str(graph)
-        options = self._options(threads)
-        session = self._runtime.InferenceSession(source, options, providers=self._providers(folder))
+    def _session(self, graph: Path, folder: Path, options: Any) -> Any:
+        session = self._runtime.InferenceSession(str(graph), options, providers=self._providers(folder))
         if self._provider not in session.get_providers():
             raise DcfmError(
                 f"ONNX Runtime could not start its {self._provider}; its libraries (CUDA, cuDNN, TensorRT) are "
@@ -195,14 +198,6 @@ class DeviceRunner:
         if isinstance(given, DeviceValues):
             return given.value
         return self._value.ortvalue_from_numpy(np.ascontiguousarray(given), *self._place)
-
-
-def _can_cut() -> bool:
-    """Graphs that were built elsewhere run without `onnx`."""
-    if importlib.util.find_spec("onnx") is not None:
-        return True
-    logger.warning("key frames are computed in one piece, since 'onnx' is not installed: pip install onnx")
-    return False
 
 
 def import_onnxruntime() -> Any:

@@ -110,7 +110,9 @@ class RobotClock:
 
     def _slices(self, engine: Engine, config: StreamConfig) -> MakeWorker:
         branch = CommonBranch(engine, config)
-        return lambda _, on_error: SimulatedSlices(self._time, branch, on_error, pieces=config.slices)
+        return lambda _, on_error: SimulatedSlices(
+            self._time, branch, on_error, pieces=config.slices, max_age_ms=config.max_age_ms
+        )
 
     def _thread(self, engine: Engine, config: StreamConfig) -> MakeWorker:
         # As in the node: key frames but the first get some of the cores.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -131,18 +132,26 @@ class SimulatedSlices(Worker):
     The frame is done by then; the next one waits for the piece only if it comes before the piece is done. As in the
     real one the newest request wins, the first common feature of a stream is computed at once, while the frame waits,
     and the time between frames decides on the number of pieces. Not simulated: that a piece slows down what else is
-    done between two frames, which is publishing and decoding.
+    done between two frames, which is publishing and decoding; nor that frames which leave no time between them go
+    before pieces as long as `max_age_ms` allows.
 
-    pieces: how many; 0: as few as make a piece fit into the time that the stream leaves between two frames.
+    pieces: how many; 0: as few as make a piece fit into the time that the stream leaves between two frames, but no more
+    than `max_age_ms` allows.
     """
 
     def __init__(
-        self, time: VirtualTime, branch: CommonBranch, on_error: OnError | None, *, pieces: int
+        self,
+        time: VirtualTime,
+        branch: CommonBranch,
+        on_error: OnError | None,
+        *,
+        pieces: int,
+        max_age_ms: float = math.inf,
     ) -> None:
         super().__init__(branch, on_error)
         self._time = time
         self._branch = branch
-        self._spare = SpareTime(pieces)
+        self._spare = SpareTime(pieces, max_age_ms)
         self._request: KeyFrame | None = None
         self._at_work: _InPieces | None = None
         self._free_ms = 0.0  # when the last piece is done

@@ -14,9 +14,11 @@ from dcfm_ros.stream.common import CommonFeature, KeyFrame
 from dcfm_ros.stream.pace import Abandoned, Pace
 from dcfm_ros.stream.priority import lower_priority
 from dcfm_ros.stream.spare_time import SpareTime
+from dcfm_ros.stream.turns import Turns
 from dcfm_ros.stream.worker import Compute, OnError, Worker
 
 CLOSE_TIMEOUT_S = 0.8
+LATE_SHARE = 0.9  # of the age at which a mask is stale: until then common branches wait for spare time
 CUTS = 32  # of a common branch at its own pace: so often it notices that the stream was reset or closed
 
 
@@ -40,7 +42,7 @@ class BackgroundWorker(Worker):
     priority of the frames.
 
     compute: for the first and for what is overdue. beside: for all others. idle: the thread gives way to everything
-    else on the machine.
+    else on the machine. changed: guards the state and tells of its changes, where that is shared.
     """
 
     def __init__(
@@ -51,13 +53,14 @@ class BackgroundWorker(Worker):
         *,
         idle: bool,
         overdue_ms: float = math.inf,
+        changed: threading.Condition | None = None,
     ) -> None:
         super().__init__(compute, on_error)
         self._beside = beside
         self._idle = idle
         self._overdue_ns = overdue_ms * 1e6
         self._busy = self._urgent = False
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
         self._request: KeyFrame | None = None
         self._closing = False
         # A daemon, so that a common branch that hangs cannot keep the process alive.
@@ -147,15 +150,31 @@ class OwnPace(Pace):
 
 
 class SlicedWorker(BackgroundWorker):
-    """Computes one piece after each frame's own work, and never while a frame is worked on.
+    """Computes one piece after each frame's own work, and never while a frame is worked on, of any stream.
 
-    pieces: how many; 0: as few as make a piece fit into the time that the stream leaves between two frames.
+    Where frames leave no time between them, they go first until a common feature would be older than `max_age_ms`; then
+    they wait. Where frames of several streams overlap all the time, a piece that has missed its turn takes the next one
+    all the same. pieces: how many; 0: as few as make a piece fit into the time that is left between two frames, but no
+    more than `max_age_ms` allows. turns: shared with the other streams.
     """
 
-    def __init__(self, compute: Compute, on_error: OnError | None, beside: Beside, *, pieces: int) -> None:
-        self._spare = SpareTime(pieces)
-        self._may_begin = self._at_work = False
-        super().__init__(compute, on_error, beside, idle=False)
+    def __init__(
+        self,
+        compute: Compute,
+        on_error: OnError | None,
+        beside: Beside,
+        *,
+        pieces: int,
+        max_age_ms: float = math.inf,
+        turns: Turns | None = None,
+    ) -> None:
+        self._turns = turns or Turns()
+        self._spare = SpareTime(pieces, max_age_ms)
+        self._max_age_ms = max_age_ms
+        self._underway: _InTurns | None = None
+        self._waits = self._after_frame = self._missed = False
+        super().__init__(compute, on_error, beside, idle=False, changed=self._turns.changed)
+        self._turns.join(self)
 
     def submit(self, frame: KeyFrame) -> None:
         if self.newest is None:
@@ -163,52 +182,74 @@ class SlicedWorker(BackgroundWorker):
         super().submit(frame)
 
     def pause(self) -> None:
-        self._spare.frame_begins(1e3 * time.perf_counter())
+        now_ms = 1e3 * time.perf_counter()
         with self._changed:
-            self._may_begin = False
-            self._changed.wait_for(lambda: not self._at_work or self._closing)
+            self._spare.frame_begins(now_ms)
+            self._missed = self._waits and self._after_frame and self._turns.piece is not self
+            self._after_frame = False
+            self._turns.frame_begins(self, now_ms)
+            self._changed.wait_for(lambda: self._turns.piece is None or self._closing)
 
     def resume(self) -> None:
+        now_ms = 1e3 * time.perf_counter()
         with self._changed:
-            self._may_begin = True
-            self._changed.notify_all()
-        self._spare.frame_ends(1e3 * time.perf_counter())
+            self._spare.frame_ends(now_ms, spare=not self._turns.frames - {self})
+            self._after_frame = True
+            self._turns.frame_ends(self)
+
+    def interrupted(self, now_ms: float) -> None:
+        self._spare.spare_ends(now_ms)
+
+    def close(self) -> None:
+        super().close()
+        self._turns.leave(self)
 
     def _pace(self, frame: KeyFrame, era: int) -> Pace:
-        return _InTurns(self, era)
-
-    def pieces(self) -> int:
-        return self._spare.pieces()
+        with self._changed:
+            self._underway = _InTurns(self, era, frame, self._spare.pieces())
+            return self._underway
 
     def take_turn(self, era: int) -> None:
         """Wait until a piece may begin: after the next frame's own work."""
         with self._changed:
-            self._end_turn()
-            self._changed.wait_for(lambda: self._may_begin or era != self._era)
+            self._turns.piece_ends(self)
+            self._waits = True
+            self._changed.wait_for(lambda: self._turns.taken(self) or era != self._era)
+            self._waits = self._after_frame = self._missed = False
             if era != self._era:
+                self._turns.piece_ends(self)
                 raise Abandoned
-            self._may_begin, self._at_work = False, True
+
+    @property
+    def late(self) -> bool:
+        underway, newest = self._underway, self.newest
+        if underway is None or newest is None:
+            return False
+        done_ms = underway.left * self._spare.interval_ms
+        return underway.age_ms(newest) + done_ms > LATE_SHARE * self._max_age_ms
+
+    def may_begin(self, *, alone: bool) -> bool:
+        return self._waits and self._after_frame and (alone or self._missed)
 
     def _finish(self, era: int, feature: CommonFeature | None, error: Exception | None) -> None:
         with self._changed:
             if feature is not None:
                 self._spare.common_took(feature.common_ms)
             super()._finish(era, feature, error)
-            self._end_turn()
-
-    def _end_turn(self) -> None:
-        self._at_work = False
-        self._changed.notify_all()
+            self._turns.piece_ends(self)
 
 
 class _InTurns(Pace):
-    def __init__(self, worker: SlicedWorker, era: int) -> None:
-        self._worker = worker
-        self._era = era
+    def __init__(self, worker: SlicedWorker, era: int, frame: KeyFrame, pieces: int) -> None:
+        self.pieces = self.left = pieces
+        self._worker, self._era, self._frame = worker, era, frame
+        self._began_s = time.perf_counter()
 
-    @property
-    def pieces(self) -> int:
-        return self._worker.pieces()
+    def age_ms(self, feature: CommonFeature) -> float:
+        """How old a common feature is now."""
+        since_ms = 1e3 * (time.perf_counter() - self._began_s)
+        return (self._frame.time_ns - feature.time_ns) / 1e6 + since_ms
 
     def next_piece(self) -> None:
         self._worker.take_turn(self._era)
+        self.left -= 1

@@ -8,12 +8,9 @@ class Abandoned(BaseException):
 
 
 class Pace:
-    """All in one go."""
+    """All in one go. pieces: into how many the common branch is to be cut."""
 
-    @property
-    def pieces(self) -> int:
-        """Into how many pieces the common branch is to be cut."""
-        return 1
+    pieces: int = 1
 
     def next_piece(self) -> None:
         """Called before each piece. May wait; raises Abandoned when the rest is not wanted any more."""

@@ -83,39 +83,37 @@ class StreamSegmenter:
         moment = self._timeline.advance(stamp_ns, size)
         if moment.reset:
             self._forget()
-        self._worker.pause()
+        with self._worker.frame():
+            # 1. Preprocess: to the size the network wants.
+            small = preprocess(rgb, self.network_size)
 
-        # 1. Preprocess: to the size the network wants.
-        small = preprocess(rgb, self.network_size)
+            # 2. Trigger: should the common feature be refreshed?
+            observation = Observation(moment.index, moment.time_ns, small, odometry)
+            trigger = self._triggers.cause(observation)
+            trigger = self._restart if self._worker.newest is None else moment.request or trigger
+            preprocess_ms = watch.lap()
 
-        # 2. Trigger: should the common feature be refreshed?
-        observation = Observation(moment.index, moment.time_ns, small, odometry)
-        trigger = self._triggers.cause(observation)
-        trigger = self._restart if self._worker.newest is None else moment.request or trigger
-        preprocess_ms = watch.lap()
+            # 3. Independent feature, of every frame. If asked for, the worker goes on from it to the common feature; a
+            #    request that still waits for its turn may as well take this newer frame.
+            independent = self.engine.independent(small)
+            independent_ms = watch.lap()
+            if trigger or self._worker.waiting:
+                self._worker.submit(
+                    KeyFrame(moment.index, stamp_ns, moment.time_ns, self.network_size, independent)
+                )
+                self._triggers.refreshed(observation)
+            common = self._worker.newest or self._worker.wait()
+            watch.lap()
 
-        # 3. Independent feature, of every frame. If asked for, the worker goes on from it to the common feature; a
-        #    request that still waits for its turn may as well take this newer frame.
-        independent = self.engine.independent(small)
-        independent_ms = watch.lap()
-        if trigger or self._worker.waiting:
-            self._worker.submit(
-                KeyFrame(moment.index, stamp_ns, moment.time_ns, self.network_size, independent)
+            # 4. Fuse and classify, with the newest common feature that is finished.
+            logits = self.engine.logits(common.feature, independent)
+            fuse_ms = watch.lap()
+
+            # 5. Label map, at the size asked for.
+            mask, probability = self.engine.label_map(
+                logits, self.config.size_of_mask(size, self.network_size), confidence=confidence
             )
-            self._triggers.refreshed(observation)
-        common = self._worker.newest or self._worker.wait()
-        watch.lap()
-
-        # 4. Fuse and classify, with the newest common feature that is finished.
-        logits = self.engine.logits(common.feature, independent)
-        fuse_ms = watch.lap()
-
-        # 5. Label map, at the size asked for.
-        mask, probability = self.engine.label_map(
-            logits, self.config.size_of_mask(size, self.network_size), confidence=confidence
-        )
-        label_map_ms = watch.lap()
-        self._worker.resume()
+            label_map_ms = watch.lap()
 
         is_new, self._used = common.index != self._used, common.index
         if is_new:

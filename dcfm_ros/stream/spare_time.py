@@ -6,7 +6,8 @@ import math
 import statistics
 from collections import deque
 
-MOST_PIECES = 64
+MOST_PIECES = 32
+"""More cost more than they spare: each begins and ends somewhere."""
 SPARE_SHARE = 0.6
 """Of the time between two frames that a piece is meant to fill: in a slow spell of the machine it takes 1.6 times as long."""
 _FIRST_PIECES = 8  # until it is known how much time there is
@@ -17,26 +18,39 @@ _REMEMBERED_KEY_FRAMES = 5
 class SpareTime:
     """Decides into how many pieces a common branch is cut of which one is computed between any two frames.
 
-    pieces: that many; 0: as few as make a piece fit. Times are of any clock that only goes forward.
+    pieces: that many; 0: as few as make a piece fit, but no more than leave a common feature in use for `max_age_ms` at
+    most. Times are of any clock that only goes forward.
     """
 
-    def __init__(self, pieces: int) -> None:
+    def __init__(self, pieces: int, max_age_ms: float = math.inf) -> None:
         self._pieces = pieces
+        self._max_age_ms = max_age_ms
+        self._began_ms: float | None = None
+        self._interval_ms: deque[float] = deque(maxlen=_REMEMBERED_FRAMES)
         self._spare_ms: deque[float] = deque(maxlen=_REMEMBERED_FRAMES)
         self._common_ms: deque[float] = deque(maxlen=_REMEMBERED_KEY_FRAMES)
         self._done_ms: float | None = None
         self._waited = False
 
     def frame_begins(self, now_ms: float) -> None:
+        if self._began_ms is not None:
+            self._interval_ms.append(now_ms - self._began_ms)
+        self._began_ms = now_ms
+        self.spare_ends(now_ms)
+
+    def spare_ends(self, now_ms: float) -> None:
+        """The time after the last frame ends, with the next one or with something else that goes first."""
         if self._done_ms is not None:
             self._spare_ms.append(now_ms - self._done_ms)
+        self._done_ms = None
 
     def frame_waits(self) -> None:
         """For its own common feature: what came meanwhile begins at once after it, which says nothing of the others."""
         self._waited = True
 
-    def frame_ends(self, now_ms: float) -> None:
-        self._done_ms = None if self._waited else now_ms
+    def frame_ends(self, now_ms: float, *, spare: bool = True) -> None:
+        """spare: nothing else that goes first is in work."""
+        self._done_ms = now_ms if spare and not self._waited else None
         self._waited = False
 
     def common_took(self, ms: float) -> None:
@@ -45,10 +59,23 @@ class SpareTime:
 
     def pieces(self) -> int:
         """How many."""
-        if self._pieces or not self._spare_ms:
-            return self._pieces or _FIRST_PIECES
+        return self._pieces or min(self._fitting(), self._timely())
+
+    @property
+    def interval_ms(self) -> float:
+        """From one frame to the next; 0: not known yet."""
+        return statistics.median(self._interval_ms) if self._interval_ms else 0.0
+
+    def _fitting(self) -> int:
+        """As few as make a piece fit."""
+        if not self._spare_ms:
+            return _FIRST_PIECES
         # Not the mean, in which a camera that paused once leaves time for frames to come.
         spare_ms = statistics.median(self._spare_ms)
         # Not the last one: pieces that are new take longer the first time, and more pieces would be new again.
         common_ms = min(self._common_ms, default=0.0)
         return min(max(1, math.ceil(common_ms / max(SPARE_SHARE * spare_ms, 1e-3))), MOST_PIECES)
+
+    def _timely(self) -> int:
+        """As many as let a common feature, one piece after each frame, be replaced in time by the one after it."""
+        return int(min(max(1.0, self._max_age_ms / max(2 * self.interval_ms, 1e-3)), MOST_PIECES))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.stream.common import CommonFeature, KeyFrame
@@ -52,6 +53,15 @@ class Worker:
 
     def resume(self) -> None:
         """The frame is done."""
+
+    @contextlib.contextmanager
+    def frame(self) -> Iterator[None]:
+        """Around a frame's own work, whether that fails or not."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
 
     def forget(self) -> None:
         """Drop the common feature, the requests, and the result of the one being worked on."""

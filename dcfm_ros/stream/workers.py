@@ -5,15 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import os
+import threading
+import weakref
 
 from dcfm_ros.engines import Engine
 from dcfm_ros.stream.background import BackgroundWorker, SlicedWorker
 from dcfm_ros.stream.common import CommonBranch
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.process import RemoteBranch
+from dcfm_ros.stream.turns import Turns
 from dcfm_ros.stream.worker import InlineWorker, OnError, Worker
 
 logger = logging.getLogger(__name__)
+
+_turns: weakref.WeakKeyDictionary[Engine, Turns] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None) -> Worker:
@@ -29,13 +35,26 @@ def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None
         return InlineWorker(whole, on_error)
     logger.info("key frames are computed in the background: %s (asked for: %s)", way, config.background)
     if way == "slices":
-        return SlicedWorker(whole, on_error, whole, pieces=config.slices)
+        return SlicedWorker(
+            whole,
+            on_error,
+            whole,
+            pieces=config.slices,
+            max_age_ms=config.max_age_ms,
+            turns=turns_of(engine),
+        )
     beside, idle = CommonBranch(engine.background(threads_of(config)), config), engine.device == "cpu"
     overdue_ms = config.max_age_ms if idle else math.inf
     if way == "process":
         remote = RemoteBranch(beside, idle=idle)
         return BackgroundWorker(whole, on_error, remote, idle=False, overdue_ms=overdue_ms)
     return BackgroundWorker(whole, on_error, beside, idle=idle, overdue_ms=overdue_ms)
+
+
+def turns_of(engine: Engine) -> Turns:
+    """What all streams on this engine share."""
+    with _lock:
+        return _turns.setdefault(engine, Turns())
 
 
 def way_of(engine: Engine, config: StreamConfig) -> str:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import pickle
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -122,11 +123,52 @@ def test_background_and_slices_give_the_same_feature(engine, frames):
         engine.background(0)
 
 
+def test_what_cannot_be_cut_is_one_piece(model, frames, monkeypatch, caplog):
+    needs("onnxruntime")
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    independent = engine.independent(frames[0])
+    monkeypatch.setattr("dcfm_ros.engines.onnx_cut._shape", lambda value: {}["unknown"])
+    pauses, common = finish(engine.common_slices(independent, 4))
+    assert pauses == 0 and "in one piece: KeyError: 'unknown'" in caplog.text
+    assert engine.name == "onnxruntime" and not engine.problem
+    assert np.array_equal(common.values, engine.common(independent).values)
+
+
+def test_few_cuts_are_kept(engine, frames):
+    independent = engine.independent(frames[0])
+    cuts = engine._engine._cuts
+    for pieces in (2, 4, 8, 4, 16):
+        finish(engine.common_slices(independent, pieces))
+        assert len(cuts) <= 2
+    assert [pieces for _, pieces, _ in cuts] == [4, 16]
+
+
+def test_a_background_handle_loads_no_more_than_it_runs(model, frames, monkeypatch):
+    needs("onnxruntime")
+    engine = create_engine(model, EngineConfig(engine="onnxruntime"))
+    engine.prepare(SIZE)
+    loaded = []
+    load = OnnxRuntimeLibrary.load
+
+    def spy(self, graph, folder, spec, threads):
+        loaded.append((spec.name, threads))
+        return load(self, graph, folder, spec, threads)
+
+    monkeypatch.setattr(OnnxRuntimeLibrary, "load", spy)
+    beside = engine.background(1)
+    independent = engine.independent(frames[0])
+    common = finish(beside.common_slices(independent, 4))[1]
+    beside.logits(common, independent)
+    assert loaded == []
+    beside.common(independent)
+    assert loaded == [("common", 1)]
+
+
 def test_without_onnx_key_frames_are_one_piece(model, frames, monkeypatch, caplog):
     needs("onnxruntime")
     engine = create_engine(model, EngineConfig(engine="onnxruntime"))
     independent = engine.independent(frames[0])
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     pauses, common = finish(engine.common_slices(independent, 4))
     assert pauses == 0 and "pip install onnx" in caplog.text and not engine.problem
     assert np.array_equal(common.values, engine.common(independent).values)
@@ -278,7 +320,7 @@ def test_graphs_that_compute_something_else_are_not_used(model, frames, monkeypa
 
 @pytest.mark.parametrize(("package", "engine"), [("openvino", "openvino"), ("onnxruntime", "onnxruntime")])
 def test_a_missing_library_is_a_plain_message(model, monkeypatch, package, engine):
-    monkeypatch.setitem(__import__("sys").modules, package, None)
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(DcfmError, match=f"needs the package '{package}': pip install {package}"):
         create_engine(model, EngineConfig(engine=engine))
 
@@ -357,7 +399,7 @@ def on_device(monkeypatch):
     needs("onnxruntime")
 
     def load(self, graph, folder, spec, threads):
-        session = self._session(graph, folder, threads)
+        session = self._session(graph, folder, self._options(threads))
         return DeviceRunner(self._runtime.OrtValue, session, spec, "cpu", 0)
 
     monkeypatch.setattr(OnnxRuntimeLibrary, "load", load)

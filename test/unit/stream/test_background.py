@@ -176,6 +176,123 @@ def test_frames_wait_for_the_piece_in_work_but_for_no_more():
     worker.close()
 
 
+class TwoCameras:
+    """Slices of two streams on one engine; the first one's common branch begins, and waits for its turn."""
+
+    def __init__(self):
+        self.engine = FakeEngine()
+        self.first, self.second = (
+            create_worker(self.engine, config("slices", slices=2), None) for _ in range(2)
+        )
+        for worker in (self.first, self.second):
+            worker.submit(key(0, 1))
+        self.begun = len(self.engine.begun)
+        with self.first.frame():
+            self.first.submit(key(1, 2))
+            until(lambda: self.first._waits)
+            self.second.pause()
+
+    def pieces(self):
+        return len(self.engine.begun) - self.begun
+
+    def close(self):
+        self.engine.hold.set()
+        self.first.close()
+        self.second.close()
+
+
+@pytest.fixture
+def cameras():
+    two = TwoCameras()
+    yield two
+    two.close()
+
+
+def test_a_piece_waits_for_the_frames_of_other_cameras(cameras):
+    assert cameras.pieces() == 0
+    cameras.second.resume()
+    until(lambda: cameras.pieces() == 1)
+
+
+def test_a_piece_that_has_missed_its_turn_takes_the_next_one(cameras):
+    with cameras.first.frame():
+        assert cameras.pieces() == 0
+    until(lambda: cameras.pieces() == 1)  # though the other camera's frame is in work
+
+
+def test_frames_wait_for_the_piece_of_another_camera_until_that_is_closed(cameras):
+    cameras.engine.hold.clear()
+    cameras.second.resume()
+    until(lambda: cameras.pieces() == 1)
+    paused = threading.Event()
+    thread = threading.Thread(target=lambda: (cameras.second.pause(), paused.set()))
+    thread.start()
+    assert not paused.is_set()
+    cameras.first.close()  # though its piece hangs
+    assert paused.wait(10)
+
+
+def test_a_common_branch_that_is_late_is_given_its_turn():
+    """Frames that come one right after the other would leave it none to take."""
+    engine = FakeEngine()
+    worker = create_worker(engine, config("slices", slices=2, max_age_ms=100.0), None)
+    worker.submit(key(0, 1))
+    engine.hold.clear()
+    with worker.frame():
+        worker.submit(key(1000, 2))
+        until(lambda: worker._waits)
+    assert workers.turns_of(engine).piece is worker
+    engine.hold.set()
+    worker.close()
+
+
+def test_a_frame_that_fails_is_over():
+    class Fails(FakeEngine):
+        def logits(self, common, independent):
+            raise RuntimeError("no memory")
+
+    engine = Fails()
+    with StreamSegmenter(engine, config("slices")) as stream:
+        with pytest.raises(RuntimeError):
+            stream.step(frame(1), MS)
+        assert not workers.turns_of(engine).frames
+
+
+def test_streams_on_other_engines_have_other_turns():
+    one, other = FakeEngine(), FakeEngine()
+    assert workers.turns_of(one) is workers.turns_of(one) is not workers.turns_of(other)
+
+
+@pytest.mark.parametrize(
+    ("period", "max_age", "pieces"),
+    [(100.0, 1e12, 27), (100.0, 3000.0, 15), (1000.0, 3000.0, 1), (2000.0, 500.0, 1)],
+)
+def test_there_are_no_more_pieces_than_keep_common_features_young(period, max_age, pieces):
+    spare, now_ms = SpareTime(0, max_age), 0.0
+    spare.common_took(800.0)
+    for _ in range(5):
+        spare.frame_begins(now_ms)
+        spare.frame_ends(now_ms + period - 50.0)
+        now_ms += period
+    spare.frame_begins(now_ms)
+    # Of 50 ms between two frames, 60 %. A feature is in use until the one after it is done.
+    assert spare.pieces() == pieces
+
+
+def test_time_that_ends_with_another_cameras_frame_is_not_spare():
+    spare = SpareTime(0)
+    spare.common_took(800.0)
+    for now_ms in (0.0, 1000.0, 2000.0):
+        spare.frame_begins(now_ms)
+        spare.frame_ends(now_ms + 100.0)
+        spare.spare_ends(now_ms + 200.0)
+    assert spare.pieces() == 14
+    spare.frame_begins(3000.0)
+    spare.frame_ends(3100.0, spare=False)
+    spare.frame_begins(4000.0)
+    assert spare.pieces() == 14
+
+
 @pytest.mark.parametrize(
     ("gaps", "pieces"),
     [
