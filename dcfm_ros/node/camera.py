@@ -51,6 +51,7 @@ class Camera:
         if self._worker is not None:
             return
         self._last_image = None
+        self._health.started()
         self._worker = FrameWorker(
             self.topic,
             engine=self._engine,

@@ -43,7 +43,7 @@ class Report:
     running: bool
     counts: Counts
     window: Window
-    silent_s: float  # since the last image; infinite before the first
+    silent_s: float  # since the last image, or the start if that was later; infinite before the first image
     last: Any  # the newest Segmentation; None before the first
     agreement: float  # when it was last measured; NaN if never
     triggers: Counter[str]
@@ -60,10 +60,17 @@ class Health:
         self._window = Window()
         self._window_start = monotonic()
         self._window_counts = Counts()
+        self._start = -math.inf
         self._last_image = -math.inf
         self._last: Any = None
         self._agreement = math.nan
         self._image_size = ""
+
+    def started(self) -> None:
+        """The camera begins to work, perhaps anew: from now on it is judged, and for nothing that came before."""
+        with self._lock:
+            self._start = monotonic()
+            self._new_window()
 
     def count(self, what: str, number: int = 1) -> None:
         """Add to one of the fields of Counts."""
@@ -112,21 +119,27 @@ class Health:
     def report(self, *, running: bool) -> Report:
         """Everything, and a new window begins."""
         with self._lock:
-            now, counts = monotonic(), Counts(**self._counts)
-            window, self._window = self._window, Window()
-            window.seconds, self._window_start = now - self._window_start, now
-            window.counts = _difference(counts, self._window_counts)
-            self._window_counts = counts
+            window = self._new_window()
+            silent_since = max(self._last_image, self._start) if self._counts["received"] else -math.inf
             return Report(
                 running=running,
-                counts=counts,
+                counts=self._window_counts,
                 window=window,
-                silent_s=now - self._last_image,
+                silent_s=self._window_start - silent_since,
                 last=self._last,
                 agreement=self._agreement,
                 triggers=self._triggers.copy(),
                 image_size=self._image_size,
             )
+
+    def _new_window(self) -> Window:
+        """The window that ends now."""
+        now, counts = monotonic(), Counts(**self._counts)
+        window, self._window = self._window, Window()
+        window.seconds, self._window_start = now - self._window_start, now
+        window.counts = _difference(counts, self._window_counts)
+        self._window_counts = counts
+        return window
 
 
 def _difference(now: Counts, before: Counts) -> Counts:

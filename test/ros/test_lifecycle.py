@@ -106,6 +106,25 @@ def test_an_unforeseen_error_is_logged_and_leaves_it_unconfigured(graph, change,
     assert change(CONFIGURE) == (True, "inactive")
 
 
+def test_silence_while_inactive_is_not_held_against_the_camera(graph, change):
+    camera, masks = graph.segmenting(input_timeout_s=1.0)
+    probe = graph.probe
+    camera.publish(image(picture(), stamp_of(0)))
+    masks.wait(1)
+    assert change(DEACTIVATE)[0]
+    # A status every 0.1 s: longer than the camera may be silent while it is judged.
+    probe.until(lambda: messages(probe, "input").count("inactive") > 12, "a while of inactivity")
+    assert change(ACTIVATE)[0]
+    probe.until(lambda: messages(probe, "input")[-1] != "inactive", "the camera to be judged again")
+    again = messages(probe, "input")
+    assert again[len(again) - again[::-1].index("inactive")] == "0.0 images/s"
+
+
+def messages(probe, name):
+    """What the statuses of this name have said so far."""
+    return [status.message for status in list(probe.history) if status.name.endswith(name)]
+
+
 def enable(graph, value):
     return graph.probe.call(SetBool, "dcfm/enable", SetBool.Request(data=value))
 

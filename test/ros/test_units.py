@@ -11,6 +11,7 @@ from ros_graph import camera_info
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from dcfm_ros.node import health as health_module
 from dcfm_ros.node.camera_info import scaled_camera_info
 from dcfm_ros.node.diagnostics import CameraDiagnostics
 from dcfm_ros.node.health import Health
@@ -138,6 +139,34 @@ def test_bad_images_alone_are_an_error_and_among_good_ones_a_warning():
     health.image_came(stamped=True)
     health.bad_image("too green")
     assert judged(health)["input"].level == DiagnosticStatus.ERROR
+
+
+def test_silence_counts_from_the_last_start(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(health_module, "monotonic", lambda: now[0])
+    health = Health()
+    health.started()
+    health.image_came(stamped=True)
+    health.bad_image("too green")
+    now[0] += 60
+    health.started()
+    now[0] += 1
+    status = judged(health)["input"]
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "0.0 images/s")
+    now[0] += 1.5
+    status = judged(health)["input"]
+    assert status.level == DiagnosticStatus.ERROR and "no image for 2.5 s" in status.message
+
+
+def test_a_camera_that_has_never_sent_is_waited_for_after_a_start_too(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(health_module, "monotonic", lambda: now[0])
+    health = Health()
+    for _ in range(2):
+        health.started()
+        now[0] += 60
+        status = judged(health)["input"]
+        assert status.level == DiagnosticStatus.WARN and "waiting for images" in status.message
 
 
 @pytest.mark.parametrize("enabled, message", [(True, "inactive"), (False, "paused by ~/enable")])
