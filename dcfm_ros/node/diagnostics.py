@@ -105,15 +105,17 @@ class CameraDiagnostics:
         level, message = OK, f"{_rate(now.processed, window.seconds)} masks/s, {mean:.1f} ms each"
         if window.errors:
             level, message = ERROR, f"{sum(window.errors.values())} failures: {_commonest(window.errors)}"
+        elif over:
+            level = ERROR if self._over_budget_s > config.over_budget_s else WARN
+            message = f"a frame takes {mean:.1f} ms, over the budget of {config.budget_ms:g} ms"
+        elif report.refused:
+            level, message = WARN, f"new parameters cannot be used, the former ones stay: {report.refused}"
         elif now.unwanted and not window.total_ms:
             message = "nobody subscribes to an output: images are checked, not segmented"
         elif report.last is None:
             message = "waiting for the first image"
         elif not window.total_ms:
             message = "no frame since the last report"
-        elif over:
-            level = ERROR if self._over_budget_s > config.over_budget_s else WARN
-            message = f"a frame takes {mean:.1f} ms, over the budget of {config.budget_ms:g} ms"
         counts = report.counts
         return self._status(
             "processing",

@@ -73,6 +73,7 @@ class FrameWorker:
         self._refresh = threading.Event()
         self._segmenter: StreamSegmenter | None = None
         self._built_for: StreamConfig | None = None
+        self._tried: StreamConfig | None = None  # not what it was built for where that could not be used
         self._thread = threading.Thread(target=self._run, name=f"dcfm {topic}", daemon=True)
         self._thread.start()
 
@@ -161,17 +162,36 @@ class FrameWorker:
     def _stream(self) -> StreamSegmenter:
         """The stream, a new one where its parameters have changed, with the refresh that was asked for."""
         config = self._latest.configuration.stream
-        if self._segmenter is None or config != self._built_for:
-            if self._segmenter is not None:
-                self._segmenter.close()
-            self._segmenter = StreamSegmenter(
-                self._engine, replace(config, phase=self._phase), on_error=self._on_common_error
-            )
-            self._built_for = config
+        if self._segmenter is None:
+            self._segmenter = self._begin(config)
+        elif config != self._tried:
+            self._change(self._segmenter, config)
         if self._refresh.is_set():
             self._refresh.clear()
             self._segmenter.request_refresh("service")
         return self._segmenter
+
+    def _begin(self, config: StreamConfig) -> StreamSegmenter:
+        stream = StreamSegmenter(
+            self._engine, replace(config, phase=self._phase), on_error=self._on_common_error
+        )
+        self._built_for = self._tried = config
+        return stream
+
+    def _change(self, former: StreamSegmenter, config: StreamConfig) -> None:
+        """Begin a new stream, unless these are the former one's parameters. It goes on where they cannot be used."""
+        self._tried, refusal = config, ""
+        if config != self._built_for:
+            try:
+                self._segmenter = self._begin(config)
+            except Exception as error:
+                refusal = _reason(error)
+                self._log.error(
+                    f"{self._topic}: the new parameters cannot be used, the former ones stay: {refusal}"
+                )
+            else:
+                former.close()
+        self._health.refused(refusal)
 
     def _rest(self) -> None:
         """Nobody subscribes: the network does not run. When somebody does, the common feature will be too old."""

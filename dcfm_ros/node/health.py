@@ -48,6 +48,7 @@ class Report:
     agreement: float  # when it was last measured; NaN if never
     triggers: Counter[str]
     image_size: str
+    refused: str  # why the parameters are not those that were asked for; empty: they are
 
 
 class Health:
@@ -65,11 +66,13 @@ class Health:
         self._last: Any = None
         self._agreement = math.nan
         self._image_size = ""
+        self._refused = ""
 
     def started(self) -> None:
         """The camera begins to work, perhaps anew: from now on it is judged, and for nothing that came before."""
         with self._lock:
             self._start = monotonic()
+            self._refused = ""
             self._new_window()
 
     def count(self, what: str, number: int = 1) -> None:
@@ -95,6 +98,11 @@ class Health:
         with self._lock:
             self._counts["failed"] += frame_failed
             self._window.errors[reason] += 1
+
+    def refused(self, reason: str) -> None:
+        """The stream's parameters cannot be used and the former ones stay; without a reason: they are used."""
+        with self._lock:
+            self._refused = reason
 
     def processed(self, result: Any, total_ms: float, latency_ms: float, image_size: str) -> None:
         """A frame has got its mask."""
@@ -130,6 +138,7 @@ class Health:
                 agreement=self._agreement,
                 triggers=self._triggers.copy(),
                 image_size=self._image_size,
+                refused=self._refused,
             )
 
     def _new_window(self) -> Window:

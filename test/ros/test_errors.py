@@ -1,11 +1,17 @@
 """Errors of the network reach the log and the diagnostics, and the masks go on."""
 
+import threading
+
 import pytest
 from dcfm_ros.msg import FrameTiming
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from ros_graph import image, picture, stamp_of
 from sensor_msgs.msg import Image
 
+from dcfm_ros.node import frame_worker
 from dcfm_ros.node import node as node_module
+from dcfm_ros.stream import StreamSegmenter
 
 
 @pytest.fixture
@@ -98,6 +104,55 @@ def test_a_frame_that_fails_is_told_and_the_next_one_is_tried(graph, engine_of, 
     masks.wait(2)
     assert masks.stamps == [stamp_of(0), stamp_of(2)]
     assert "frame failed: RuntimeError: no luck" in capfd.readouterr().err
+
+
+def test_parameters_that_the_engine_cannot_use_leave_the_stream_as_it_is(
+    graph, engine_of, capfd, monkeypatch
+):
+    def spoil(engine):
+        engine.lock = threading.Lock()  # cannot be sent to another process
+
+    def made(*args, **options):
+        makes.append(args)
+        return StreamSegmenter(*args, **options)
+
+    makes = []
+    engine_of(spoil)
+    monkeypatch.setattr(frame_worker, "StreamSegmenter", made)
+    node = graph.node(mode="background", background="thread", key_period_ms=0.0, motion_threshold=0.0)
+    probe = graph.probe
+    camera = probe.camera()
+    masks, timings = probe.listen(Image, "segmentation/mask"), probe.listen(FrameTiming, "dcfm/timing")
+    probe.matched(camera)
+    graph.ready(node, masks, timings)
+
+    def play(*numbers):
+        for i in numbers:
+            camera.publish(image(picture(i), stamp_of(i)))
+            masks.wait(i + 1)
+            timings.wait(i + 1)
+
+    def change(**values):
+        parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        request = SetParameters.Request(parameters=parameters)
+        assert probe.call(SetParameters, "dcfm/set_parameters", request).results[0].successful
+
+    play(0, 1)
+    change(background="process")
+    play(2, 3, 4)
+    assert [t.age_frames for t in timings.messages] == [0, 1, 2, 3, 4], "the former stream goes on"
+    assert len(makes) == 2, "what is refused is not tried at every frame"
+    status = probe.status("processing", lambda s: "cannot be used" in s.message, "the refusal")
+    assert status.level == b"\x01" and "cannot be sent to another process" in status.message
+    assert capfd.readouterr().err.count("the new parameters cannot be used") == 1
+    change(background="thread")
+    play(5)
+    assert timings.messages[-1].age_frames == 5 and len(makes) == 2, "it is what the stream has"
+    probe.history.clear()
+    probe.status("processing", lambda s: s.level == b"\x00", "good again")
+    change(background="slices")
+    play(6)
+    assert timings.messages[-1].trigger == "first" and len(makes) == 3
 
 
 def test_a_degraded_engine_is_a_warning(graph, engine_of, monkeypatch):
