@@ -106,10 +106,9 @@ class DcfmNode(LifecycleNode):
         self.get_logger().info(f"loading {weights}")
         engine = self._engine = create_engine(weights, configuration.engine, configuration.stream)
         names = camera_names(configuration.node.image_topics)
-        self._cameras = [
-            Camera(self, each, engine=engine, configuration=configuration, phase=index / len(names))
-            for index, each in enumerate(names)
-        ]
+        for index, each in enumerate(names):  # one by one: when one fails, those before it are released
+            phase = index / len(names)
+            self._cameras.append(Camera(self, each, engine=engine, configuration=configuration, phase=phase))
         prefix = f"{self.get_name()}: "
         self._judges = [
             CameraDiagnostics(f"{prefix}{camera.name} " if camera.name else prefix, camera.topic)

@@ -48,8 +48,8 @@ def reliable(depth: int, *, latched: bool = False) -> QoSProfile:
 class Pictures:
     """A publisher of pictures. Its one message is filled in place: a publisher is done with it when `publish` returns."""
 
-    def __init__(self, node: Node, topic: str, encoding: str, depth: int) -> None:
-        self.publisher = node.create_publisher(Image, topic, reliable(depth))
+    def __init__(self, publisher: Any, encoding: str) -> None:
+        self.publisher = publisher
         self._message = Image(encoding=encoding)
         self._pixels = np.empty(0, np.uint8)  # the message's data, in the shape of the picture
 
@@ -101,23 +101,20 @@ class Outputs:
     """The publishers of one camera. `lock` is held while a frame is published.
 
     depth: how many messages each keeps until all subscribers have them; as many as frames may wait for the network.
+    Raises what rclpy raises for names that it does not like; no topic is left behind then.
     """
 
     def __init__(self, node: Node, names: CameraNames, card: ModelCard, depth: int) -> None:
         self.lock = threading.Lock()
         self._node = node
         self._card = card
-        self._mask = Pictures(node, names.output("mask"), "mono8", depth)
-        self._confidence = Pictures(node, names.output("confidence"), "mono8", depth)
-        self._overlay = Pictures(node, names.output("overlay"), "rgb8", depth)
-        self._png = node.create_publisher(CompressedImage, names.output("mask/compressed"), reliable(depth))
-        self._camera_info = node.create_publisher(CameraInfo, names.output("camera_info"), reliable(depth))
-        self._timing = node.create_publisher(FrameTiming, names.timing, reliable(max(depth, TIMINGS_KEPT)))
-        self._publishers = [
-            *(pictures.publisher for pictures in (self._mask, self._confidence, self._overlay)),
-            *(self._png, self._camera_info, self._timing),
-        ]
-        self._label_info = self._publish_label_info(names.output("label_info"))
+        self._publishers: list[Any] = []  # of what is made of frames
+        self._label_info: Any = None
+        try:
+            self._create(names, depth)
+        except BaseException:
+            self.close()  # nobody else knows of those that are there already
+            raise
 
     def wanted(self) -> bool:
         """Whether somebody subscribes to anything that a frame is needed for."""
@@ -167,22 +164,35 @@ class Outputs:
             if self._label_info is not None:
                 self._node.destroy_publisher(self._label_info)
 
-    def _publish_label_info(self, topic: str) -> Any:
-        """Latch the class names for whoever comes later; the publisher, or None without vision_msgs."""
+    def _create(self, names: CameraNames, depth: int) -> None:
+        self._mask = Pictures(self._publisher(Image, names.output("mask"), depth), "mono8")
+        self._confidence = Pictures(self._publisher(Image, names.output("confidence"), depth), "mono8")
+        self._overlay = Pictures(self._publisher(Image, names.output("overlay"), depth), "rgb8")
+        self._png = self._publisher(CompressedImage, names.output("mask/compressed"), depth)
+        self._camera_info = self._publisher(CameraInfo, names.output("camera_info"), depth)
+        self._timing = self._publisher(FrameTiming, names.timing, max(depth, TIMINGS_KEPT))
+        self._publish_label_info(names.output("label_info"))
+
+    def _publisher(self, kind: type, topic: str, depth: int) -> Any:
+        publisher = self._node.create_publisher(kind, topic, reliable(depth))
+        self._publishers.append(publisher)
+        return publisher
+
+    def _publish_label_info(self, topic: str) -> None:
+        """Latch the class names for whoever comes later, where vision_msgs is installed."""
         if LabelInfo is None:
             self._node.get_logger().info(
                 f"vision_msgs is not installed: {topic} is not published. "
                 "Everything else works; nav2's semantic layer needs it (package vision_msgs)."
             )
-            return None
-        publisher = self._node.create_publisher(LabelInfo, topic, reliable(1, latched=True))
+            return
+        self._label_info = self._node.create_publisher(LabelInfo, topic, reliable(1, latched=True))
         message = LabelInfo()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.class_map = [
             VisionClass(class_id=index, class_name=name) for index, name in enumerate(self._card.classes)
         ]
-        publisher.publish(message)
-        return publisher
+        self._label_info.publish(message)
 
 
 def _watched(publisher: Any) -> bool:

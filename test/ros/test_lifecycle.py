@@ -4,6 +4,7 @@ import pytest
 from dcfm_ros.msg import FrameTiming
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.parameter import Parameter
 from ros_graph import image, picture, stamp_of
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
@@ -92,6 +93,32 @@ def test_broken_weights_leave_it_unconfigured_and_it_can_be_put_right(graph, cha
     path.write_bytes(weights.read_bytes())
     assert change(CONFIGURE) == (True, "inactive")
     assert change(ACTIVATE) == (True, "active")
+
+
+def test_a_configuration_that_fails_half_way_leaves_no_topics(graph, change):
+    node = graph.node(autostart=False, image_topics=["/a/image", "/b bad/image"])
+    before = set(node.publishers)
+    assert change(CONFIGURE) == (False, "unconfigured")
+    assert set(node.publishers) == before
+    node.set_parameters([Parameter("image_topics", value=["/a/image", "/b/image"])])
+    assert change(CONFIGURE) == (True, "inactive")
+    names = [publisher.topic_name for publisher in node.publishers]
+    assert len(names) == len(set(names)), "one publisher per topic"
+
+
+def test_outputs_that_fail_half_way_leave_no_topics(graph, change, monkeypatch):
+    """rclpy refuses a topic after others of the same camera are there."""
+    node = graph.node(autostart=False)
+    before, create = set(node.publishers), node.create_publisher
+
+    def refuse_timing(kind, *arguments):
+        if kind is FrameTiming:
+            raise RuntimeError("no more publishers")
+        return create(kind, *arguments)
+
+    monkeypatch.setattr(node, "create_publisher", refuse_timing)
+    assert change(CONFIGURE) == (False, "unconfigured")
+    assert set(node.publishers) == before
 
 
 def test_an_unforeseen_error_is_logged_and_leaves_it_unconfigured(graph, change, monkeypatch, capfd):
