@@ -11,11 +11,11 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from dcfm_ros.engines import Engine
+from dcfm_ros.node.fast_dds import VARIABLES, profile_variable
 from dcfm_ros.node.health import Report
 from dcfm_ros.node.parameters import NodeConfig
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 
 
 class CameraDiagnostics:
@@ -190,12 +190,12 @@ def status(name: str, level: bytes, message: str, values: dict[str, Any]) -> Dia
 
 
 def _profile_hint() -> str:
-    used = os.environ.get(PROFILE_VARIABLE)
-    if used:
-        return f"{PROFILE_VARIABLE}={used} is set here; is it where the camera driver runs, too?"
+    for variable in VARIABLES:
+        if os.environ.get(variable):
+            return f"{variable}={os.environ[variable]} is set here; is it where the camera driver runs, too?"
     return (
-        f"large images need more shared memory: set {PROFILE_VARIABLE} to this package's config/fastdds.xml, "
-        f"here and where the camera driver runs"
+        f"large images need more shared memory: set {profile_variable(os.environ)} to this package's "
+        f"config/fastdds.xml, here and where the camera driver runs"
     )
 
 

@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 from dcfm_ros.node import health as health_module
 from dcfm_ros.node.camera_info import scaled_camera_info
 from dcfm_ros.node.diagnostics import CameraDiagnostics
+from dcfm_ros.node.fast_dds import VARIABLES
 from dcfm_ros.node.health import Health
 from dcfm_ros.node.inbox import Inbox
 from dcfm_ros.node.odometry import pose_of, wants_odometry
@@ -110,14 +111,40 @@ def test_before_the_first_image_the_diagnostics_say_what_they_wait_for():
     assert "waiting for images on image (0 publishers)" in status.message
 
 
-def test_lost_images_are_a_warning_that_names_the_cure(monkeypatch):
-    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
-    health = Health()
-    health.image_came(stamped=True)
-    health.count("lost", 7)
-    status = judged(health)["input"]
-    assert status.level == DiagnosticStatus.WARN
-    assert "7 images lost" in status.message and "FASTDDS_DEFAULT_PROFILES_FILE" in status.message
+NEW_VARIABLE, OLD_VARIABLE = VARIABLES
+
+
+@pytest.fixture
+def hint(monkeypatch):
+    """What the diagnostics advise where images get lost, in an environment with these variables."""
+
+    def of(**environment):
+        for variable in (*VARIABLES, "ROS_DISTRO"):
+            monkeypatch.delenv(variable, raising=False)
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable, value)
+        health = Health()
+        health.image_came(stamped=True)
+        health.count("lost", 7)
+        status = judged(health)["input"]
+        assert status.level == DiagnosticStatus.WARN and "7 images lost" in status.message
+        return status.message
+
+    return of
+
+
+@pytest.mark.parametrize(
+    "distribution, variable", [("kilted", NEW_VARIABLE), ("jazzy", OLD_VARIABLE), ("humble", OLD_VARIABLE)]
+)
+def test_lost_images_are_a_warning_that_names_the_cure(hint, distribution, variable):
+    assert f"set {variable} to" in hint(ROS_DISTRO=distribution)
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("distribution", ["kilted", "humble"])
+def test_a_profile_that_is_set_is_named(hint, variable, distribution):
+    message = hint(ROS_DISTRO=distribution, **{variable: "/x.xml"})
+    assert f"{variable}=/x.xml is set here" in message
 
 
 def test_a_window_is_told_once():
