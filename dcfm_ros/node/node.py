@@ -16,6 +16,7 @@ from std_srvs.srv import SetBool, Trigger
 from dcfm_ros.engines import Engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import default_weights
+from dcfm_ros.node import ros_log
 from dcfm_ros.node.camera import Camera
 from dcfm_ros.node.diagnostics import CameraDiagnostics, engine_status
 from dcfm_ros.node.names import camera_names
@@ -46,6 +47,7 @@ class DcfmNode(LifecycleNode):
         self._enabled = True
         self._last_clock = 0
         self.parameters = Parameters(self, on_change=self._on_parameters)
+        ros_log.forward(self.get_logger())
 
     def start(self) -> bool:
         """Configure and activate where `autostart` says so; whether the node can do its work. It has logged why not."""
@@ -57,6 +59,11 @@ class DcfmNode(LifecycleNode):
         """Stop the work and leave the graph. A worker that is busy with a long frame is not waited for."""
         self._release()
         self.destroy_node()
+
+    def destroy_node(self) -> None:
+        """Leave the graph. The log of the package's modules is not the node's any more."""
+        ros_log.end(self.get_logger())
+        super().destroy_node()
 
     # -- lifecycle --------------------------------------------------------------------------------------------------
 
