@@ -53,9 +53,21 @@ def _family(pid: int) -> list[int]:
     found, new = [], [pid]
     while new:
         found += new
-        children = [_read(f"/proc/{parent}/task/{parent}/children").split() for parent in new]
-        new = [int(child) for line in children for child in line]
+        new = [child for parent in new for child in _children(parent)]
     return found
+
+
+def _children(pid: int) -> list[int]:
+    """Of all its threads: a process is listed with the thread that has started it."""
+    lines = [_read(f"/proc/{pid}/task/{thread}/children") for thread in _threads(pid)]
+    return [int(child) for line in lines for child in line.split()]
+
+
+def _threads(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
 
 
 def _cpu_seconds(pid: int) -> float | None:
