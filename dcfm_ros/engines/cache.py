@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import functools
@@ -17,7 +18,6 @@ import os
 import shutil
 import tempfile
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -128,12 +128,42 @@ def _build_for_this_process(name: str, digest: str, build: Build) -> Path:
     return folder
 
 
+def remove_own_folder() -> None:
+    """Remove what was built for this process alone, and what processes that have ended have left behind.
+
+    At the end of Python this happens by itself; whoever ends the process in another way (os._exit) calls it before.
+    """
+    if _own_folder.cache_info().currsize:
+        shutil.rmtree(_own_folder(), ignore_errors=True)
+        _own_folder.cache_clear()
+        _forget_ended_processes()  # among them its children, which are killed where they stand
+
+
 @functools.cache
 def _own_folder() -> Path:
     """A folder that goes when the process ends."""
-    folder = Path(tempfile.mkdtemp(prefix="dcfm-"))
-    weakref.finalize(_own_folder, shutil.rmtree, folder, ignore_errors=True)
+    _forget_ended_processes()
+    folder = Path(tempfile.mkdtemp(prefix=f"dcfm-{os.getpid()}-"))
+    atexit.register(remove_own_folder)
     return folder
+
+
+def _forget_ended_processes() -> None:
+    """One that was killed could not remove its folder."""
+    for folder in Path(tempfile.gettempdir()).glob("dcfm-*-*"):
+        number = folder.name.split("-")[1]
+        if number.isdecimal() and not _runs(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 @contextlib.contextmanager

@@ -42,6 +42,7 @@ def _run(argv: Sequence[str] | None) -> int:
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.signals import SignalHandlerOptions
 
+        from dcfm_ros.engines.cache import remove_own_folder
         from dcfm_ros.errors import DcfmError
         from dcfm_ros.node.node import DcfmNode
     except ModuleNotFoundError as error:
@@ -74,6 +75,7 @@ def _run(argv: Sequence[str] | None) -> int:
         node.close()
         executor.shutdown(timeout_sec=0)
         rclpy.shutdown()
+        remove_own_folder()
     return status
 
 

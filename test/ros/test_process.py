@@ -32,6 +32,19 @@ TorchEngine.common = hang
 main()
 """
 
+# As the executable, but its engine has something to keep.
+BUILDING = """
+from dcfm_ros.engines.cache import cached
+from dcfm_ros.node import node
+from dcfm_ros.node.main import main
+create = node.create_engine
+def create_engine(*arguments):
+    print("BUILT", cached("graphs", {}, lambda folder: (folder / "graph").write_text("")), flush=True)
+    return create(*arguments)
+node.create_engine = create_engine
+main()
+"""
+
 
 @pytest.fixture
 def process(graph, weights, tmp_path):
@@ -91,6 +104,24 @@ def test_a_signal_ends_it_while_it_loads(graph, process):
     status, _ = node.end()
     assert status == 0, node.output
     assert "Traceback" not in node.output, node.output
+
+
+@pytest.mark.parametrize("parameters, status", [({}, 0), ({"device": "tpu"}, 1)])
+def test_where_the_cache_cannot_be_written_it_leaves_nothing_behind(
+    graph, process, tmp_path, monkeypatch, parameters, status
+):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    (tmp_path / "cache").write_text("")
+    monkeypatch.setenv("DCFM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    node = process(code=BUILDING, **parameters)
+    if status == 0:
+        graph.probe.until(lambda: "images from" in node.output, "the node to be configured")
+        node.end()
+    assert node.wait() == status, node.output
+    assert f"BUILT {temporary}/dcfm-" in node.output
+    assert list(temporary.glob("dcfm-*")) == []
 
 
 @pytest.mark.parametrize("mode", ["inline", "background"])

@@ -119,6 +119,55 @@ def test_where_the_cache_cannot_be_written_the_process_builds_for_itself(tmp_pat
     assert cached("m", {**KEY, "kind": kind}, build) == entry and build.times == 1
 
 
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder for temporary files, in a process that has none of its own yet and a cache that cannot be written."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    (tmp_path / "cache").write_text("")
+    monkeypatch.setenv("DCFM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(module.tempfile, "tempdir", str(place))
+    module.remove_own_folder()
+    yield place
+    module.remove_own_folder()
+
+
+def test_what_was_built_for_this_process_can_be_removed_and_built_again(temporary):
+    build = Builder()
+    entry = cached("m", KEY, build)
+    (own,) = temporary.iterdir()
+    assert own in entry.parents and own.name.startswith(f"dcfm-{os.getpid()}-")
+    module.remove_own_folder()
+    module.remove_own_folder()
+    assert list(temporary.iterdir()) == []
+    assert cached("m", KEY, build).is_dir() and build.times == 2
+
+
+def ended_process():
+    """The number of a process that has been and gone."""
+    process = multiprocessing.get_context("fork").Process(target=int)
+    process.start()
+    process.join()
+    return process.pid
+
+
+def test_what_processes_left_behind_that_have_ended_goes(temporary):
+    ended = temporary / f"dcfm-{ended_process()}-abc"
+    others = [temporary / name for name in (f"dcfm-{os.getppid()}-abc", "dcfm-old", "dcfm-a-b", "else")]
+    for folder in (ended, *others):
+        folder.mkdir()
+        (folder / "graph.onnx").write_text("")
+    entry = cached("m", KEY, Builder())
+    assert set(temporary.iterdir()) == {*others, entry.parent}
+
+
+def test_a_child_that_was_killed_leaves_nothing_after_its_parent(temporary):
+    cached("m", KEY, Builder())
+    (temporary / f"dcfm-{ended_process()}-abc").mkdir()
+    module.remove_own_folder()
+    assert list(temporary.iterdir()) == []
+
+
 def refusing(place, make):
     """As root, tests can write anywhere: the folder has to refuse by other means."""
 
