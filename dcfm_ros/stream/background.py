@@ -215,10 +215,11 @@ class SlicedWorker(BackgroundWorker):
             self._turns.piece_ends(self)
             self._waits = True
             self._changed.wait_for(lambda: self._turns.taken(self) or era != self._era)
-            self._waits = self._after_frame = self._missed = False
+            self._waits = False
             if era != self._era:
                 self._turns.piece_ends(self)
                 raise Abandoned
+            self._after_frame = self._missed = False
 
     @property
     def late(self) -> bool:
