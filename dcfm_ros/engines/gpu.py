@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import importlib.metadata
 import logging
 
 import torch
@@ -13,6 +15,7 @@ UNKNOWN = "unknown"
 DRIVER = "libcuda.so.1"
 TENSORRT = ("libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so.8")
 """Newest first: ONNX Runtime is built for one of them, and robots have one."""
+TENSORRT_PACKAGES = ("tensorrt", "tensorrt_cu13", "tensorrt_cu12")
 
 
 def first_gpu() -> torch.device | None:
@@ -42,10 +45,11 @@ def gpu_name(index: int) -> str:
 
 
 def tensorrt_version() -> str:
-    """The version of the TensorRT that is installed, as its library has it; UNKNOWN where none is found."""
+    """The version of the TensorRT that is installed, as its library or else its package has it; UNKNOWN without either."""
     for name in TENSORRT:
-        try:
+        with contextlib.suppress(OSError, AttributeError):
             return str(ctypes.CDLL(name).getInferLibVersion())
-        except (OSError, AttributeError):
-            continue
+    for name in TENSORRT_PACKAGES:  # their libraries lie where no loader looks
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
     return UNKNOWN

@@ -27,9 +27,14 @@ class Helpers:
     def share(self, work: Callable[[int, int], None], borders: Sequence[int]) -> None:
         """Calls `work` with each two neighbouring borders, first ones in this thread, and returns when all is done.
 
+        A thread that gives way to the others does all of it itself.
+
         Raises what `work` raises.
         """
         pairs = list(zip(borders, borders[1:], strict=False))
+        if len(pairs) > 1 and gives_way():
+            # A thread of the pool that is born now would be of this one's priority for ever.
+            pairs = [(borders[0], borders[-1])]
         if len(pairs) > 1:
             self._step_aside()
         others = [self._pool.submit(work, *pair) for pair in pairs[1:]]
@@ -52,6 +57,13 @@ class Helpers:
                     with contextlib.suppress(OSError):
                         os.sched_setaffinity(thread, others)
                         self._places[thread] = others
+
+
+def gives_way() -> bool:
+    """Whether this thread has a lower priority than the rest of the process."""
+    if hasattr(os, "SCHED_IDLE") and os.sched_getscheduler(0) == os.SCHED_IDLE:
+        return True
+    return os.getpriority(os.PRIO_PROCESS, 0) > os.getpriority(os.PRIO_PROCESS, os.getpid())
 
 
 def allowed_cores() -> set[int]:

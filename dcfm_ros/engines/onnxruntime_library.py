@@ -113,13 +113,21 @@ class OnnxRuntimeLibrary:
         return options
 
     def _session(self, graph: Path, folder: Path, options: Any) -> Any:
-        session = self._runtime.InferenceSession(str(graph), options, providers=self._providers(folder))
-        if self._provider not in session.get_providers():
-            raise DcfmError(
-                f"ONNX Runtime could not start its {self._provider}; its libraries (CUDA, cuDNN, TensorRT) are "
-                f"missing or of another version: see `python -c 'import onnxruntime; onnxruntime.print_debug_info()'`"
+        problem = ""
+        try:
+            session = self._runtime.InferenceSession(
+                str(graph), options, providers=self._providers(folder), enable_fallback=0
             )
-        return session
+            if self._provider in session.get_providers():
+                return session
+        except Exception as error:
+            if self._provider == CPU:
+                raise
+            problem = f" ({type(error).__name__}: {error})"
+        raise DcfmError(
+            f"ONNX Runtime could not start its {self._provider}{problem}; are its libraries (CUDA, cuDNN, TensorRT) "
+            f"missing or of another version? See `python -c 'import onnxruntime; onnxruntime.print_debug_info()'`"
+        )
 
     @property
     def _index(self) -> int:

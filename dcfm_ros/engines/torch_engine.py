@@ -52,8 +52,11 @@ class TorchEngine:
         self._frames = Lane(device, urgent=True) if device.type == "cuda" else None
         self._beside: Lane | None = None
         self._sizes: set[tuple[int, int]] = set()
+        self._threads = torch.get_num_threads()
         if self._frames is not None:
             torch.backends.cudnn.benchmark = True  # sizes stay the same
+            if self.precision == "fp32":  # TensorFloat-32 keeps ten bits of fp32's 23
+                torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
     @property
     def problem(self) -> str:
@@ -71,6 +74,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def independent(self, rgb: Image) -> Tensor:
+        self._take_threads()
         (independent,) = self._run(self._passes.independent, _tensor(rgb))
         return independent
 
@@ -95,11 +99,13 @@ class TorchEngine:
         if self._frames is not None:
             handle._beside = Lane(self._frames.stream.device, urgent=False)
             for size in self._sizes:  # captured now, not while frames come
-                handle.common(self.independent(_blank(size)))
+                independent = self.independent(_blank(size))
+                handle.logits(handle.common(independent), independent)
         return handle
 
     @torch.inference_mode()
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
+        self._take_threads()
         (logits,) = self._run(self._passes.logits, common, independent)
         return logits
 
@@ -114,6 +120,11 @@ class TorchEngine:
         """Another engine's feature, float 1×C×h×w, as this one's."""
         with self._entered():
             return feature.to(self.device, DTYPES[self.precision], memory_format=torch.channels_last)
+
+    def _take_threads(self) -> None:
+        """A thread that was born while another computed on fewer threads has that one's number from torch."""
+        if self._frames is None and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
 
     def _entered(self) -> contextlib.AbstractContextManager[None]:
         return self._frames.entered() if self._frames else contextlib.nullcontext()
@@ -151,7 +162,8 @@ def with_threads(blocks: Blocks[Tensor], threads: int) -> Blocks[Tensor]:
 def compute_threads(threads: int) -> Iterator[None]:
     """Inside, the calling thread computes with that many threads, on itself alone when it is one; 0: as before.
 
-    torch keeps the number for each thread, so that others are not held up.
+    torch keeps the number for each thread, so that others are not held up; but new ones begin with the number that was
+    set last.
     """
     before = torch.get_num_threads()
     if threads:

@@ -5,6 +5,7 @@ import json
 import pickle
 import sys
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import numpy as np
@@ -354,6 +355,11 @@ def test_tensorrt_engines_are_kept_for_one_version_and_one_gpu(monkeypatch):
             name.value = f"Orin {device.value}".encode()
             return 0
 
+    class Packages(dict):
+        def __missing__(self, name):
+            raise PackageNotFoundError(name)
+
+    packages = Packages()
     libraries = {
         "libcuda.so.1": Driver(),
         "libnvinfer.so.10": SimpleNamespace(getInferLibVersion=lambda: 100300),
@@ -373,6 +379,10 @@ def test_tensorrt_engines_are_kept_for_one_version_and_one_gpu(monkeypatch):
     assert version("cuda:1") == "1.20, TensorRT 100300, Orin 6"
     assert version("cuda:2") == "1.20, TensorRT 100300, unknown"
     libraries.clear()
+    monkeypatch.setattr("importlib.metadata.version", packages.__getitem__)
+    packages["tensorrt_cu12"] = "10.3.0"
+    assert version("cuda") == "1.20, TensorRT 10.3.0, unknown"
+    packages.clear()
     assert version("cuda") == "1.20, TensorRT unknown, unknown"
 
 
@@ -391,6 +401,23 @@ def test_tensorrt_is_asked_for_the_precision(monkeypatch, tmp_path, precision, w
     assert precision == "bf16" or "trt_bf16_enable" not in options
     assert options["trt_engine_cache_path"] == str(tmp_path)
     assert options["device_id"] == cuda["device_id"] == 1
+
+
+def test_why_a_provider_does_not_start_is_told(monkeypatch, tmp_path):
+    class Session:
+        def __init__(self, graph, options, *, providers, enable_fallback):
+            assert not enable_fallback, "it would go on on the CPU"
+            raise RuntimeError("unknown option 'use_tf32'")
+
+    runtime = SimpleNamespace(
+        __version__="1.20",
+        get_available_providers=lambda: ["CUDAExecutionProvider"],
+        InferenceSession=Session,
+    )
+    monkeypatch.setattr("dcfm_ros.engines.onnxruntime_library.import_onnxruntime", lambda: runtime)
+    library = OnnxRuntimeLibrary("onnxruntime", EngineConfig(device="cuda"))
+    with pytest.raises(DcfmError, match="could not start its CUDA.*unknown option 'use_tf32'"):
+        library._session(tmp_path / "graph.onnx", tmp_path, None)
 
 
 @pytest.fixture

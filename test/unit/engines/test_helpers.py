@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from dcfm_ros.engines import helpers as module
-from dcfm_ros.engines.helpers import Helpers, allowed_cores, current_core
+from dcfm_ros.engines.helpers import Helpers, allowed_cores, current_core, gives_way
+from dcfm_ros.stream.priority import lower_priority
 
 linux_cores = pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs Linux and two cores")
 
@@ -26,6 +27,32 @@ def test_what_goes_wrong_in_a_helper_reaches_the_caller():
 
     with pytest.raises(ValueError, match="bad rows"):
         Helpers(1, "test").share(work, [0, 1, 2])
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_thread_that_gives_way_works_alone(monkeypatch, refused):
+    """Helpers that it gave birth to would give way, too, and to others' frames."""
+    if refused:
+        monkeypatch.setattr(os, "sched_setscheduler", lambda *_: (_ for _ in ()).throw(PermissionError()))
+    helpers, done = Helpers(3, "test"), []
+
+    def work(first, last):
+        done.append((first, last, threading.get_native_id()))
+
+    def give_way():
+        assert not gives_way()
+        assert lower_priority() == ("nice" if refused else "idle")
+        helpers.share(work, [0, 2, 5, 9])
+        assert done == [(0, 9, threading.get_native_id())]
+        passed.append(True)
+
+    passed = []
+    thread = threading.Thread(target=give_way)
+    thread.start()
+    thread.join()
+    assert passed
+    helpers.share(work, [0, 2, 5])
+    assert len(done) == 3
 
 
 @linux_cores

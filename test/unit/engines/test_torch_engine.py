@@ -96,6 +96,27 @@ def test_compile_is_true_or_false():
         EngineConfig(compile="yes")
 
 
+def test_a_thread_that_is_born_during_a_key_frame_has_all_threads(model, frames):
+    before = torch.get_num_threads()
+    engine = create_engine(model, EngineConfig(engine="torch", threads=3))
+    seen = []
+
+    def segment():
+        seen.append(torch.get_num_threads())
+        engine.independent(frames[0])
+        seen.append(torch.get_num_threads())
+
+    try:
+        with compute_threads(1):
+            thread = threading.Thread(target=segment)
+            thread.start()
+            thread.join()
+            assert torch.get_num_threads() == 1, "the key frame's thread keeps its own"
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 3]
+
+
 def test_threads_are_as_before_when_a_pass_fails():
     before = torch.get_num_threads()
     with pytest.raises(ValueError, match="inside"), compute_threads(1):
