@@ -20,10 +20,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+OWN_PREFIX = "dcfm-"
+"""Of the name of a folder for one process alone."""
+ALIVE = ".alive"
+"""A file in it that is locked as long as that process lives."""
 KEPT = 24
 """Entries beyond this many go, those that were used longest ago first."""
 
@@ -117,7 +122,7 @@ def _build_into(entry: Path, key: Mapping[str, str], build: Build) -> None:
 
 
 def _build_for_this_process(name: str, digest: str, build: Build) -> Path:
-    folder = _own_folder() / f"{name}-{digest}"
+    folder = _own_folder()[0] / f"{name}-{digest}"
     if not folder.exists():
         folder.mkdir()
         try:
@@ -134,36 +139,30 @@ def remove_own_folder() -> None:
     At the end of Python this happens by itself; whoever ends the process in another way (os._exit) calls it before.
     """
     if _own_folder.cache_info().currsize:
-        shutil.rmtree(_own_folder(), ignore_errors=True)
+        folder, alive = _own_folder()
+        shutil.rmtree(folder, ignore_errors=True)
+        alive.close()
         _own_folder.cache_clear()
         _forget_ended_processes()  # among them its children, which are killed where they stand
 
 
 @functools.cache
-def _own_folder() -> Path:
-    """A folder that goes when the process ends."""
+def _own_folder() -> tuple[Path, IO[str]]:
+    """A folder that goes when the process ends, and a file in it that is locked until then."""
     _forget_ended_processes()
-    folder = Path(tempfile.mkdtemp(prefix=f"dcfm-{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=OWN_PREFIX))
+    alive = (folder / ALIVE).open("w")
+    fcntl.flock(alive, fcntl.LOCK_EX)
     atexit.register(remove_own_folder)
-    return folder
+    return folder, alive
 
 
 def _forget_ended_processes() -> None:
-    """One that was killed could not remove its folder."""
-    for folder in Path(tempfile.gettempdir()).glob("dcfm-*-*"):
-        number = folder.name.split("-")[1]
-        if number.isdecimal() and not _runs(int(number)):
+    """One that was killed could not remove its folder. Its number would say nothing in a container that shares ours."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{OWN_PREFIX}*"):
+        with contextlib.suppress(OSError), (folder / ALIVE).open() as alive:
+            fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass  # another user's
-    return True
 
 
 @contextlib.contextmanager

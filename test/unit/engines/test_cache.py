@@ -1,8 +1,10 @@
 """The cache builds once, notices damage, and is never in the way."""
 
+import fcntl
 import json
 import multiprocessing
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -136,34 +138,44 @@ def test_what_was_built_for_this_process_can_be_removed_and_built_again(temporar
     build = Builder()
     entry = cached("m", KEY, build)
     (own,) = temporary.iterdir()
-    assert own in entry.parents and own.name.startswith(f"dcfm-{os.getpid()}-")
+    assert own in entry.parents and own.name.startswith("dcfm-")
     module.remove_own_folder()
     module.remove_own_folder()
     assert list(temporary.iterdir()) == []
     assert cached("m", KEY, build).is_dir() and build.times == 2
 
 
-def ended_process():
-    """The number of a process that has been and gone."""
-    process = multiprocessing.get_context("fork").Process(target=int)
+def leave_a_folder():
+    """A process that is killed with a folder of its own."""
+    process = multiprocessing.get_context("fork").Process(target=_build_and_die)
     process.start()
     process.join()
-    return process.pid
+    assert process.exitcode == -signal.SIGKILL
+
+
+def _build_and_die():
+    module._own_folder.cache_clear()  # the parent's
+    cached("m", KEY, Builder())
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_processes_left_behind_that_have_ended_goes(temporary):
-    ended = temporary / f"dcfm-{ended_process()}-abc"
-    others = [temporary / name for name in (f"dcfm-{os.getppid()}-abc", "dcfm-old", "dcfm-a-b", "else")]
-    for folder in (ended, *others):
+    leave_a_folder()
+    (ended,) = temporary.iterdir()
+    others = [temporary / name for name in ("dcfm-without-a-lock", "dcfm-alive", "else")]
+    for folder in others:
         folder.mkdir()
-        (folder / "graph.onnx").write_text("")
-    entry = cached("m", KEY, Builder())
-    assert set(temporary.iterdir()) == {*others, entry.parent}
+    with (others[1] / module.ALIVE).open("w") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        entry = cached("m", KEY, Builder())
+        assert set(temporary.iterdir()) == {*others, entry.parent}
+    assert not ended.exists()
 
 
 def test_a_child_that_was_killed_leaves_nothing_after_its_parent(temporary):
     cached("m", KEY, Builder())
-    (temporary / f"dcfm-{ended_process()}-abc").mkdir()
+    leave_a_folder()
+    assert len(list(temporary.iterdir())) == 2
     module.remove_own_folder()
     assert list(temporary.iterdir()) == []
 
