@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,16 +28,16 @@ class Helpers:
     def share(self, work: Callable[[int, int], None], borders: Sequence[int]) -> None:
         """Calls `work` with each two neighbouring borders, first ones in this thread, and returns when all is done.
 
-        A thread that gives way to the others does all of it itself.
-
+        A thread that gives way does all of them itself: a helper that it started would have its priority for good, and
+        the other callers would wait for it; a helper that has theirs would take cores that this work is not to take.
         Raises what `work` raises.
         """
         pairs = list(zip(borders, borders[1:], strict=False))
-        if len(pairs) > 1 and gives_way():
-            # A thread of the pool that is born now would be of this one's priority for ever.
-            pairs = [(borders[0], borders[-1])]
-        if len(pairs) > 1:
-            self._step_aside()
+        if len(pairs) == 1 or gives_way():
+            for pair in pairs:
+                work(*pair)
+            return
+        self._step_aside()
         others = [self._pool.submit(work, *pair) for pair in pairs[1:]]
         work(*pairs[0])
         for other in others:
@@ -60,10 +61,14 @@ class Helpers:
 
 
 def gives_way() -> bool:
-    """Whether this thread has a lower priority than the rest of the process."""
-    if hasattr(os, "SCHED_IDLE") and os.sched_getscheduler(0) == os.SCHED_IDLE:
-        return True
-    return os.getpriority(os.PRIO_PROCESS, 0) > os.getpriority(os.PRIO_PROCESS, os.getpid())
+    """Whether this thread has a lower priority than its process: idle scheduling or a higher niceness.
+
+    False where the system keeps no priority for each thread.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    process = os.getpid()  # to the system, that is the main thread
+    return _scheduled_idle(0) > _scheduled_idle(process) or _niceness(0) > _niceness(process)
 
 
 def allowed_cores() -> set[int]:
@@ -75,3 +80,12 @@ def current_core() -> int:
     """The core that this thread runs on now; -1 where the system does not say."""
     function = getattr(LIBC, "sched_getcpu", None)
     return -1 if function is None else int(function())
+
+
+def _scheduled_idle(thread: int) -> bool:
+    """thread: its number to the system; 0: the calling one."""
+    return os.sched_getscheduler(thread) == os.SCHED_IDLE
+
+
+def _niceness(thread: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, thread)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import threading
 from collections.abc import Generator, Iterator
 
 import numpy as np
@@ -22,6 +23,8 @@ from dcfm_ros.model.fold import fold
 from dcfm_ros.model.slices import Blocks, common_blocks, in_pieces
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+THIS_THREAD = threading.local()
+"""settled: whether this thread has its own number of compute threads, whatever others do to the process's."""
 
 
 class TorchEngine:
@@ -48,14 +51,15 @@ class TorchEngine:
         folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.threads:
             torch.set_num_threads(config.threads)
+        self._threads = config.threads or torch.get_num_threads()
+        THIS_THREAD.settled = True
         self._passes = Passes(folded, compiled=config.compile)
         self._frames = Lane(device, urgent=True) if device.type == "cuda" else None
         self._beside: Lane | None = None
         self._sizes: set[tuple[int, int]] = set()
-        self._threads = torch.get_num_threads()
         if self._frames is not None:
             torch.backends.cudnn.benchmark = True  # sizes stay the same
-            if self.precision == "fp32":  # TensorFloat-32 keeps ten bits of fp32's 23
+            if self.precision == "fp32":  # TensorFloat-32 keeps ten bits of its 23
                 torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
     @property
@@ -74,14 +78,12 @@ class TorchEngine:
 
     @torch.inference_mode()
     def independent(self, rgb: Image) -> Tensor:
-        self._take_threads()
         (independent,) = self._run(self._passes.independent, _tensor(rgb))
         return independent
 
     @torch.inference_mode()
     def common(self, independent: Tensor) -> Tensor:
-        with compute_threads(self._common_threads):
-            (common,) = self._run(self._passes.common, independent)
+        (common,) = self._run(self._passes.common, independent, threads=self._common_threads)
         return common
 
     @torch.inference_mode()
@@ -89,6 +91,7 @@ class TorchEngine:
         if self._frames is not None:
             yield from ()
             return self.common(independent)
+        settle_threads(self._threads)
         blocks = common_blocks(self._passes.model, independent)
         durations = self._block_ms.setdefault(independent.shape, [])
         return (yield from in_pieces(with_threads(blocks, self._common_threads), pieces, durations))
@@ -105,7 +108,6 @@ class TorchEngine:
 
     @torch.inference_mode()
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
-        self._take_threads()
         (logits,) = self._run(self._passes.logits, common, independent)
         return logits
 
@@ -113,6 +115,7 @@ class TorchEngine:
     def label_map(
         self, logits: Tensor, size: tuple[int, int], *, confidence: bool = False
     ) -> tuple[Mask, Mask | None]:
+        settle_threads(self._threads)
         with self._entered():
             return label_map(logits[0], size, confidence=confidence)
 
@@ -121,20 +124,18 @@ class TorchEngine:
         with self._entered():
             return feature.to(self.device, DTYPES[self.precision], memory_format=torch.channels_last)
 
-    def _take_threads(self) -> None:
-        """A thread that was born while another computed on fewer threads has that one's number from torch."""
-        if self._frames is None and torch.get_num_threads() != self._threads:
-            torch.set_num_threads(self._threads)
-
     def _entered(self) -> contextlib.AbstractContextManager[None]:
         return self._frames.entered() if self._frames else contextlib.nullcontext()
 
-    def _run(self, function: Pass, *inputs: Tensor) -> tuple[Tensor, ...]:
-        if self._frames is None:
-            return function(*inputs)
-        if self._beside is not None:
-            return self._beside.run_beside(self._frames, function, *inputs)
-        return self._frames.run(function, *inputs)
+    def _run(self, function: Pass, *inputs: Tensor, threads: int = 0) -> tuple[Tensor, ...]:
+        """threads: for `compute_threads`."""
+        settle_threads(self._threads)
+        with compute_threads(threads):
+            if self._frames is None:
+                return function(*inputs)
+            if self._beside is not None:
+                return self._beside.run_beside(self._frames, function, *inputs)
+            return self._frames.run(function, *inputs)
 
 
 def _blank(size: tuple[int, int]) -> Image:
@@ -158,21 +159,34 @@ def with_threads(blocks: Blocks[Tensor], threads: int) -> Blocks[Tensor]:
         yield
 
 
+def settle_threads(threads: int) -> None:
+    """Has the calling thread compute with that many threads from its first call on; later calls change nothing.
+
+    torch keeps the number for each thread. But a thread that is new to torch takes the one that was set last, by
+    whatever thread, and keeps it: within another's `compute_threads` that would be the number of that one.
+    """
+    if not getattr(THIS_THREAD, "settled", False):
+        torch.get_num_threads()  # takes what was set last, which the next use of torch would else do
+        torch.set_num_threads(threads)
+        THIS_THREAD.settled = True
+
+
 @contextlib.contextmanager
 def compute_threads(threads: int) -> Iterator[None]:
     """Inside, the calling thread computes with that many threads, on itself alone when it is one; 0: as before.
 
-    torch keeps the number for each thread, so that others are not held up; but new ones begin with the number that was
-    set last.
+    Others are not held up, those excepted that use torch for the first time meanwhile and not through an engine, which
+    settles their number.
     """
+    if not threads:
+        yield
+        return
     before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
-        if threads:
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)
 
 
 def checked_threads(threads: int) -> int:

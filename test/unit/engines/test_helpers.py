@@ -4,14 +4,29 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from dcfm_ros.engines import helpers as module
 from dcfm_ros.engines.helpers import Helpers, allowed_cores, current_core, gives_way
-from dcfm_ros.stream.priority import lower_priority
 
 linux_cores = pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs Linux and two cores")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs priorities of threads")
+
+
+def idle():
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def nice():
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+
+
+def in_a_thread(*functions):
+    """What each of them returns in a thread of its own, one after the other."""
+    with ThreadPoolExecutor(1) as pool:
+        return [pool.submit(function).result() for function in functions]
 
 
 def test_every_part_is_done_once():
@@ -27,32 +42,6 @@ def test_what_goes_wrong_in_a_helper_reaches_the_caller():
 
     with pytest.raises(ValueError, match="bad rows"):
         Helpers(1, "test").share(work, [0, 1, 2])
-
-
-@pytest.mark.parametrize("refused", [False, True])
-def test_a_thread_that_gives_way_works_alone(monkeypatch, refused):
-    """Helpers that it gave birth to would give way, too, and to others' frames."""
-    if refused:
-        monkeypatch.setattr(os, "sched_setscheduler", lambda *_: (_ for _ in ()).throw(PermissionError()))
-    helpers, done = Helpers(3, "test"), []
-
-    def work(first, last):
-        done.append((first, last, threading.get_native_id()))
-
-    def give_way():
-        assert not gives_way()
-        assert lower_priority() == ("nice" if refused else "idle")
-        helpers.share(work, [0, 2, 5, 9])
-        assert done == [(0, 9, threading.get_native_id())]
-        passed.append(True)
-
-    passed = []
-    thread = threading.Thread(target=give_way)
-    thread.start()
-    thread.join()
-    assert passed
-    helpers.share(work, [0, 2, 5])
-    assert len(done) == 3
 
 
 @linux_cores
@@ -83,6 +72,42 @@ def test_a_process_held_to_one_core_works():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[0, 0, 0, 1, 1, 1, 2, 2, 2]"
+
+
+@linux
+@pytest.mark.parametrize("lower", [idle, nice])
+def test_a_thread_that_gives_way_works_alone_and_starts_no_helper(lower):
+    helpers, seen = Helpers(1, "test"), []
+
+    def work(first, last):
+        seen.append((first, threading.get_native_id(), gives_way()))
+
+    _, me, _ = in_a_thread(lower, threading.get_native_id, lambda: helpers.share(work, [0, 1, 2]))
+    assert seen == [(0, me, True), (1, me, True)]
+    seen.clear()
+    helpers.share(work, [0, 1, 2])
+    assert sorted((first, low) for first, _, low in seen) == [(0, False), (1, False)]
+    assert len({thread for _, thread, _ in seen}) == 2, (
+        "the helper is started by a thread that does not give way"
+    )
+
+
+@linux
+def test_in_a_process_that_gives_way_as_a_whole_no_thread_does():
+    code = (
+        "import os, threading; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); os.nice(5)\n"
+        "from dcfm_ros.engines.helpers import gives_way\n"
+        "thread = threading.Thread(target=lambda: print(gives_way()))\n"
+        "thread.start(); thread.join(); print(gives_way())"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["False", "False"]
+
+
+def test_systems_without_priorities_of_threads(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.delattr(os, "sched_getscheduler", raising=False)
+    assert not gives_way()
 
 
 def test_systems_that_do_not_tell_cores(monkeypatch):

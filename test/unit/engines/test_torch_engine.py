@@ -1,23 +1,31 @@
 """The torch engine: what it compiles and what it captures is what it computes without."""
 
+import contextlib
 import pickle
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from conftest import SIZE
 
-from dcfm_ros.engines import EngineConfig, create_engine
+from dcfm_ros.engines import EngineConfig, create_engine, torch_engine
 from dcfm_ros.engines.cuda_lane import CAPTURING, Graphs
 from dcfm_ros.engines.factory import choose
-from dcfm_ros.engines.torch_engine import compute_threads
+from dcfm_ros.engines.torch_engine import compute_threads, settle_threads
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.fold import fold
 
 TORCH = EngineConfig(engine="torch")
 CPU = torch.device("cpu")
+GPU_SETTINGS = (
+    (torch.backends.cudnn, "benchmark"),
+    (torch.backends.cudnn, "allow_tf32"),
+    (torch.backends.cuda.matmul, "allow_tf32"),
+)
 
 
 def stream_of(engine, frames):
@@ -96,33 +104,65 @@ def test_compile_is_true_or_false():
         EngineConfig(compile="yes")
 
 
-def test_a_thread_that_is_born_during_a_key_frame_has_all_threads(model, frames):
-    before = torch.get_num_threads()
-    engine = create_engine(model, EngineConfig(engine="torch", threads=3))
-    seen = []
-
-    def segment():
-        seen.append(torch.get_num_threads())
-        engine.independent(frames[0])
-        seen.append(torch.get_num_threads())
-
-    try:
-        with compute_threads(1):
-            thread = threading.Thread(target=segment)
-            thread.start()
-            thread.join()
-            assert torch.get_num_threads() == 1, "the key frame's thread keeps its own"
-    finally:
-        torch.set_num_threads(before)
-    assert seen == [1, 3]
-
-
 def test_threads_are_as_before_when_a_pass_fails():
     before = torch.get_num_threads()
     with pytest.raises(ValueError, match="inside"), compute_threads(1):
         assert torch.get_num_threads() == 1
         raise ValueError("inside")
     assert torch.get_num_threads() == before
+
+
+@pytest.fixture
+def three_threads(model):
+    """An engine whose process computes with three threads."""
+    before = torch.get_num_threads()
+    yield create_engine(model, EngineConfig(engine="torch", device="cpu", threads=3))
+    torch.set_num_threads(before)
+
+
+def number_in_a_new_thread(call):
+    """With how many threads a thread computes whose first use of torch is that call."""
+
+    def number():
+        call()
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(number).result()
+
+
+def test_threads_born_beside_a_key_frame_compute_with_all_threads(three_threads, frames):
+    engine, beside, inside = three_threads, three_threads.background(2), []
+    independent = engine.independent(frames[0])
+    common = engine.common(independent)
+    logits = engine.logits(common, independent)
+    plain = engine._passes.common
+    engine._passes.common = lambda x: inside.append(torch.get_num_threads()) or plain(x)
+    for call in (
+        lambda: engine.independent(frames[0]),
+        lambda: beside.common(independent),
+        lambda: list(engine.common_slices(independent, 2)),
+        lambda: engine.logits(common, independent),
+        lambda: engine.label_map(logits, SIZE),
+    ):
+        with compute_threads(1):
+            assert number_in_a_new_thread(call) == 3
+            assert torch.get_num_threads() == 1
+    assert inside == [2]
+
+
+def test_a_settled_number_is_not_taken_back_by_a_key_frame_that_begins_then(three_threads):
+    def begin_another():
+        settle_threads(3)
+        number_in_a_new_thread(lambda: torch.set_num_threads(1))
+
+    assert number_in_a_new_thread(begin_another) == 3
+
+
+def test_a_thread_that_chose_its_number_after_the_engine_keeps_it(three_threads, frames):
+    torch.set_num_threads(2)
+    three_threads.independent(frames[0])
+    assert torch.get_num_threads() == 2
 
 
 # -- graphs: what is kept of which call, with a capture that needs no GPU ------------------------------------------
@@ -235,6 +275,60 @@ def test_captures_wait_for_each_other():
         for result in (first.result(10), second.result(10)):
             torch.testing.assert_close(result, doubled(x))
     assert order == ["begin", "end", "other"]
+
+
+class PlainLane:
+    """Stands in for a CUDA stream: computes at once and on the CPU, and keeps what was asked for."""
+
+    def __init__(self, device, *, urgent):
+        self.stream = SimpleNamespace(device=device)
+        self.beside = []
+
+    def run(self, function, *inputs):
+        return function(*inputs)
+
+    def run_beside(self, other, function, *inputs):
+        self.beside.append(function.__name__)
+        return function(*inputs)
+
+    def entered(self):
+        return contextlib.nullcontext()
+
+
+@pytest.fixture
+def as_on_a_gpu(model, monkeypatch):
+    """Makes engines for a GPU that is not there. What they set for all of torch is set back."""
+    before = [getattr(place, name) for place, name in GPU_SETTINGS]
+
+    def stay(folded):
+        folded.to = lambda *_, **__: folded
+        return folded
+
+    monkeypatch.setattr(torch_engine, "fold", lambda model: stay(fold(model)))
+    monkeypatch.setattr(torch_engine, "first_gpu", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch_engine, "Lane", PlainLane)
+    yield lambda precision: torch_engine.TorchEngine(model, EngineConfig(precision=precision))
+    for (place, name), value in zip(GPU_SETTINGS, before, strict=True):
+        setattr(place, name, value)
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("auto", False), ("fp32", False), ("fp16", True)])
+def test_fp32_on_a_gpu_is_all_of_it(as_on_a_gpu, precision, allowed):
+    tf32 = GPU_SETTINGS[1:]
+    for place, name in tf32:
+        setattr(place, name, True)
+    as_on_a_gpu(precision)
+    assert [getattr(place, name) for place, name in tf32] == [allowed, allowed]
+
+
+def test_a_background_handle_captures_all_that_a_key_frame_asks_of_it(as_on_a_gpu, frames):
+    engine = as_on_a_gpu("fp32")
+    engine.prepare(SIZE)
+    beside = engine.background(1)
+    captured = set(beside._beside.beside)
+    independent = engine.independent(frames[0])
+    beside.logits(beside.common(independent), independent)
+    assert set(beside._beside.beside) == captured and captured
 
 
 # -- on a GPU ------------------------------------------------------------------------------------------------------
