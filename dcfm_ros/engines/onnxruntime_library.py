@@ -148,9 +148,7 @@ class OnnxRuntimeLibrary:
                     folder.parent
                 ),  # changes at every build; what lies in `folder` may not
             }
-            if (
-                self.precision == "bf16"
-            ):  # ONNX Runtime older than 1.23 does not know it and goes on without TensorRT
+            if self.precision == "bf16":  # ONNX Runtime older than 1.23 does not know it and refuses it
                 tensorrt["trt_bf16_enable"] = True
             return [(TENSORRT, tensorrt), cuda, CPU]
         return [cuda, CPU] if self._provider == CUDA else [CPU]
