@@ -28,9 +28,8 @@ def measure_memory(setting: Setting, entries: Sequence[Entry]) -> tuple[MemoryRo
 
 def _measure(setting: Setting, entry: Entry) -> MemoryRow | None:
     spent = _spent(setting, entry)
-    if (
-        spent and entry.engine != "torch"
-    ):  # the first process may have built graphs, which leaves memory behind
+    if spent and entry.engine != "torch":
+        # The first process may have built graphs, which leaves memory behind.
         spent = _spent(setting, entry)
     if spent is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 WINDOW = 0.3
 """How far, in pieces, a cut may lie from where the costs would be even: where little has to be handed on is better."""
@@ -24,6 +25,15 @@ class Step:
     def cost(self) -> int:
         """About how long it takes, in multiplications."""
         return sum(self.made.values()) * BYTE_COST + self.multiplications
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A graph, as its library has it, and its inputs and outputs in order: names that are the same in all pieces."""
+
+    model: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 def borders(steps: Sequence[Step], pieces: int) -> list[int]:

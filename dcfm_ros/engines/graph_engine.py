@@ -93,7 +93,7 @@ class GraphEngine:
     def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
         # Compiled now and not in the first part, for which a frame may have to wait; and for few numbers of parts.
         parts = self._parts(independent.size, 1 << (pieces - 1).bit_length())
-        return self._run_parts(parts, independent)
+        return self._run_parts(parts or [self._whole(independent.size)], independent)
 
     def background(self, threads: int) -> GraphEngine:
         if threads < 1:
@@ -144,9 +144,18 @@ class GraphEngine:
                 graph = self._exported(size) / "common.onnx"
                 threads = self._common_threads or self._threads
                 spec = GRAPHS["common"]
-                parts = self._library.load_parts(graph, self._built(size), spec, pieces, threads)
+                try:
+                    parts = self._library.load_parts(graph, self._built(size), spec, pieces, threads)
+                except Exception as error:  # of cutting; what is wrong with the graph itself comes again
+                    parts = []
+                    reason = f"{type(error).__name__}: {error}"
+                    logger.warning("key frames are computed in one piece: %s", reason)
             self._cuts[key] = parts
             return parts
+
+    def _whole(self, size: Size) -> Part:
+        spec = GRAPHS["common"]
+        return Part(self._runner(spec.name, size), spec.inputs, spec.outputs)
 
     def _load(self, size: Size, common_threads: int) -> dict[str, Runner]:
         exported, built = self._exported(size), self._built(size)

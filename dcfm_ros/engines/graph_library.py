@@ -56,4 +56,4 @@ class Library(Protocol):
 
     def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
         """`load` in at most `pieces` parts of about the same duration: the first has the graph's input, the last its
-        output. On a CUDA GPU one part is enough."""
+        output. None, where it is better run whole: a CUDA GPU computes it beside the frames."""

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.engines.cutting import Step, borders
+from dcfm_ros.engines.cutting import Piece, Step, borders
 from dcfm_ros.engines.graphs import import_onnx
 
 FLOAT_BYTES = 4
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A graph (a serialised ONNX model), and its inputs and outputs in order: names that are the same in all pieces."""
-
-    model: bytes
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-
 def cut(path: Path, pieces: int) -> list[Piece]:
-    """At most `pieces` graphs, which one after the other compute what the model in the file does.
+    """At most `pieces` graphs, each a serialised ONNX model, which one after the other compute what the model in the file does.
 
     It has fixed shapes, one input and one output, and no node that depends on weights alone: ONNX Runtime writes models
     so that it has optimised. The first piece has that input alone, the last one that output alone.

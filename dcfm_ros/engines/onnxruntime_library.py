@@ -76,14 +76,8 @@ class OnnxRuntimeLibrary:
         return DeviceRunner(self._runtime.OrtValue, session, spec, "cuda", self._index)
 
     def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
-        if self._provider == CPU:  # a GPU computes them beside the frames
-            try:
-                return self._cut(graph, folder, pieces, threads)
-            except Exception as error:
-                logger.warning("key frames are computed in one piece: %s: %s", type(error).__name__, error)
-        return [Part(self.load(graph, folder, spec, threads), spec.inputs, spec.outputs)]
-
-    def _cut(self, graph: Path, folder: Path, pieces: int, threads: int) -> list[Part]:
+        if self._provider != CPU:
+            return []
         options = self._options(threads)
         options.enable_cpu_mem_arena = False  # each piece would keep one of its own
         parts = []

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
-from dcfm_ros.engines.cutting import Step, borders
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A graph (an openvino.Model), and its inputs and outputs in order: names that are the same in all pieces."""
-
-    model: Any
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+from dcfm_ros.engines.cutting import Piece, Step, borders
 
 
 def cut(model: Any, pieces: int) -> list[Piece]:
-    """At most `pieces` graphs, which one after the other compute what `model` does.
+    """At most `pieces` graphs, each an openvino.Model, which one after the other compute what `model` does.
 
     model: an openvino.Model of fixed shapes with one input and one output; it is not changed. The first piece has that
     input alone, the last one that output alone.

@@ -18,7 +18,6 @@ from dcfm_ros.stream.turns import Turns
 from dcfm_ros.stream.worker import Compute, OnError, Worker
 
 CLOSE_TIMEOUT_S = 0.8
-LATE_SHARE = 0.9  # of the age at which a mask is stale: until then common branches wait for spare time
 CUTS = 32  # of a common branch at its own pace: so often it notices that the stream was reset or closed
 
 
@@ -170,7 +169,6 @@ class SlicedWorker(BackgroundWorker):
     ) -> None:
         self._turns = turns or Turns()
         self._spare = SpareTime(pieces, max_age_ms)
-        self._max_age_ms = max_age_ms
         self._underway: _InTurns | None = None
         self._waits = self._after_frame = self._missed = False
         super().__init__(compute, on_error, beside, idle=False, changed=self._turns.changed)
@@ -193,7 +191,7 @@ class SlicedWorker(BackgroundWorker):
     def resume(self) -> None:
         now_ms = 1e3 * time.perf_counter()
         with self._changed:
-            self._spare.frame_ends(now_ms, spare=not self._turns.frames - {self})
+            self._spare.frame_ends(now_ms, spare=self._turns.frames <= {self})
             self._after_frame = True
             self._turns.frame_ends(self)
 
@@ -226,8 +224,7 @@ class SlicedWorker(BackgroundWorker):
         underway, newest = self._underway, self.newest
         if underway is None or newest is None:
             return False
-        done_ms = underway.left * self._spare.interval_ms
-        return underway.age_ms(newest) + done_ms > LATE_SHARE * self._max_age_ms
+        return self._spare.late(underway.age_ms(newest), underway.left)
 
     def may_begin(self, *, alone: bool) -> bool:
         return self._waits and self._after_frame and (alone or self._missed)

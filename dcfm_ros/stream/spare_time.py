@@ -10,6 +10,8 @@ MOST_PIECES = 32
 """More cost more than they spare: each begins and ends somewhere."""
 SPARE_SHARE = 0.6
 """Of the time between two frames that a piece is meant to fill: in a slow spell of the machine it takes 1.6 times as long."""
+LATE_SHARE = 0.9
+"""Of the age at which a mask is stale: until then pieces wait for spare time."""
 _FIRST_PIECES = 8  # until it is known how much time there is
 _REMEMBERED_FRAMES = 9
 _REMEMBERED_KEY_FRAMES = 5
@@ -61,10 +63,9 @@ class SpareTime:
         """How many."""
         return self._pieces or min(self._fitting(), self._timely())
 
-    @property
-    def interval_ms(self) -> float:
-        """From one frame to the next; 0: not known yet."""
-        return statistics.median(self._interval_ms) if self._interval_ms else 0.0
+    def late(self, age_ms: float, pieces: int) -> bool:
+        """Whether a common feature of that age will be too old when so many more pieces are done, one after each frame."""
+        return age_ms + pieces * self._usual_interval_ms() > LATE_SHARE * self._max_age_ms
 
     def _fitting(self) -> int:
         """As few as make a piece fit."""
@@ -78,4 +79,8 @@ class SpareTime:
 
     def _timely(self) -> int:
         """As many as let a common feature, one piece after each frame, be replaced in time by the one after it."""
-        return int(min(max(1.0, self._max_age_ms / max(2 * self.interval_ms, 1e-3)), MOST_PIECES))
+        return int(min(max(1.0, self._max_age_ms / max(2 * self._usual_interval_ms(), 1e-3)), MOST_PIECES))
+
+    def _usual_interval_ms(self) -> float:
+        """From one frame to the next; 0: not known yet."""
+        return statistics.median(self._interval_ms) if self._interval_ms else 0.0

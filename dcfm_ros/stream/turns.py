@@ -63,6 +63,9 @@ class Turns:
         """Whether it is that stream's turn; it is from now on if it can be."""
         if self.piece is None and member.may_begin(alone=not self.frames):
             self.piece = member
+            if member in self._members:
+                self._members.remove(member)
+                self._members.append(member)
         return self.piece is member
 
     def _go_on(self) -> None:
@@ -70,10 +73,7 @@ class Turns:
 
         Where frames come one right after the other, none is quick enough to take it.
         """
-        late = [member for member in self._members if member.late]
-        for member in late:
-            if self.taken(member):
-                self._members.remove(member)
-                self._members.append(member)
+        for member in [*self._members]:
+            if member.late and self.taken(member):
                 break
         self.changed.notify_all()
