@@ -4,7 +4,8 @@
     python bench/run.py --suite mit_b2_vspw   one part; what the others measured stays in the file
     python bench/run.py --page                the page and its plots from what was measured
 
-Close what else uses the processor first. `node` needs ROS 2, and `steady` takes the longest.
+On a machine with a CUDA GPU `full` measures what the page tells of GPUs, and numbers go into files of their own. Close
+what else uses the processor first. `node` needs ROS 2, and `steady` takes the longest.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from dcfm_ros.bench.command import measure_and_merge  # noqa: E402
-from dcfm_ros.bench.page import write_page  # noqa: E402
-from dcfm_ros.bench.suite import PARTS  # noqa: E402
+from dcfm_ros.bench.page import CPU_FILE, GPU_FILE, write_page  # noqa: E402
+from dcfm_ros.bench.suite import PARTS, on_gpu, usual_parts  # noqa: E402
 
-RESULTS = HERE / "results" / "cpu.json"
+RESULTS = HERE / "results"
 NOTES = HERE / "misses.yaml"
 PAGE = HERE.parent / "docs" / "speed.md"
 SCRIPTS = ("node", "steady")
@@ -42,11 +43,12 @@ def main() -> int:
     if not args.suite and not args.page:
         parser.error("nothing to do: give --suite, --page or both")
     full = "full" in args.suite
-    for name in (*PARTS, *SCRIPTS) if full else args.suite:
+    usual = (*usual_parts(), "steady") if on_gpu() else (*usual_parts(), *SCRIPTS)
+    for name in usual if full else args.suite:
         if name in SCRIPTS:
             subprocess.run([sys.executable, HERE / f"{name}.py"], check=True)
         else:
-            measure_and_merge(name, str(RESULTS), args.scale)
+            measure_and_merge(name, str(RESULTS / (GPU_FILE if on_gpu() else CPU_FILE)), args.scale)
     if full or args.page:
         for path in write_page(RESULTS, NOTES, PAGE):
             print(f"wrote {path.relative_to(HERE.parent)}")

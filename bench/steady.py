@@ -4,6 +4,8 @@
     python bench/steady.py --case shipped     one; what the others measured stays in the file
     python bench/steady.py --page             the table from what was measured
 
+On a machine with a CUDA GPU it measures on that, and the numbers go into a file and a page of their own (docs/speed.md).
+
 A camera gives a frame every so many ms whatever happens; the newest one is segmented, and one that was never begun when
 the next came is dropped. Latency runs from when the camera gives a frame to when its mask is there. All ways take their
 turns in one run, a few seconds each. `--neighbours 2` keeps two other processes busy meanwhile.
@@ -27,14 +29,15 @@ sys.path.insert(0, str(HERE.parent))
 from dcfm_ros.bench.contestants import Setting  # noqa: E402
 from dcfm_ros.bench.frames import Image, street  # noqa: E402
 from dcfm_ros.bench.machine import OthersLoad, machine  # noqa: E402
-from dcfm_ros.bench.steady_result import Steady, Way, load_steady_runs, save_steady_runs  # noqa: E402
-from dcfm_ros.bench.suite import shipped, vspw  # noqa: E402
+from dcfm_ros.bench.page import GPU_STEADY_FILE, STEADY_FILE  # noqa: E402
+from dcfm_ros.bench.steady_result import GPU_CASE, Steady, Way, load_steady_runs, save_steady_runs  # noqa: E402
+from dcfm_ros.bench.suite import gpu_goal, on_gpu, shipped, vspw  # noqa: E402
 from dcfm_ros.engines import EngineConfig, create_engine  # noqa: E402
 from dcfm_ros.errors import DcfmError  # noqa: E402
 from dcfm_ros.stream import StreamConfig, StreamSegmenter  # noqa: E402
 from dcfm_ros.stream.workers import default_way  # noqa: E402
 
-RESULTS = HERE / "results" / "steady.json"
+RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "latency.md"
 MARKS = "<!-- table: begin -->", "<!-- table: end -->"
 KEY_INTERVAL = 10
@@ -49,6 +52,7 @@ class Case:
     setting: Setting
     engine: str
     period_ms: float
+    precision: str = "auto"
 
 
 CASES = {
@@ -56,6 +60,8 @@ CASES = {
     "mit_b2_torch": Case(vspw("mit_b2"), "torch", 250.0),
     "shipped": Case(shipped(), "openvino", 33.3),
 }
+GPU_CASES = {GPU_CASE: Case(gpu_goal(), "torch", 33.3, "fp16")}
+"""Those of a machine with a CUDA GPU."""
 
 
 @dataclass
@@ -114,8 +120,9 @@ def measure(
 ) -> Steady:
     """All ways in turns. seconds: of one way's turn."""
     model = case.setting.model()
-    engine = create_engine(model, EngineConfig(engine=case.engine))
+    engine = create_engine(model, EngineConfig(engine=case.engine, precision=case.precision))
     size = model.card.input_size
+    engine.prepare(size)
     images = street(size)
     contestants: dict[str, Contestant] = {}
     for way in ways:
@@ -209,8 +216,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    cases, results = (GPU_CASES, RESULTS / GPU_STEADY_FILE) if on_gpu() else (CASES, RESULTS / STEADY_FILE)
     parser.add_argument(
-        "--case", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help=", ".join(CASES)
+        "--case", nargs="+", choices=cases, default=list(cases), metavar="CASE", help=", ".join(cases)
     )
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, metavar="WAY", help=", ".join(WAYS))
     parser.add_argument("--seconds", type=float, default=7.5, help="of each way's turn (default: 7.5)")
@@ -223,10 +231,10 @@ def main() -> int:
     )
     parser.add_argument("--page", action="store_true", help="only write docs/latency.md")
     args = parser.parse_args()
-    runs = load_steady_runs(RESULTS)
+    runs = load_steady_runs(results)
     for name in () if args.page else args.case:
         result = measure(
-            CASES[name],
+            cases[name],
             seconds=args.seconds,
             rounds=args.rounds,
             spares=args.spares,
@@ -235,9 +243,9 @@ def main() -> int:
         )
         label = f"{name}_busy" if args.neighbours else name
         runs[label] = result
-        save_steady_runs(RESULTS, runs)
+        save_steady_runs(results, runs)
         print(table({label: result}))
-    if PAGE.exists():
+    if PAGE.exists() and not on_gpu():
         write_page(runs)
     return 0
 

@@ -17,7 +17,9 @@ from dcfm_ros.bench.result import DCFM as OURS
 from dcfm_ros.bench.result import PUBLISHED, SEGFORMER, TUNED
 from dcfm_ros.bench.rounds import TOTAL, Laps
 from dcfm_ros.bench.segformer import TunedRunner, TunedSegFormer, UserSegFormer
+from dcfm_ros.bench.stages import CPU
 from dcfm_ros.engines import Engine, EngineConfig, create_engine
+from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM, ModelConfig, build_model, load_model
 from dcfm_ros.stream import StreamConfig, StreamSegmenter
@@ -99,8 +101,8 @@ class Published:
 
     engine, precision = "torch", "fp32"
 
-    def __init__(self, model: DCFM) -> None:
-        self._network = PublishedOrder(model)
+    def __init__(self, model: DCFM, device: torch.device) -> None:
+        self._network = PublishedOrder(model, device)
         self._common: Any = None
         self.mask: Mask = np.empty((0, 0), np.uint8)
 
@@ -164,10 +166,14 @@ class PerFrame:
 
 
 class Builder:
-    """Makes the contestants of one setting; what they share is made once."""
+    """Makes the contestants of one setting; what they share is made once.
+
+    Those in plain torch run on the GPU that this package's engines take by themselves, too.
+    """
 
     def __init__(self, setting: Setting, *, threads: int = 0) -> None:
         self.setting = setting
+        self.device = first_gpu() or CPU
         self.model = setting.model()
         self._threads = threads
         self._users: dict[int, UserSegFormer] = {}
@@ -175,7 +181,7 @@ class Builder:
     def build(self, entry: Entry) -> Contestant:
         """Raises DcfmError, with the reason, for what cannot run here."""
         if entry.kind == PUBLISHED:
-            return Published(self.model)
+            return Published(self.model, self.device)
         if entry.kind == OURS:
             return self._stream(entry)
         user = self._user(entry.width)
@@ -202,18 +208,19 @@ class Builder:
         if width not in self._users:
             torch.manual_seed(SEED)
             config = self.model.config
-            self._users[width] = UserSegFormer(config.backbone, config.num_classes, width)
+            self._users[width] = UserSegFormer(config.backbone, config.num_classes, width, self.device)
         return self._users[width]
 
 
 def entries_of(
     setting: Setting, choices: Sequence[tuple[str, str]], *, compiled: bool = False
 ) -> list[Entry]:
-    """The published order, ours on each (engine, precision), SegFormer as a user runs it and tuned.
+    """The published order, ours on each (engine, precision), SegFormer as a user runs it and, on a CPU, tuned.
 
     compiled: ours through torch.compile, too, in each precision that torch was chosen with.
     """
-    engines = [engine for engine in TunedRunner.ENGINES if engine in {engine for engine, _ in choices}]
+    chosen = set() if first_gpu() else {engine for engine, _ in choices}
+    engines = [engine for engine in TunedRunner.ENGINES if engine in chosen]
     entries = [Entry(PUBLISHED), *(Entry(OURS, engine, precision) for engine, precision in choices)]
     if compiled:
         torchs = [precision for engine, precision in choices if engine == "torch"]

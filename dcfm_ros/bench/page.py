@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from dcfm_ros.bench.goals import Verdict, verdicts
+from dcfm_ros.bench.goals import Verdict, gpu_verdicts, verdicts
 from dcfm_ros.bench.plot import save_plot
-from dcfm_ros.bench.result import BUSY, Case, Part, Report, load_report
-from dcfm_ros.bench.steady_result import MAIN_CASE, Steady, load_steady_runs
+from dcfm_ros.bench.result import BUSY, FORMAT, Case, Part, Report, load_report
+from dcfm_ros.bench.steady_result import GPU_CASE, MAIN_CASE, Steady, load_steady_runs
 from dcfm_ros.bench.table import (
     Lines,
     against_lines,
@@ -25,7 +26,9 @@ from dcfm_ros.bench.table import (
 )
 from dcfm_ros.errors import DcfmError
 
-STEADY_FILE = "steady.json"
+CPU_FILE, GPU_FILE = "cpu.json", "gpu.json"
+STEADY_FILE, GPU_STEADY_FILE = "steady.json", "steady_gpu.json"
+ON_GPU = ", on a GPU"
 PICTURES = "pictures"
 
 INTRODUCTION = """\
@@ -50,37 +53,72 @@ with `--weights`, on every engine that is installed. What follows was measured t
   same libraries with the same settings, and gets its mask from the label map kernel (`dcfm_ros/bench/segformer.py`). The
   goals compare with the SegFormer that is published for the backbone (MiT-B2: a head of 768 channels); the tables also
   have one whose head is as narrow as DCFM's (256).
+- On a machine with a GPU, what is in torch runs there, the published order and `transformers`' SegFormer included.
 - Weights are random except for the shipped model: the time is that of trained ones, only label maps are harder, since
   random networks change class more often. `labels as fp32 torch` is the share of pixels labelled as the published order
   labels them.
 """
 
 
-def write_page(results: Path, notes: Path, page: Path) -> list[Path]:
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on one kind of machine. path: of the report. on: what its headings say of the machine."""
+
+    path: Path
+    report: Report
+    steady: dict[str, Steady]
+    on: str
+
+
+def load_measured(folder: Path) -> list[Measured]:
+    """What was measured without a GPU, then what was measured with one, as far as it was."""
+    files = ((CPU_FILE, STEADY_FILE, ""), (GPU_FILE, GPU_STEADY_FILE, ON_GPU))
+    return [
+        Measured(folder / name, load_report(folder / name), load_steady_runs(folder / steady), on)
+        for name, steady, on in files
+        if (folder / name).is_file()
+    ]
+
+
+def write_page(folder: Path, notes: Path, page: Path) -> list[Path]:
     """Writes the page and its plots; returns their paths. The plots go into `pictures` beside the page."""
-    report = load_report(results)
     paths = [page]
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(render(results, notes, page), encoding="utf-8")
-    for part in report.parts:
-        for case in part.cases:
-            paths.append(page.parent / PICTURES / picture(case))
+    page.write_text(render(folder, notes, page), encoding="utf-8")
+    for measured in load_measured(folder):
+        for case in (case for part in measured.report.parts for case in part.cases):
+            paths.append(page.parent / PICTURES / picture(case, measured.on))
             save_plot(case, paths[-1])
     return paths
 
 
-def render(results: Path, notes: Path, page: Path) -> str:
+def render(folder: Path, notes: Path, page: Path) -> str:
     """The page's text. notes: a YAML mapping from a goal's key to what is to be said where it is missed."""
-    report, steady = load_report(results), load_steady_runs(results.with_name(STEADY_FILE))
-    judged = verdicts(report, steady.get(MAIN_CASE))
-    sections = [INTRODUCTION.rstrip(), goals_section(judged, load_notes(notes)), *disturbed(report)]
-    for part in report.parts:
-        sections += [case_section(case, part) for case in part.cases]
-        sections += _sections(part, report)
-    if steady:
-        sections.append(steady_section(list(steady.values())))
-    sections.append(machine_section(report, results, page))
+    everything = load_measured(folder)
+    sections = [INTRODUCTION.rstrip(), goals_section(judge(everything), load_notes(notes))]
+    for measured in everything:
+        sections += machine_sections(measured, page)
     return "\n\n".join(sections) + "\n"
+
+
+def judge(everything: Sequence[Measured]) -> list[Verdict]:
+    """All goals in order."""
+    cpu, gpu = (next((m for m in everything if m.on == on), None) for on in ("", ON_GPU))
+    report, steady = (cpu.report, cpu.steady) if cpu else (Report(FORMAT, ()), {})
+    found = verdicts(report, steady.get(MAIN_CASE))
+    return found + gpu_verdicts(gpu.report if gpu else None, gpu.steady.get(GPU_CASE) if gpu else None)
+
+
+def machine_sections(measured: Measured, page: Path) -> list[str]:
+    """All that was measured on one kind of machine."""
+    report, on = measured.report, measured.on
+    sections = disturbed(report)
+    for part in report.parts:
+        sections += [case_section(case, part, on) for case in part.cases]
+        sections += _sections(part, on)
+    if measured.steady:
+        sections.append(steady_section(list(measured.steady.values()), on))
+    return [*sections, machine_section(measured, page)]
 
 
 def load_notes(path: Path) -> dict[str, str]:
@@ -120,9 +158,9 @@ def disturbed(report: Report) -> list[str]:
     ]
 
 
-def case_section(case: Case, part: Part) -> str:
+def case_section(case: Case, part: Part, on: str) -> str:
     """One case: times and ratios, the mean over K, the stages, what could not be measured."""
-    title = f"## {case.backbone}, {case.classes} classes, {size(case.size)}"
+    title = f"## {case.backbone}, {case.classes} classes, {size(case.size)}{on}"
     about = f"{case.weights} weights, {case.rounds} rounds. `{part.command}`"
     blocks = [
         title,
@@ -132,38 +170,38 @@ def case_section(case: Case, part: Part) -> str:
         *_table(against_lines(case)),
     ]
     if any(row.amortised for row in case.rows):
-        blocks.append(f"![Mean milliseconds per frame over K]({PICTURES}/{picture(case)})")
+        blocks.append(f"![Mean milliseconds per frame over K]({PICTURES}/{picture(case, on)})")
     blocks.append(as_markdown(stage_lines(case)))
     skipped = [f"- {row.engine} {row.precision}: {row.skipped}" for row in case.rows if row.skipped]
     return "\n\n".join(blocks + (["Not measured here:", "\n".join(skipped)] if skipped else []))
 
 
-def picture(case: Case) -> str:
+def picture(case: Case, on: str) -> str:
     """File name of a case's plot."""
-    return f"speed_{case.name}.svg"
+    return f"speed_{case.name}{'_gpu' if on else ''}.svg"
 
 
-def _sections(part: Part, report: Report) -> list[str]:
+def _sections(part: Part, on: str) -> list[str]:
     found = []
     if part.label_maps:
         text = (
             "`street`: a street's regions with soft borders and unsure spots, as a trained network gives them. `noise`: "
             "independent random numbers, the worst there is."
         )
-        found.append("\n\n".join(["## Label map", text, as_markdown(label_map_lines(part.label_maps))]))
+        found.append("\n\n".join([f"## Label map{on}", text, as_markdown(label_map_lines(part.label_maps))]))
     if part.memory:
         lines = [["", "engine", "peak, MiB", "of it before there was a model, MiB"]]
         for row in part.memory:
             engine = " ".join(filter(None, (row.engine, row.precision, row.detail)))
             lines.append([f"{row.case}, {row.kind}", engine, f"{row.peak_mib:.0f}", f"{row.imports_mib:.0f}"])
         text = "Resident memory at its peak while a fresh process segments four frames."
-        found.append("\n\n".join(["## Memory", text, as_markdown(lines)]))
+        found.append("\n\n".join([f"## Memory{on}", text, as_markdown(lines)]))
     if part.node:
-        found.append(node_section(part))
+        found.append(node_section(part, on))
     return found
 
 
-def node_section(part: Part) -> str:
+def node_section(part: Part, on: str) -> str:
     """The node as a whole."""
     text = (
         "Camera, node and reader are processes of their own on one machine; the image is `bgr8`, the mask `mono8`, both of "
@@ -206,7 +244,7 @@ def node_section(part: Part) -> str:
             ]
             + [f"{row.cpu_cores:.2f}"]
         )
-    blocks = ["## The node", text, as_markdown(lines)]
+    blocks = [f"## The node{on}", text, as_markdown(lines)]
     if part.outputs:
         costs: Lines = [["output", "image", "Hz", "extra, share of a core"]]
         costs += [
@@ -223,14 +261,14 @@ def node_section(part: Part) -> str:
     return "\n\n".join(blocks)
 
 
-def steady_section(runs: Sequence[Steady]) -> str:
+def steady_section(runs: Sequence[Steady], on: str) -> str:
     """The ways to run the common branch."""
     text = (
         "A camera gives a frame every so many milliseconds whatever happens, and latency runs from then to the mask; one "
         "that was never begun when the next came is dropped. The ways to compute key frames take turns in one run "
         "(`python bench/steady.py`). Age is that of the common feature in use."
     )
-    blocks = ["## Steady latency", text]
+    blocks = [f"## Steady latency{on}", text]
     for run in runs:
         lines: Lines = [["way", "p50, ms", "p95, ms", "p99, ms", "p99 / p50", "dropped", "mean age, frames"]]
         for way in run.ways:
@@ -242,10 +280,11 @@ def steady_section(runs: Sequence[Steady]) -> str:
     return "\n\n".join(blocks)
 
 
-def machine_section(report: Report, results: Path, page: Path) -> str:
+def machine_section(measured: Measured, page: Path) -> str:
     """Where and when."""
+    report = measured.report
     facts = report.parts[-1].machine if report.parts else {}
-    link = os.path.relpath(results, page.parent)
+    link = os.path.relpath(measured.path, page.parent)
     lines: Lines = [["", ""], *([name, fact] for name, fact in facts.items())]
     runs: Lines = [["part", "measured", "took, s", "cores that other processes kept busy"]]
     for part in report.parts:
@@ -258,7 +297,12 @@ def machine_section(report: Report, results: Path, page: Path) -> str:
             ]
         )
     return "\n\n".join(
-        ["## Machine", f"All numbers: [{results.name}]({link}).", as_markdown(lines), as_markdown(runs)]
+        [
+            f"## Machine{measured.on}",
+            f"All numbers: [{measured.path.name}]({link}).",
+            as_markdown(lines),
+            as_markdown(runs),
+        ]
     )
 
 

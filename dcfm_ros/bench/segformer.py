@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dcfm_ros.bench.stages import CPU, Stages
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph_forms import use_graph_forms
 from dcfm_ros.engines.graph_library import Library
@@ -44,7 +45,7 @@ def official_width(backbone: str) -> int:
 class UserSegFormer:
     """`transformers`' SegFormer with its image processor and its post-processing, in torch. Random weights."""
 
-    def __init__(self, backbone: str, classes: int, head_width: int) -> None:
+    def __init__(self, backbone: str, classes: int, head_width: int, device: torch.device = CPU) -> None:
         """Raises DcfmError where `transformers` is missing."""
         if importlib.util.find_spec("transformers") is None:
             raise DcfmError("transformers is not installed (pip install transformers)")
@@ -54,20 +55,21 @@ class UserSegFormer:
         config = transformers.SegformerConfig(
             depths=list(depths), hidden_sizes=list(widths), decoder_hidden_size=head_width, num_labels=classes
         )
-        self.network = transformers.SegformerForSemanticSegmentation(config).eval()
+        self.device = device
+        self.network = transformers.SegformerForSemanticSegmentation(config).eval().to(device)
         self._processor = transformers.SegformerImageProcessor(do_resize=False)
         self.laps: dict[str, float] = {}
 
     @torch.inference_mode()
     def frame(self, rgb: Image) -> Mask:
         """The mask of an image, uint8 H×W×3, at its size."""
-        watch = Stopwatch()
-        inputs = self._processor(images=rgb, return_tensors="pt")
+        watch = Stages(self.device)
+        inputs = self._processor(images=rgb, return_tensors="pt").to(self.device)
         self.laps = {"preprocess": watch.lap()}
         outputs = self.network(**inputs)
         self.laps["network"] = watch.lap()
         labels = self._processor.post_process_semantic_segmentation(outputs, target_sizes=[rgb.shape[:2]])[0]
-        mask = labels.to(torch.uint8).numpy()
+        mask = labels.to(torch.uint8).cpu().numpy()
         self.laps["label_map"] = watch.lap()
         self.laps["total"] = watch.total()
         return mask
@@ -146,7 +148,7 @@ RULES = (
 
 
 class TunedRunner:
-    """A `TunedSegFormer` as one graph on one of ENGINES, run as this package's own graphs are; float32."""
+    """A `TunedSegFormer` as one graph on one of ENGINES, run as this package's own graphs are on a CPU; float32."""
 
     ENGINES = ("openvino", "onnxruntime")
 

@@ -33,11 +33,8 @@ class Steady:
 
 MAIN_CASE = "mit_b2"
 """The case that the goals speak of."""
-
-
-def load_steady(path: Path) -> Steady | None:
-    """The measured `MAIN_CASE`; None where it was not measured."""
-    return load_steady_runs(path).get(MAIN_CASE)
+GPU_CASE = "mit_b1_gpu"
+"""The one that those for a GPU speak of."""
 
 
 def load_steady_runs(path: Path) -> dict[str, Steady]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
-
-import torch
 
 from dcfm_ros.bench.case import measure_case
 from dcfm_ros.bench.contestants import Entry, Setting, entries_of
@@ -16,6 +15,7 @@ from dcfm_ros.bench.machine import OthersLoad, machine
 from dcfm_ros.bench.memory import measure_memory
 from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, Part
 from dcfm_ros.bench.segformer import official_width
+from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import ModelConfig, default_weights
 
@@ -30,7 +30,8 @@ GPU_CHOICES = (("torch", "fp32"), ("torch", "fp16"), ("onnxruntime", "fp32"), ("
 """(engine, precision) worth looking at on a CPU and on a GPU."""
 
 VSPW_SIZE = (853, 480)
-CITYSCAPES_SIZE = (1024, 512)
+CITYSCAPES_SIZE = (2048, 1024)
+HALF_SIZE = (1024, 512)
 
 Say = Callable[[str], None]
 Progress = Callable[[float], None]
@@ -55,7 +56,12 @@ def cityscapes(backbone: str) -> Setting:
         backbone=backbone, num_classes=19, independent_channels=32, common_channels=common, classifier="mlp"
     )
     widths = (official_width(backbone),) if backbone.startswith("mit") else ()
-    return Setting(f"{backbone}_cityscapes", config=config, size=CITYSCAPES_SIZE, segformers=widths)
+    return Setting(f"{backbone}_cityscapes", config=config, size=HALF_SIZE, segformers=widths)
+
+
+def gpu_goal() -> Setting:
+    """What the goals for a GPU speak of: as published for Cityscapes, at its whole size."""
+    return replace(cityscapes("mit_b1"), name="mit_b1_cityscapes_full", size=CITYSCAPES_SIZE)
 
 
 CASES: dict[str, tuple[Callable[[], Setting], float]] = {
@@ -64,6 +70,7 @@ CASES: dict[str, tuple[Callable[[], Setting], float]] = {
     "mit_b0_vspw": (lambda: vspw("mit_b0"), 30.0),
     "mit_b1_cityscapes": (lambda: cityscapes("mit_b1"), 40.0),
     "resnet18_cityscapes": (lambda: cityscapes("resnet18"), 25.0),
+    "gpu": (gpu_goal, 40.0),
 }
 """Each with the seconds of its timing; building the engines, warming up and rendering frames come on top."""
 
@@ -71,6 +78,18 @@ GOALS_CASE = "mit_b2_vspw"
 """int8 is measured here, too, though the weights are random: there is a goal for its speed."""
 
 PARTS = ("label_map", *CASES, "memory")
+GPU_PARTS = ("gpu", "shipped")
+"""Those that a machine with a GPU is asked for."""
+
+
+def on_gpu() -> bool:
+    """Whether it is a CUDA GPU that this machine is measured with."""
+    return first_gpu() is not None
+
+
+def usual_parts() -> tuple[str, ...]:
+    """The parts that are worth measuring on this machine."""
+    return GPU_PARTS if on_gpu() else tuple(name for name in PARTS if name != "gpu")
 
 
 def usual_choices(setting: Setting, *, random_int8: bool = False) -> list[tuple[str, str]]:
@@ -78,16 +97,18 @@ def usual_choices(setting: Setting, *, random_int8: bool = False) -> list[tuple[
 
     random_int8: int8 of random weights, too.
     """
-    if torch.cuda.is_available():
+    if on_gpu():
         return list(GPU_CHOICES)
     # int8 keeps the labels of trained networks; those of random ones hang on differences smaller than its steps.
     return [choice for choice in CHOICES if setting.weights or random_int8 or choice[1] != "int8"]
 
 
 def measure_part(name: str, *, say: Say, progress: Progress | None = None, scale: float = 1.0) -> Part:
-    """One of PARTS. scale: of the seconds it takes. Raises DcfmError for another name."""
+    """One of PARTS. scale: of the seconds it takes. Raises DcfmError for another name, and for "gpu" without one."""
     if name not in PARTS:
         raise DcfmError(f"the suite has no part '{name}'; known: {', '.join(PARTS)}")
+    if name == "gpu" and not on_gpu():
+        raise DcfmError("part 'gpu' needs a CUDA GPU, and a torch that can use it")
     return record(name, f"dcfm bench --suite {name}", lambda: _work(name, say, progress, scale))
 
 

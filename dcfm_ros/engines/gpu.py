@@ -32,6 +32,11 @@ def first_gpu() -> torch.device | None:
     return device
 
 
+def compute_whole_fp32() -> None:
+    """Has torch multiply float32 numbers as they are on a GPU: TensorFloat-32 keeps ten bits of their 23."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def gpu_name(index: int) -> str:
     """A CUDA GPU's name as its driver has it, whatever torch was built for; UNKNOWN where there is no such GPU."""
     device, name = ctypes.c_int(), ctypes.create_string_buffer(256)

@@ -14,7 +14,7 @@ from torch import Tensor
 from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.cuda_lane import Lane
-from dcfm_ros.engines.gpu import first_gpu
+from dcfm_ros.engines.gpu import compute_whole_fp32, first_gpu
 from dcfm_ros.engines.label_map import label_map
 from dcfm_ros.engines.torch_passes import Pass, Passes
 from dcfm_ros.errors import DcfmError
@@ -59,8 +59,8 @@ class TorchEngine:
         self._sizes: set[tuple[int, int]] = set()
         if self._frames is not None:
             torch.backends.cudnn.benchmark = True  # sizes stay the same
-            if self.precision == "fp32":  # TensorFloat-32 keeps ten bits of its 23
-                torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+            if self.precision == "fp32":
+                compute_whole_fp32()
 
     @property
     def problem(self) -> str:

@@ -3,8 +3,9 @@
 import pytest
 from bench_reports import case, label_map_row, node_row, part, report, row
 
-from dcfm_ros.bench.goals import verdicts
+from dcfm_ros.bench.goals import gpu_verdicts, verdicts
 from dcfm_ros.bench.result import OutputRow
+from dcfm_ros.bench.steady_result import Steady, Way
 
 
 def judged(key, *parts, steady=None):
@@ -79,3 +80,24 @@ def test_node():
     assert judged("node_outside", node).missed_by == "20 %"
     verdict = judged("node_output", node)
     assert verdict.reached is False and "overlay 12 %" in verdict.measured
+
+
+@pytest.mark.parametrize(
+    ("changes", "reached"),
+    [
+        ({"other": 0.9}, True),
+        ({"other": 1.1}, False),
+        ({"other": 0.9, "agreement": 0.998}, False),  # labels that differ
+        ({"other": 0.9, "precision": "fp32"}, None),
+    ],
+)
+def test_on_a_gpu_the_fastest_fp16_with_the_right_labels_counts(changes, reached):
+    rows = [row("torch", **{"precision": "fp16", **changes})]
+    first = gpu_verdicts(report(part("gpu", cases=(case(*rows),))), None)[0]
+    assert first.reached is reached
+
+
+def test_how_steady_frames_are_on_a_gpu_is_that_of_its_own_default():
+    ways = Way("inline", 1.0, 5.0, 5.0, 0.0, 4.5), Way("thread", 1.0, 1.1, 1.3, 0.0, 4.5)
+    *_, tail = gpu_verdicts(report(), Steady("", ways, *ways))
+    assert (tail.measured, tail.reached, tail.missed_by) == ("1.30 (thread)", False, "8 %")

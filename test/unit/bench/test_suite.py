@@ -1,0 +1,64 @@
+"""What a machine is asked for depends on whether it has a GPU, and what is compared runs on it, too."""
+
+import pytest
+import torch
+
+from dcfm_ros.bench import contestants, stages, suite
+from dcfm_ros.bench.contestants import Builder, Setting, entries_of
+from dcfm_ros.bench.result import TUNED
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import ModelConfig
+
+GPU = torch.device("cuda")
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    for module in (suite, contestants):
+        monkeypatch.setattr(module, "first_gpu", lambda: GPU)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    for module in (suite, contestants):
+        monkeypatch.setattr(module, "first_gpu", lambda: None)
+
+
+def test_without_a_gpu_all_parts_but_its_own(no_gpu):
+    assert set(suite.PARTS) - set(suite.usual_parts()) == {"gpu"}
+    with pytest.raises(DcfmError, match="needs a CUDA GPU"):
+        suite.measure_part("gpu", say=print)
+
+
+def test_with_one_its_parts_on_engines_that_use_it(gpu):
+    assert suite.usual_parts() == ("gpu", "shipped")
+    setting = suite.gpu_goal()
+    choices = suite.usual_choices(setting)
+    assert ("torch", "fp16") in choices and not any(engine == "openvino" for engine, _ in choices)
+    entries = entries_of(setting, choices)
+    assert all(entry.kind != TUNED for entry in entries), "its libraries run it on a CPU"
+    model = setting.model()
+    assert (model.card.input_size, model.config.backbone, model.config.num_classes) == (
+        (2048, 1024),
+        "mit_b1",
+        19,
+    )
+
+
+def test_the_baselines_get_the_device_of_this_machine(gpu, monkeypatch):
+    asked = []
+    monkeypatch.setattr(contestants, "PublishedOrder", lambda model, device: asked.append(device))
+    monkeypatch.setattr(contestants, "UserSegFormer", lambda *_: asked.append(_[-1]))
+    builder = Builder(Setting("small", config=ModelConfig(backbone="mit_b0", num_classes=3)))
+    builder.build(contestants.Entry("published"))
+    builder.build(contestants.Entry("segformer", width=32))
+    assert asked == [GPU, GPU]
+
+
+@pytest.mark.parametrize(("device", "waits"), [("cpu", 0), ("cuda", 2)])
+def test_a_stage_lasts_until_the_gpu_is_done(device, waits, monkeypatch):
+    awaited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", awaited.append)
+    watch = stages.Stages(torch.device(device))
+    assert watch.lap() >= 0 and watch.lap() >= 0
+    assert len(awaited) == waits
