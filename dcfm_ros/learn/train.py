@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +40,11 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     Started by `torchrun`, every process takes its part of each batch. Ctrl-C and SIGTERM end it after the step, with the
     state saved; a kill costs the steps since the last `save_every`. Raises DcfmError.
     """
+    with StopRequest() as stop:
+        return _train(config, resume, stop)
+
+
+def _train(config: TrainConfig, resume: bool, stop: StopRequest) -> Path:
     rank, processes, device = join_processes(config)
     first = rank == 0
     torch.manual_seed(config.seed)
@@ -74,7 +81,6 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     state = {"model": model, "average": average.model, "optimiser": optimiser, "scaler": scaler}
     start = load_state(out, state) if resume else 0
     journal = Journal(config, out, start) if first else None
-    stop = StopRequest() if processes == 1 else None
 
     model.train()
     if config.freeze_norm:
@@ -97,7 +103,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
         average.update(model, done)
 
         if journal is not None:
-            at_end = done == config.steps or (stop is not None and stop.requested)
+            at_end = done == config.steps or stop.requested
             journal.losses_of(losses)
             if done % config.log_every == 0 or at_end:
                 journal.report(done, optimiser.param_groups[-1]["lr"])
@@ -109,7 +115,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
                 save_model(average.model, out / WEIGHTS)
                 for name, dataset in validation.items():
                     journal.measured(done, name, validate(average.model, dataset, config.eval_frames))
-        if stop is not None and stop.requested:
+        if stop.requested:
             break
 
     if journal is not None:
@@ -137,18 +143,30 @@ class TrainingPass(nn.Module):
 
 
 class StopRequest:
-    """Turns the first Ctrl-C or SIGTERM into a wish; the second one works as usual."""
+    """As a context: turns the first Ctrl-C or SIGTERM into a wish; the second one works as usual, as they do after it.
+
+    Not where there are several processes, which would end after different steps, and not outside the main thread, where
+    Python has no signals.
+    """
 
     def __init__(self) -> None:
         self.requested = False
-        self.before = {
-            number: signal.signal(number, self._wish) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
+        if alone and threading.current_thread() is threading.main_thread():
+            numbers = (signal.SIGINT, signal.SIGTERM)
+            self._before = {number: signal.signal(number, self._wish) for number in numbers}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        while self._before:
+            signal.signal(*self._before.popitem())
 
     def _wish(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        for each, handler in self.before.items():
-            signal.signal(each, handler)
+        self.__exit__()
 
 
 def join_processes(config: TrainConfig) -> tuple[int, int, torch.device]:

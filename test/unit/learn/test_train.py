@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -206,6 +207,19 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(long, monkey
     with pytest.raises(DcfmError, match="holds a training of 3 steps; go on with --resume, or set out="):
         train(stopped)
     assert same_weights(train(stopped, resume=True), whole)
+
+
+def test_signals_are_as_they_were_after_a_training(config):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    train(config)
+    with pytest.raises(DcfmError):
+        train(config)  # its folder is taken
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_training_may_run_in_any_thread(config):
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(train, config).result().is_file()
 
 
 COMMAND = "import sys; from dcfm_ros.cli import main; sys.exit(main())"
