@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from dcfm_ros.bench.apart import Apart
 from dcfm_ros.bench.contestants import Builder, Contestant, Entry, Setting
 from dcfm_ros.bench.frames import Image, street
 from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Against, Amortised, Case, Row
@@ -19,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 INTERVALS = (1, 2, 5, 10, 20)
 PER_FRAME = (SEGFORMER, TUNED)
+APART = (PUBLISHED, SEGFORMER)
+"""Those that are measured as they run without this package."""
 
 KEY, OTHER = "key", "other"
 Place = tuple[Entry, str]
@@ -39,6 +43,26 @@ def measure_case(
     seconds: about how long the timing takes, without building and warming up. say: told what is being built.
     """
     builder = Builder(setting, threads=threads)
+    with contextlib.ExitStack() as stack:
+
+        def build(entry: Entry) -> Contestant:
+            if entry.kind not in APART:
+                return builder.build(entry)
+            apart = Apart(setting, entry, threads=threads)
+            stack.callback(apart.close)
+            return apart
+
+        return _measured(builder, build, entries, seconds, say, progress)
+
+
+def _measured(
+    builder: Builder,
+    build: Callable[[Entry], Contestant],
+    entries: Sequence[Entry],
+    seconds: float,
+    say: Callable[[str], None],
+    progress: Callable[[float], None] | None,
+) -> Case:
     card, config = builder.model.card, builder.model.config
     frames = street(card.input_size)
     built: dict[Entry, Contestant] = {}
@@ -46,7 +70,7 @@ def measure_case(
     for entry in entries:
         say(" ".join(filter(None, (entry.kind, entry.engine, entry.precision, entry.detail))))
         try:
-            built[entry] = builder.build(entry)
+            built[entry] = build(entry)
             built[entry].key(frames[0])
         except DcfmError as error:
             skipped[entry] = str(error)
@@ -58,14 +82,14 @@ def measure_case(
             runs[entry, OTHER] = _on(contestant.other, frames)
     rounds = interleave(runs, seconds=seconds, progress=progress)
     rows = [_row(entry, rounds, skipped.get(entry)) for entry in entries]
-    agreements = _agreements(builder, built, frames)
+    agreements = _agreements(built, build, frames)
     rows = [replace(row, agreement=agreements.get(entry)) for row, entry in zip(rows, entries, strict=True)]
     return Case(
-        name=setting.name,
+        name=builder.setting.name,
         backbone=config.backbone,
         classes=config.num_classes,
         size=card.input_size,
-        weights=setting.origin,
+        weights=builder.setting.origin,
         rounds=len(next(iter(rounds.values()), [])),
         rows=tuple(rows),
     )
@@ -117,11 +141,11 @@ def _stages(laps: Sequence[Laps]) -> dict[str, float]:
 
 
 def _agreements(
-    builder: Builder, built: Mapping[Entry, Contestant], frames: Sequence[Image]
+    built: Mapping[Entry, Contestant], build: Callable[[Entry], Contestant], frames: Sequence[Image]
 ) -> dict[Entry, float]:
     """Of DCFM's contestants: the share of pixels labelled as the published order does, first frame key, others not."""
     published = Entry(PUBLISHED)
-    expected = _masks(built.get(published) or builder.build(published), frames)
+    expected = _masks(built.get(published) or build(published), frames)
     return {
         entry: float(np.mean(_masks(contestant, frames) == expected))
         for entry, contestant in built.items()

@@ -53,6 +53,8 @@ with `--weights`, on every engine that is installed. What follows was measured t
   same libraries with the same settings, and gets its mask from the label map kernel (`dcfm_ros/bench/segformer.py`). The
   goals compare with the SegFormer that is published for the backbone (MiT-B2: a head of 768 channels); the tables also
   have one whose head is as narrow as DCFM's (256).
+- What is measured in plain torch (the published order, `transformers`' SegFormer) runs in a process of its own, as it does
+  without this package: engine `torch` changes how its process keeps memory, which would help them, too.
 - On a machine with a GPU, what is in torch runs there, the published order and `transformers`' SegFormer included.
 - Weights are random except for the shipped model: the time is that of trained ones, only label maps are harder, since
   random networks change class more often. `labels as fp32 torch` is the share of pixels labelled as the published order

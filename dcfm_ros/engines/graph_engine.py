@@ -17,11 +17,12 @@ import numpy as np
 import torch
 
 from dcfm_ros import __version__
+from dcfm_ros.engines.bands import InBands, band_rows
 from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.cache import cached
 from dcfm_ros.engines.check import check_graphs
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.engines.graph_forms import is_two_products
+from dcfm_ros.engines.graph_forms import is_pointwise
 from dcfm_ros.engines.graph_library import Array, Library, Part, Runner, Values
 from dcfm_ros.engines.graphs import GRAPHS, export_graphs
 from dcfm_ros.engines.label_map import label_array
@@ -39,22 +40,17 @@ KEPT_CUTS = 2
 
 @dataclass(frozen=True)
 class Feature:
-    """A handle. values: an output of one of GRAPHS. size: (width, height) of the frame it comes from.
-
-    channel_first: whether the values lie N×C×h×w, not N×h×w×C.
-    """
+    """A handle. values: an output of one of GRAPHS. size: (width, height) of the frame it comes from."""
 
     values: Values
     size: Size
-    channel_first: bool = False
 
     def __add__(self, other: Feature) -> Feature:
         return replace(self, values=np.asarray(self.values) + np.asarray(other.values))
 
     def map(self) -> Array:
-        """N×C×h×w, contiguous."""
-        values = np.asarray(self.values)
-        return np.ascontiguousarray(values if self.channel_first else values.transpose(0, 3, 1, 2))
+        """Of a feature: N×C×h×w, contiguous."""
+        return np.ascontiguousarray(np.asarray(self.values).transpose(0, 3, 1, 2))
 
 
 class GraphEngine:
@@ -88,7 +84,7 @@ class GraphEngine:
 
     def common(self, independent: Feature) -> Feature:
         (values,) = self._runner("common", independent.size)(independent.values)
-        return self._common(values, independent.size)
+        return Feature(values, independent.size)
 
     def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
         # Compiled now and not in the first part, for which a frame may have to wait; and for few numbers of parts.
@@ -104,12 +100,12 @@ class GraphEngine:
 
     def logits(self, common: Feature, independent: Feature) -> Feature:
         (values,) = self._runner("logits", independent.size)(common.values, independent.values)
-        return Feature(values, independent.size, channel_first=True)
+        return Feature(values, independent.size)
 
     def label_map(
         self, logits: Feature, size: tuple[int, int], *, confidence: bool = False
     ) -> tuple[Mask, Mask | None]:
-        return label_array(np.asarray(logits.values)[0], size, confidence=confidence)
+        return label_array(np.asarray(logits.values)[0].transpose(1, 0, 2), size, confidence=confidence)
 
     def _run_parts(self, parts: list[Part], independent: Feature) -> Generator[None, None, Feature]:
         values: dict[str, Values] = {parts[0].inputs[0]: independent.values}
@@ -118,10 +114,7 @@ class GraphEngine:
                 yield
             results = part.runner(*[values[name] for name in part.inputs])
             values.update(zip(part.outputs, results, strict=True))
-        return self._common(values[parts[-1].outputs[0]], independent.size)
-
-    def _common(self, values: Values, size: Size) -> Feature:
-        return Feature(values, size, channel_first=is_two_products(self.model))
+        return Feature(values[parts[-1].outputs[0]], independent.size)
 
     def _runner(self, name: str, size: Size) -> Runner:
         # All but the common branch are the frames', whoever asks for them.
@@ -160,15 +153,34 @@ class GraphEngine:
     def _load(self, size: Size, common_threads: int) -> dict[str, Runner]:
         exported, built = self._exported(size), self._built(size)
         if not common_threads:
-            return self._load_all(exported, built)
+            return self._load_all(exported, built, size)
         common = self._library.load(exported / "common.onnx", built, GRAPHS["common"], common_threads)
         return {"common": common}
 
-    def _load_all(self, graphs: Path, built: Path) -> dict[str, Runner]:
-        return {
-            name: self._library.load(graphs / f"{name}.onnx", built, spec, self._threads)
+    def _load_all(self, graphs: Path, built: Path, size: Size) -> dict[str, Runner]:
+        band = self._band(size)
+        runners = {
+            name: self._library.load(
+                graphs / f"{name}.onnx", built, spec, self._threads, rows=band if name == "logits" else 0
+            )
             for name, spec in GRAPHS.items()
         }
+        if band != self._rows(size):
+            runners["logits"] = InBands(runners["logits"], band, self.model.config.num_classes)
+        return runners
+
+    def _rows(self, size: Size) -> int:
+        """Of the features of an image, where logits of some of them can be computed; else 0."""
+        return -(-size[1] // self.model.backbone.independent.stride) if is_pointwise(self.model) else 0
+
+    def _band(self, size: Size) -> int:
+        """How many of them are computed at once."""
+        rows = self._rows(size)
+        if not rows or self.device != "cpu":
+            return rows
+        columns = -(-size[0] // self.model.backbone.independent.stride)
+        row_bytes = 4 * columns * (self.model.config.common_channels or self.model.config.deep_channels)
+        return band_rows(rows, row_bytes, self._threads or torch.get_num_threads())
 
     def _exported(self, size: Size) -> Path:
         """The folder with the ONNX files for images of this size, from the cache."""
@@ -189,10 +201,10 @@ class GraphEngine:
         def build(folder: Path) -> None:
             begin = time.perf_counter()
             logger.warning("building %s; this is done once and may take minutes", what)
-            library.build({name: graphs / f"{name}.onnx" for name in GRAPHS}, folder, frames)
-            agreement = check_graphs(
-                self.model, self._load_all(graphs, folder), size, library.precision, frames
-            )
+            files = {name: graphs / f"{name}.onnx" for name in GRAPHS}
+            library.build(files, folder, frames, self._rows(size))
+            runners = self._load_all(graphs, folder, size)
+            agreement = check_graphs(self.model, runners, size, library.precision, frames)
             (folder / "agreement.txt").write_text(f"{agreement}\n")
             logger.warning("built %s in %.0f s", what, time.perf_counter() - begin)
 

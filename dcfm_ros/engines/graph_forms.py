@@ -1,4 +1,4 @@
-"""Parts of a folded model in the form that libraries run fastest: the same functions, for export only.
+"""Parts of a folded model in the form that CPUs and libraries run fastest: the same functions, for inference only.
 
 Transformer blocks change between tokens, N×hw×C, and maps, N×C×h×w. On CPUs both lie channel-last in memory, and libraries
 see that `to_map` and `to_tokens` change nothing there; other ways to say the same they copy.
@@ -37,47 +37,41 @@ def use_graph_forms(model: nn.Module) -> None:
                 setattr(module, name, MapMlp(child).requires_grad_(False))
 
 
-def common_form(model: DCFM, prepared: Tensor) -> Tensor:
-    """What `model.prepare_common` returned, N×C×h×w, as `fused_logits` reads it."""
-    return prepared if is_two_products(model) else channel_last(prepared)
-
-
 def fused_logits(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
-    """`model.logits_prepared` of a folded model; returns N×classes×h×w.
+    """`model.logits_prepared` of a folded model, on features as N×h×w×C; returns N×h×classes×w, as label maps read them.
 
-    prepared: of `common_form`; independent: N×h×w×C. The normalisation before the classifier is one factor per pixel, and
-    a classifier without bias, ReLU or neighbours leaves it to after it, where there are fewer channels.
+    prepared: what `prepare_common` returned. Where it `is_pointwise`, any rows of both features give theirs of the logits.
     """
-    if is_two_products(model):
-        return _two_products(model, prepared, independent)
-    prepared = channel_first(prepared)
+    if is_pointwise(model):
+        return _products(model, prepared, independent)
     used = unit(independent, -1)[..., : model.independent_channels]
-    fused = F.relu(prepared + model.fusion.independent_half(resize(channel_first(used), prepared)))
-    if model.config.classifier != "linear":
-        return model.classify(unit(fused))
-    return model.classify(fused) * factor(fused)
+    common = channel_first(prepared)
+    fused = F.relu(common + model.fusion.independent_half(resize(channel_first(used), common)))
+    return model.classify(unit(fused)).transpose(1, 2)
 
 
-def is_two_products(model: DCFM) -> bool:
-    """Whether fusion and classifier are a matrix product each, on features of the same size."""
+def is_pointwise(model: DCFM) -> bool:
+    """Whether a pixel's logits come from that pixel of both features alone."""
     backbone = model.backbone
-    return model.config.classifier == "linear" and backbone.deep[0].stride == backbone.independent.stride
+    return model.config.classifier != "conv" and backbone.deep[0].stride == backbone.independent.stride
 
 
-def _two_products(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
-    """Weights × features, channels first: the logits come out class by class, as the label map reads them.
+def _products(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
+    """Features × weights. What normalises a feature, one factor per pixel, waits until its product is read anyway."""
+    used = independent[..., : model.independent_channels]
+    product = used @ _weight(model.fusion.independent_half).T
+    fused = F.relu(torch.addcmul(prepared, product, factor(independent, -1)))
+    layers = [layer for layer in model.classifier if isinstance(layer, nn.Conv2d)]
+    logits = fused @ _weight(layers[0]).T * factor(fused, -1)
+    if layers[1:]:
+        assert layers[0].bias is not None
+        logits = F.relu(logits + layers[0].bias) @ _weight(layers[1]).T
+    return logits.transpose(2, 3)
 
-    As convs they would have to be transposed after it. What normalises the independent feature waits until its product
-    is read anyway.
-    """
-    fusion, classifier = (
-        cast(nn.Conv2d, layer).weight[:, :, 0, 0]
-        for layer in (model.fusion.independent_half, model.classifier[-1])
-    )
-    used = independent[..., : model.independent_channels].flatten(1, 2).transpose(1, 2)
-    lengths = factor(independent, -1).flatten(1).unsqueeze(1)
-    fused = F.relu(fusion @ used * lengths + prepared.flatten(2))
-    return (classifier @ fused * factor(fused)).unflatten(2, independent.shape[1:3])
+
+def _weight(pointwise: object) -> Tensor:
+    """Of a 1×1 conv, outputs×inputs."""
+    return cast(nn.Conv2d, pointwise).weight[:, :, 0, 0]
 
 
 def factor(feature: Tensor, channels: int = 1) -> Tensor:

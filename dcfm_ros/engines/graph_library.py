@@ -24,8 +24,8 @@ class Values(Protocol):
 class Runner(Protocol):
     """A loaded graph. May be called from several threads; what it returns is the caller's."""
 
-    def __call__(self, *inputs: Values) -> tuple[Values, ...]:
-        """In and out in the order of its GraphSpec, C-contiguous."""
+    def __call__(self, *inputs: Values, out: tuple[Array, ...] = ()) -> tuple[Values, ...]:
+        """In and out in the order of its GraphSpec, C-contiguous. out: arrays to write, and return; else new ones."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,18 @@ class Library(Protocol):
     precision: str
     version: str
 
-    def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image]) -> None:
-        """Writes into `folder` what is built ahead of time. graphs: ONNX files by name; frames: to calibrate int8 on."""
+    def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image], rows: int) -> None:
+        """Writes into `folder` what is built ahead of time.
 
-    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> Runner:
-        """A graph ready to run. graph: its ONNX file; folder: as `build` left it; threads: 0: the library's choice."""
+        graphs: ONNX files by name; frames: to calibrate int8 on; rows: of the features, where a file leaves them open.
+        """
+
+    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int, rows: int = 0) -> Runner:
+        """A graph ready to run.
+
+        graph: its ONNX file; folder: as `build` left it; threads: 0: the library's choice; rows: of the features, where
+        the file leaves them open, else 0.
+        """
 
     def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
         """`load` in at most `pieces` parts of about the same duration: the first has the graph's input, the last its

@@ -1,7 +1,6 @@
 """The model as graphs that other libraries run: its three functions as ONNX files for one input size.
 
-Independent features lie channel-last between the graphs, which is how convolutions on CPUs and tensor cores leave them;
-common ones as the fusion reads them.
+Features lie channel-last between the graphs, which is how convolutions on CPUs and tensor cores leave them.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from dcfm_ros import __version__
 from dcfm_ros.engines.graph_forms import (
     channel_first,
     channel_last,
-    common_form,
     fused_logits,
+    is_pointwise,
     use_graph_forms,
 )
 from dcfm_ros.errors import DcfmError
@@ -50,8 +49,13 @@ GRAPHS = {
         GraphSpec("logits", ("common", "independent"), ("logits",)),
     )
 }
-"""image: uint8 1×H×W×3, RGB. independent: float32 1×h×w×C. common: float32, 1×C×h×w where fusion and classifier are two
-matrix products (`graph_forms.is_two_products`), else 1×h×w×C. logits: float32 1×classes×h×w."""
+"""image: uint8 1×H×W×3, RGB. independent, common: float32 1×h×w×C. logits: float32 1×h×classes×w; where the model
+`is_pointwise`, a file leaves h open: any number of rows of both features give theirs of the logits."""
+ROWS = "rows"
+"""The name of the dimension that is left open, and its place in all of the shapes."""
+ROWS_AXIS = 1
+LOGITS_CLASSES = 2
+"""The axis of the classes in logits."""
 
 
 class Graph(nn.Module):
@@ -73,7 +77,7 @@ class Graph(nn.Module):
 
     def common(self, independent: Tensor) -> Tensor:
         common = self.model.encode_common(None, channel_first(independent))
-        return common_form(self.model, self.model.prepare_common(common))
+        return channel_last(self.model.prepare_common(common))
 
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
         return fused_logits(self.model, common, independent)
@@ -127,6 +131,10 @@ def import_onnx() -> Any:
 
 def _write(graph: Graph, inputs: tuple[Tensor, ...], path: Path) -> None:
     options: dict[str, Any] = {"opset_version": OPSET}
+    if graph.spec.name == "logits" and is_pointwise(graph.model):
+        options["dynamic_axes"] = {
+            name: {ROWS_AXIS: ROWS} for name in (*graph.spec.inputs, *graph.spec.outputs)
+        }
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
         options["dynamo"] = (
             False  # the exporter that every torch since 2.1 has, and that needs no further package

@@ -37,6 +37,19 @@ LANES = 32
 """A cell's pixels are padded to a multiple of so many: loops without a remainder are faster."""
 
 
+class Logits(NamedTuple):
+    """Logits, read row by row: line y * row_step + c * class_step of `lines` is row y of class c.
+
+    lines: float32 n×w, contiguous. So classes may lie row by row or rows class by class. classes, height: how many.
+    """
+
+    lines: NDArray[np.float32]
+    classes: int
+    height: int
+    class_step: int
+    row_step: int
+
+
 class Rows(NamedTuple):
     """The low-resolution rows in work: row y lies at index y % 2, and the one below it at the other.
 
@@ -62,16 +75,21 @@ def exponential(x: np.float32) -> np.float32:
 
 
 @kernel
+def line_of(logits: Logits, c: int, y: int) -> NDArray[np.float32]:
+    """float32 w: row y of class c."""
+    return logits.lines[c * logits.class_step + y * logits.row_step]
+
+
+@kernel
 def find_bounds(
-    logits: NDArray[np.float32], y: int, below: int, bound: NDArray[np.float32], poison: NDArray[np.float32]
+    logits: Logits, y: int, below: int, bound: NDArray[np.float32], poison: NDArray[np.float32]
 ) -> None:
     """bound: per cell the largest of all classes' smallest corners. poison: 0, NaN in cells with a corner not finite."""
-    classes, _, width = logits.shape
-    last = width - 1
+    last = logits.lines.shape[1] - 1
     bound[:] = -np.inf
     poison[:] = 0
-    for c in range(classes):
-        top, bottom = logits[c, y], logits[c, below]
+    for c in range(logits.classes):
+        top, bottom = line_of(logits, c, y), line_of(logits, c, below)
         for x in range(last):
             low = min(min(top[x], top[x + 1]), min(bottom[x], bottom[x + 1]))
             bound[x] = max(bound[x], low)
@@ -84,18 +102,17 @@ def find_bounds(
 
 @kernel
 def find_candidates(
-    logits: NDArray[np.float32],
+    logits: Logits,
     y: int,
     below: int,
     bound: NDArray[np.float32],
     reaching: NDArray[np.uint32],
 ) -> None:
     """reaching: uint32 words×w, per cell the set of classes that reach the bound: bit c % 32 of word c // 32 is class c."""
-    classes, _, width = logits.shape
-    last = width - 1
+    last = logits.lines.shape[1] - 1
     reaching[:] = 0
-    for c in range(classes):
-        top, bottom = logits[c, y], logits[c, below]
+    for c in range(logits.classes):
+        top, bottom = line_of(logits, c, y), line_of(logits, c, below)
         word, bit = reaching[c // 32], np.uint32(1 << c % 32)
         for x in range(last):
             high = max(max(top[x], top[x + 1]), max(bottom[x], bottom[x + 1]))
@@ -179,19 +196,19 @@ def fill_line(
 
 @kernel
 def read_corners(
-    logits: NDArray[np.float32], y: int, x: int, classes: NDArray[np.int32], corners: NDArray[np.float32]
+    logits: Logits, y: int, x: int, classes: NDArray[np.int32], corners: NDArray[np.float32]
 ) -> None:
     """corners: float32 classes×4, those of the classes in a cell: top left, top right, bottom left, bottom right."""
-    below, beside = min(y + 1, logits.shape[1] - 1), min(x + 1, logits.shape[2] - 1)
+    below, beside = min(y + 1, logits.height - 1), min(x + 1, logits.lines.shape[1] - 1)
     for k in range(classes.size):
-        c = classes[k]
-        corners[k, 0], corners[k, 1] = logits[c, y, x], logits[c, y, beside]
-        corners[k, 2], corners[k, 3] = logits[c, below, x], logits[c, below, beside]
+        top, bottom = line_of(logits, classes[k], y), line_of(logits, classes[k], below)
+        corners[k, 0], corners[k, 1] = top[x], top[beside]
+        corners[k, 2], corners[k, 3] = bottom[x], bottom[beside]
 
 
 @kernel
 def find_corners(
-    logits: NDArray[np.float32],
+    logits: Logits,
     y: int,
     x: int,
     least: np.float32,
@@ -202,12 +219,11 @@ def find_corners(
 
     corners: float32 classes×4: top left, top right, bottom left, bottom right.
     """
-    classes, height, width = logits.shape
-    below, beside = min(y + 1, height - 1), min(x + 1, width - 1)
+    below, beside = min(y + 1, logits.height - 1), min(x + 1, logits.lines.shape[1] - 1)
     found = 0
-    for c in range(classes):
-        a, b = logits[c, y, x], logits[c, y, beside]
-        d, e = logits[c, below, x], logits[c, below, beside]
+    for c in range(logits.classes):
+        top, bottom = line_of(logits, c, y), line_of(logits, c, below)
+        a, b, d, e = top[x], top[beside], bottom[x], bottom[beside]
         if max(max(a, b), max(d, e)) >= least:
             candidates[found] = c
             corners[found, 0], corners[found, 1], corners[found, 2], corners[found, 3] = a, b, d, e
@@ -298,17 +314,16 @@ def new_rows(classes: int, width: int, columns: Taps) -> Rows:
 
 
 @kernel
-def lower(logits: NDArray[np.float32], y: int, lowered: NDArray[np.float32]) -> None:
+def lower(logits: Logits, y: int, lowered: NDArray[np.float32]) -> None:
     """lowered: float32 C×w, the logits of row y less the largest of each pixel."""
-    classes, _, width = logits.shape
-    best = logits[0, y].copy()
-    for c in range(1, classes):
-        row = logits[c, y]
-        for x in range(width):
+    best = line_of(logits, 0, y).copy()
+    for c in range(1, logits.classes):
+        row = line_of(logits, c, y)
+        for x in range(best.size):
             best[x] = max(best[x], row[x])
-    for c in range(classes):
-        row, out = logits[c, y], lowered[c]
-        for x in range(width):
+    for c in range(logits.classes):
+        row, out = line_of(logits, c, y), lowered[c]
+        for x in range(best.size):
             out[x] = row[x] - best[x]
 
 
@@ -489,7 +504,7 @@ def new_cell(classes: int, rows: Taps, columns: Taps) -> Cell:
 
 @kernel
 def label_mixed(
-    logits: NDArray[np.float32],
+    logits: Logits,
     y: int,
     mixed: NDArray[np.int32],
     reaching: NDArray[np.uint32],
@@ -514,7 +529,7 @@ def label_mixed(
 
 @kernel
 def rate_deep(
-    logits: NDArray[np.float32],
+    logits: Logits,
     y: int,
     depth: NDArray[np.float32],
     least: NDArray[np.float32],
@@ -541,7 +556,7 @@ def rate_deep(
 
 @kernel
 def label_cells(
-    logits: NDArray[np.float32],
+    logits: Logits,
     rows: Taps,
     columns: Taps,
     slack: float,
@@ -552,10 +567,9 @@ def label_cells(
 ) -> None:
     """Fills the rows of `mask` and, unless it is empty, of `confidence` that begin in low-resolution rows first ... last.
 
-    logits: float32 C×h×w, contiguous; mask, confidence: uint8 H×W; slack: how far below the winner a class counts for
-    the confidence.
+    mask, confidence: uint8 H×W; slack: how far below the winner a class counts for the confidence.
     """
-    classes, height, width = logits.shape
+    classes, height, width = logits.classes, logits.height, logits.lines.shape[1]
     with_confidence = confidence.size > 0
     bound = np.empty(width, np.float32)
     poison = np.empty(width, np.float32)

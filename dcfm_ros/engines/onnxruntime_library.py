@@ -14,7 +14,7 @@ from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.gpu import gpu_name, tensorrt_version
 from dcfm_ros.engines.graph_library import Array, Part, Runner, Values
-from dcfm_ros.engines.graphs import GraphSpec
+from dcfm_ros.engines.graphs import ROWS, GraphSpec
 from dcfm_ros.engines.onnx_cut import cut
 from dcfm_ros.errors import DcfmError
 
@@ -63,16 +63,16 @@ class OnnxRuntimeLibrary:
         if self._provider == TENSORRT:  # its engines are for one version of it and one kind of GPU
             self.version += f", TensorRT {tensorrt_version()}, {gpu_name(self._index)}"
 
-    def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image]) -> None:
+    def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image], rows: int) -> None:
         if self._provider == TENSORRT:
             for name, path in graphs.items():
                 logger.warning("TensorRT builds the graph '%s'; this takes minutes", name)
-                self._session(path, folder, self._options(0))
+                self._session(path, folder, self._options(0, rows))
 
-    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> Runner:
-        session = self._session(graph, folder, self._options(threads))
+    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int, rows: int = 0) -> Runner:
+        session = self._session(graph, folder, self._options(threads, rows))
         if self._provider == CPU:
-            return OnnxRuntimeRunner(session, spec.inputs)
+            return OnnxRuntimeRunner(session, spec.inputs, spec.outputs)
         return DeviceRunner(self._runtime.OrtValue, session, spec, "cuda", self._index)
 
     def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
@@ -86,7 +86,7 @@ class OnnxRuntimeLibrary:
             for piece in cut(self._simplified(graph, path), pieces):
                 # Given as bytes, a session would keep them.
                 path.write_bytes(piece.model)
-                runner = OnnxRuntimeRunner(self._session(path, folder, options), piece.inputs)
+                runner = OnnxRuntimeRunner(self._session(path, folder, options), piece.inputs, piece.outputs)
                 parts.append(Part(runner, piece.inputs, piece.outputs))
         return parts
 
@@ -98,8 +98,10 @@ class OnnxRuntimeLibrary:
         self._runtime.InferenceSession(str(graph), options, providers=[CPU])
         return path
 
-    def _options(self, threads: int) -> Any:
+    def _options(self, threads: int, rows: int = 0) -> Any:
         options = self._runtime.SessionOptions()
+        if rows:
+            options.add_free_dimension_override_by_name(ROWS, rows)
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # its warnings are about what it does inside
         # A thread that spins between two frames takes a core from the rest of the robot.
@@ -151,14 +153,25 @@ class OnnxRuntimeLibrary:
 class OnnxRuntimeRunner:
     """One session on the CPU; ONNX Runtime runs it on several threads at once."""
 
-    def __init__(self, session: Any, inputs: tuple[str, ...]) -> None:
+    def __init__(self, session: Any, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
         self._session = session
-        self._inputs = inputs
+        self._inputs, self._outputs = inputs, outputs
 
-    def __call__(self, *inputs: Values) -> tuple[Array, ...]:
-        arrays = [np.asarray(value) for value in inputs]
+    def __call__(self, *inputs: Values, out: tuple[Array, ...] = ()) -> tuple[Array, ...]:
+        arrays = [np.ascontiguousarray(value) for value in inputs]
+        if out:
+            self._write(arrays, out)
+            return out
         results = self._session.run(None, dict(zip(self._inputs, arrays, strict=True)))
         return tuple(np.ascontiguousarray(result) for result in results)
+
+    def _write(self, arrays: list[Array], out: tuple[Array, ...]) -> None:
+        binding = self._session.io_binding()
+        for name, array in zip(self._inputs, arrays, strict=True):
+            binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for name, array in zip(self._outputs, out, strict=True):
+            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        self._session.run_with_iobinding(binding)
 
 
 class DeviceValues:
@@ -185,7 +198,11 @@ class DeviceRunner:
         self._value, self._session, self._spec = value, session, spec
         self._place = device, index
 
-    def __call__(self, *inputs: Values) -> tuple[DeviceValues, ...]:
+    def __call__(self, *inputs: Values, out: tuple[Array, ...] = ()) -> tuple[Values, ...]:
+        if out:
+            for array, result in zip(out, self(*inputs), strict=True):
+                array[...] = np.asarray(result)
+            return out
         binding = self._session.io_binding()
         for name, given in zip(self._spec.inputs, inputs, strict=True):
             binding.bind_ortvalue_input(name, self._here(given))

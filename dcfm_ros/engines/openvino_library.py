@@ -12,7 +12,7 @@ import numpy as np
 from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph_library import Array, Part, Values
-from dcfm_ros.engines.graphs import GraphSpec
+from dcfm_ros.engines.graphs import ROWS_AXIS, GraphSpec
 from dcfm_ros.engines.openvino_cut import cut
 from dcfm_ros.engines.quantise import quantise
 from dcfm_ros.errors import DcfmError
@@ -34,12 +34,21 @@ class OpenVinoLibrary:
         self.precision = "fp32" if config.precision == "auto" else config.precision
         self._check_precision()
 
-    def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image]) -> None:
+    def build(self, graphs: Mapping[str, Path], folder: Path, frames: Sequence[Image], rows: int) -> None:
         if self.precision == "int8":
-            quantise(self._openvino, graphs, folder, frames, lambda model: self._compiled(model, 0))
+            models = self.models(graphs, rows)
+            quantise(self._openvino, models, folder, frames, lambda model: self._compiled(model, 0))
 
-    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int) -> OpenVinoRunner:
-        return self._compiled(self._read(graph, folder, spec), threads)
+    def models(self, graphs: Mapping[str, Path], rows: int) -> dict[str, Any]:
+        """The graphs in float32, their shapes fixed; arguments as `build`'s."""
+        models = {name: self._core.read_model(str(path)) for name, path in graphs.items()}
+        fix_rows(models["logits"], rows)
+        return models
+
+    def load(self, graph: Path, folder: Path, spec: GraphSpec, threads: int, rows: int = 0) -> OpenVinoRunner:
+        model = self._read(graph, folder, spec)
+        fix_rows(model, rows)
+        return self._compiled(model, threads)
 
     def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
         return [
@@ -99,11 +108,11 @@ class OpenVinoRunner:
         self._idle = [compiled.create_infer_request()]
         self._lock = threading.Lock()
 
-    def __call__(self, *inputs: Values) -> tuple[Array, ...]:
+    def __call__(self, *inputs: Values, out: tuple[Array, ...] = ()) -> tuple[Array, ...]:
         request = self._take()
         arrays = [np.asarray(value) for value in inputs]
         # The request reads and writes these arrays in place; the tensors that say so must outlive the call.
-        results = tuple(np.empty(shape, dtype) for shape, dtype in self._outputs)
+        results = out or tuple(np.empty(shape, dtype) for shape, dtype in self._outputs)
         read = [self._tensor(array, shared_memory=True) for array in arrays]
         written = [self._tensor(array, shared_memory=True) for array in results]
         for i, tensor in enumerate(read):
@@ -120,6 +129,15 @@ class OpenVinoRunner:
             if self._idle:
                 return self._idle.pop()
         return self._compiled.create_infer_request()
+
+
+def fix_rows(model: Any, rows: int) -> None:
+    """Has a graph that works row by row expect that many of them; 0: as many as it does."""
+    if rows:
+        shapes = {port: list(port.partial_shape) for port in model.inputs}
+        for shape in shapes.values():
+            shape[ROWS_AXIS] = rows
+        model.reshape(shapes)
 
 
 def import_openvino() -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dcfm_ros.engines.base import Image
-from dcfm_ros.engines.graph_library import Array, Runner
-from dcfm_ros.engines.graphs import GRAPHS
+from dcfm_ros.engines.graph_library import Array, Runner, Values
+from dcfm_ros.engines.graphs import GRAPHS, LOGITS_CLASSES
 from dcfm_ros.engines.int8_blocks import block_of, choose_blocks, work_of
 from dcfm_ros.errors import DcfmError
 
@@ -25,14 +25,14 @@ NO_LAYERS = ("Constant", "Parameter", "Result")
 
 def quantise(
     openvino: Any,
-    graphs: Mapping[str, Path],
+    graphs: Mapping[str, Any],
     folder: Path,
     frames: Sequence[Image],
     compiled: Callable[[Any], Runner],
 ) -> None:
     """Writes each of GRAPHS as an OpenVINO model, `folder`/NAME.xml and .bin, in int8 but for blocks that cost labels.
 
-    openvino: the module. frames: of the graphs' input size, in the order of a video; each is a key frame once.
+    openvino: the module. graphs: its models, by name, with fixed shapes. frames: of the graphs' input size, in the order of a video; each is a key frame once.
     compiled: makes a model run as it will when it is used. Raises DcfmError without frames, and where NNCF is not
     installed.
     """
@@ -58,7 +58,7 @@ class Quantiser:
     def __init__(
         self,
         openvino: Any,
-        graphs: Mapping[str, Path],
+        graphs: Mapping[str, Any],
         frames: Sequence[Image],
         compiled: Callable[[Any], Runner],
     ) -> None:
@@ -111,7 +111,7 @@ class Quantiser:
         for before, sample in pairs[:: max(1, len(pairs) // COMPARED_FRAMES)]:
             (common,) = common_of(*independent_of(before["image"]))
             (logits,) = logits_of(common, *independent_of(sample["image"]))
-            shares.append(float((np.asarray(logits).argmax(1) == sample["labels"]).mean()))
+            shares.append(float((labels_of(logits) == sample["labels"]).mean()))
         return float(np.mean(shares))
 
     def _runner(self, name: str, blocks: Collection[str]) -> Runner:
@@ -121,13 +121,13 @@ class Quantiser:
         return self._runners[key]
 
     def _read(self, name: str) -> Any:
-        return self._core.read_model(str(self._graphs[name]))
+        return self._graphs[name].clone()
 
     def _run_all(self, frames: Sequence[Image]) -> list[dict[str, Array]]:
         """What goes into the float32 graphs at each frame, and the labels. A frame's common feature is of the one before."""
         settings = {"INFERENCE_PRECISION_HINT": "f32"}
         independent_of, common_of, logits_of = (
-            self._core.compile_model(str(self._graphs[name]), "CPU", settings)
+            self._core.compile_model(self._graphs[name], "CPU", settings)
             for name in ("independent", "common", "logits")
         )
         samples: list[dict[str, Array]] = []
@@ -136,11 +136,16 @@ class Quantiser:
             independent = independent_of(image)[0].copy()
             own = common_of(independent)[0].copy()
             common = samples[-1]["own"] if samples else own
-            labels = logits_of([common, independent])[0].argmax(1)
+            labels = labels_of(logits_of([common, independent])[0])
             samples.append(
                 {"image": image, "independent": independent, "common": common, "own": own, "labels": labels}
             )
         return samples
+
+
+def labels_of(logits: Values) -> Array:
+    """Of logits as the graph leaves them, the labels of their own pixels."""
+    return np.asarray(logits).argmax(LOGITS_CLASSES)
 
 
 def import_nncf() -> Any:

@@ -15,7 +15,9 @@ from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.cuda_lane import Lane
 from dcfm_ros.engines.gpu import compute_whole_fp32, first_gpu
+from dcfm_ros.engines.graph_forms import use_graph_forms
 from dcfm_ros.engines.label_map import label_map
+from dcfm_ros.engines.malloc import keep_freed_memory
 from dcfm_ros.engines.torch_passes import Pass, Passes
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
@@ -47,7 +49,11 @@ class TorchEngine:
             raise DcfmError(
                 f"precision '{self.precision}' needs engine 'openvino'; torch has {', '.join(DTYPES)}"
             )
-        folded = fold(model).to(device, DTYPES[self.precision])
+        folded = fold(model)
+        if device.type == "cpu":
+            keep_freed_memory()
+            use_graph_forms(folded)
+        folded.to(device, DTYPES[self.precision])
         folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.threads:
             torch.set_num_threads(config.threads)

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dcfm_ros.engines.bands import band_rows, band_starts
+from dcfm_ros.engines.graph_forms import channel_last, fused_logits, is_pointwise
 from dcfm_ros.model import DCFM
 
 logger = logging.getLogger(__name__)
@@ -28,10 +30,14 @@ class Passes:
         self.model = model
         self.compiled = compiled
         self.problem = ""
-        self._mean = 255 * torch.tensor(model.card.mean, device=next(model.parameters()).device)
+        device = next(model.parameters()).device
+        self._mean = 255 * torch.tensor(model.card.mean, device=device)
+        # A GPU wants all of the work at once.
+        self.in_bands = device.type == "cpu" and is_pointwise(model)
         self.independent = self._made(self._independent)
         self.common = self._made(self._common)
-        self.logits = self._made(self._logits)
+        # In bands it is faster than what the compiler makes of it.
+        self.logits: Pass = self._logits if self.in_bands else self._made(self._logits)
 
     def __reduce__(self) -> Any:
         # What torch has compiled stays with its process.
@@ -46,7 +52,16 @@ class Passes:
         return (self.model.prepare_common(self.model.encode_common(None, independent)),)
 
     def _logits(self, common: Tensor, independent: Tensor) -> tuple[Tensor]:
-        return (self.model.logits_prepared(common, independent),)
+        features = [channel_last(feature) for feature in (common, independent)]
+        if not self.in_bands:
+            return (fused_logits(self.model, *features).transpose(1, 2),)
+        number, rows, columns, channels = features[0].shape
+        logits = common.new_empty(number, rows, self.model.config.num_classes, columns)
+        band = band_rows(rows, columns * channels * common.element_size(), torch.get_num_threads())
+        for first in band_starts(rows, band):
+            here = slice(first, first + band)
+            logits[:, here] = fused_logits(self.model, *(feature[:, here] for feature in features))
+        return (logits.transpose(1, 2),)
 
     def _made(self, plain: Pass) -> Pass:
         return Compiled(plain, self._failed) if self.compiled else plain

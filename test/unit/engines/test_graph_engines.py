@@ -425,8 +425,8 @@ def on_device(monkeypatch):
     """ONNX Runtime keeps features as it does on a GPU; on the CPU, which to it is a device like any other."""
     needs("onnxruntime")
 
-    def load(self, graph, folder, spec, threads):
-        session = self._session(graph, folder, self._options(threads))
+    def load(self, graph, folder, spec, threads, rows=0):
+        session = self._session(graph, folder, self._options(threads, rows))
         return DeviceRunner(self._runtime.OrtValue, session, spec, "cpu", 0)
 
     monkeypatch.setattr(OnnxRuntimeLibrary, "load", load)

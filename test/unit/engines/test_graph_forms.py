@@ -7,9 +7,8 @@ from dcfm_ros.engines import graph_forms
 from dcfm_ros.engines.graph_forms import (
     channel_first,
     channel_last,
-    common_form,
     fused_logits,
-    is_two_products,
+    is_pointwise,
     use_graph_forms,
 )
 from dcfm_ros.model import ModelConfig, build_model
@@ -61,7 +60,11 @@ def test_every_graph_gives_the_same_numbers(backbone, classifier, most_bytes, mo
     close(written.prepare_common(written.encode_common(None, independent)), prepared)
     other = plain.encode_independent(60 * torch.randn(1, 3, 65, 97))
     logits = plain.logits_prepared(prepared, other)
-    close(fused_logits(written, common_form(written, prepared), channel_last(other)), logits)
+    features = channel_last(prepared), channel_last(other)
+    by_row = fused_logits(written, *features)
+    close(by_row.transpose(1, 2), logits)
+    if is_pointwise(written):
+        close(fused_logits(written, *(feature[:, 3:8] for feature in features)), by_row[:, 3:8])
 
 
 def test_transformers_are_rewritten():
@@ -73,9 +76,14 @@ def test_transformers_are_rewritten():
     assert "OneHeadAttention" not in kinds and "MixMlp" not in kinds
 
 
-def test_where_fusion_and_classifier_are_matrix_products():
-    expected = {("mit_b0", "linear"): True, ("mit_b0", "mlp"): False, ("resnet18", "linear"): False}
-    assert {kind: is_two_products(folded(*kind)) for kind in expected} == expected
+def test_where_logits_come_from_their_own_pixel_alone():
+    expected = {
+        ("mit_b0", "linear"): True,
+        ("mit_b0", "mlp"): True,
+        ("mobilenetv2", "conv"): False,
+        ("resnet18", "linear"): False,
+    }
+    assert {kind: is_pointwise(folded(*kind)) for kind in expected} == expected
 
 
 def test_layouts():

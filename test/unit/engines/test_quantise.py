@@ -15,13 +15,18 @@ from dcfm_ros.engines.quantise import Quantiser, quantise  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def graphs(model, tmp_path_factory):
-    return export_graphs(model, SIZE, tmp_path_factory.mktemp("graphs"))
+def library():
+    return OpenVinoLibrary(EngineConfig(engine="openvino", device="cpu"))
 
 
 @pytest.fixture(scope="module")
-def compiled():
-    library = OpenVinoLibrary(EngineConfig(engine="openvino", device="cpu"))
+def graphs(model, library, tmp_path_factory):
+    paths = export_graphs(model, SIZE, tmp_path_factory.mktemp("graphs"))
+    return library.models(paths, rows=-(-SIZE[1] // 4))
+
+
+@pytest.fixture(scope="module")
+def compiled(library):
     return lambda model: library._compiled(model, 1)
 
 

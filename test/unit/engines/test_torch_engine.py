@@ -86,7 +86,7 @@ def test_where_torch_cannot_compile_it_goes_on_without(model, frames, monkeypatc
     engine.prepare(SIZE)
     assert_close(stream_of(engine, frames), stream_of(create_engine(model, TORCH), frames))
     warnings = [r.getMessage() for r in caplog.records if "torch.compile failed" in r.getMessage()]
-    assert len(warnings) == 3, "one for each pass"
+    assert len(warnings) == 2, "one for each pass that is compiled on a CPU"
     assert all("no C++ compiler" in text and "trace" not in text for text in warnings)
     assert engine.problem == warnings[-1]
 

@@ -1,0 +1,25 @@
+"""What the C library does with memory that is freed: torch takes and frees a frame's maps on every frame."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+KEPT_BYTES = 512 << 20
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Has this process keep what it frees, up to KEPT_BYTES, for its next frame. False where the C library cannot.
+
+    glibc hands large pieces back to the system at once, which clears them, page by page, when they are wanted again:
+    that can take longer than computing the frame. What each thread keeps for itself is small, so there is one heap for
+    all threads that have none yet.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    settings = ((M_TRIM_THRESHOLD, KEPT_BYTES), (M_MMAP_MAX, 0), (M_ARENA_MAX, 1))
+    return all(mallopt(*setting) for setting in settings)
