@@ -75,11 +75,17 @@ class Measured:
 def load_measured(folder: Path) -> list[Measured]:
     """What was measured without a GPU, then what was measured with one, as far as it was."""
     files = ((CPU_FILE, STEADY_FILE, ""), (GPU_FILE, GPU_STEADY_FILE, ON_GPU))
-    return [
-        Measured(folder / name, load_report(folder / name), load_steady_runs(folder / steady), on)
-        for name, steady, on in files
-        if (folder / name).is_file()
-    ]
+    return [_load(folder, *names) for names in files if (folder / names[0]).is_file()]
+
+
+def load_others(folder: Path) -> dict[str, Measured]:
+    """What was measured on further machines without a GPU, cpu_NAME.json and steady_NAME.json, by their names."""
+    names = sorted(path.stem.removeprefix("cpu_") for path in folder.glob("cpu_*.json"))
+    return {name: _load(folder, f"cpu_{name}.json", f"steady_{name}.json", f", {name}") for name in names}
+
+
+def _load(folder: Path, name: str, steady: str, on: str) -> Measured:
+    return Measured(folder / name, load_report(folder / name), load_steady_runs(folder / steady), on)
 
 
 def write_page(folder: Path, notes: Path, page: Path) -> list[Path]:
@@ -95,9 +101,17 @@ def write_page(folder: Path, notes: Path, page: Path) -> list[Path]:
 
 
 def render(folder: Path, notes: Path, page: Path) -> str:
-    """The page's text. notes: a YAML mapping from a goal's key to what is to be said where it is missed."""
-    everything = load_measured(folder)
-    sections = [INTRODUCTION.rstrip(), goals_section(judge(everything), load_notes(notes))]
+    """The page's text.
+
+    notes: a YAML mapping from a goal's key to what is to be said where it is missed, and from a further machine's name to
+    what is to be said of it.
+    """
+    everything, others = load_measured(folder), load_others(folder)
+    judged = {name: verdicts(other.report, other.steady.get(MAIN_CASE)) for name, other in others.items()}
+    texts = load_notes(notes)
+    about = {name: texts.pop(name, "") for name in others}
+    sections = [INTRODUCTION.rstrip(), goals_section(judge(everything), texts, judged)]
+    sections += [other_machine(name, other, page, about[name]) for name, other in others.items()]
     for measured in everything:
         sections += machine_sections(measured, page)
     return "\n\n".join(sections) + "\n"
@@ -131,18 +145,41 @@ def load_notes(path: Path) -> dict[str, str]:
     return content
 
 
-def goals_section(found: list[Verdict], notes: Mapping[str, str]) -> str:
-    """The table of goals, then what is to be said about those that were missed. Raises DcfmError for a stray note."""
+def goals_section(
+    found: list[Verdict], notes: Mapping[str, str], others: Mapping[str, Sequence[Verdict]] | None = None
+) -> str:
+    """The table of goals, then what is to be said about those that were missed. Raises DcfmError for a stray note.
+
+    others: by name, what further machines reached of the goals.
+    """
     stray = set(notes) - {verdict.key for verdict in found}
     if stray:
         raise DcfmError(f"notes on goals that do not exist: {', '.join(sorted(stray))}")
-    lines = [["goal", "asked", "measured", ""]]
+    others = others or {}
+    lines = [["goal", "asked", "measured", "", *others]]
     for verdict in found:
-        word = {True: "reached", False: f"**missed by {verdict.missed_by}**", None: "open"}[verdict.reached]
-        lines.append([verdict.goal, verdict.asked, verdict.measured, word])
+        there = [{v.key: f"{v.measured}, {_word(v)}" for v in judged} for judged in others.values()]
+        cells = [found_there.get(verdict.key, "") for found_there in there]
+        lines.append([verdict.goal, verdict.asked, verdict.measured, _word(verdict), *cells])
     missed = [verdict for verdict in found if not verdict.reached and verdict.key in notes]
     texts = [f"- *{verdict.goal}*: {' '.join(notes[verdict.key].split())}" for verdict in missed]
     return "\n\n".join(["## Goals", as_markdown(lines), *(["\n".join(texts)] if texts else [])])
+
+
+def _word(verdict: Verdict) -> str:
+    return {True: "reached", False: f"**missed by {verdict.missed_by}**", None: "open"}[verdict.reached]
+
+
+def other_machine(name: str, other: Measured, page: Path, note: str) -> str:
+    """What tells a further machine from that of the tables."""
+    facts = other.report.parts[-1].machine
+    told = "; ".join(
+        f"{fact}: {facts[fact]}" for fact in ("Processor", "Cores", "Vector units") if fact in facts
+    )
+    days = sorted({part.created[:10] for part in other.report.parts})
+    link = os.path.relpath(other.path, page.parent)
+    text = f"*{name}* is another machine ({told}), measured on {' and '.join(days)} ([{other.path.name}]({link}))."
+    return " ".join([text, *note.split()])
 
 
 def disturbed(report: Report) -> list[str]:

@@ -55,7 +55,7 @@ def work_of(model: Any) -> dict[str, int]:
 def block_of(node: Any) -> str:
     """The part of a layer's name, /BLOCK/.../LAYER, that is its block's; "" for a layer outside all blocks.
 
-    Fusion and classifier are such, where they are matrix products: they decide the labels, and in int8 cost many.
+    Fusion and classifier are such, where they are matrix products: they decide the labels, and stay in float32.
     """
     parts = str(node.get_friendly_name()).split("/")
     return parts[1] if len(parts) > 2 else ""

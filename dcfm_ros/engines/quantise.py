@@ -28,12 +28,12 @@ def quantise(
     graphs: Mapping[str, Any],
     folder: Path,
     frames: Sequence[Image],
-    compiled: Callable[[Any], Runner],
+    compiled: Callable[[str, Any], Runner],
 ) -> None:
     """Writes each of GRAPHS as an OpenVINO model, `folder`/NAME.xml and .bin, in int8 but for blocks that cost labels.
 
     openvino: the module. graphs: its models, by name, with fixed shapes. frames: of the graphs' input size, in the order of a video; each is a key frame once.
-    compiled: makes a model run as it will when it is used. Raises DcfmError without frames, and where NNCF is not
+    compiled: makes the model of a graph run as it will when it is used. Raises DcfmError without frames, and where NNCF is not
     installed.
     """
     if not frames:
@@ -60,7 +60,7 @@ class Quantiser:
         openvino: Any,
         graphs: Mapping[str, Any],
         frames: Sequence[Image],
-        compiled: Callable[[Any], Runner],
+        compiled: Callable[[str, Any], Runner],
     ) -> None:
         self._nncf = import_nncf()
         self._nncf.set_log_level(logging.WARNING)  # it lists every layer that stays as it is
@@ -117,7 +117,7 @@ class Quantiser:
     def _runner(self, name: str, blocks: Collection[str]) -> Runner:
         key = name, frozenset(self._work[name].keys() & set(blocks))
         if key not in self._runners:
-            self._runners[key] = self._compiled(self.model(*key))
+            self._runners[key] = self._compiled(name, self.model(*key))
         return self._runners[key]
 
     def _read(self, name: str) -> Any:

@@ -101,6 +101,19 @@ def test_what_was_measured_on_a_gpu_has_its_own_part_of_the_page(with_gpu):
     assert "[cpu.json]" in cpu and "[gpu.json]" in gpu
 
 
+def test_a_further_machine_has_its_own_column_of_the_goals(results):
+    fast = (part("label_map", label_maps=(label_map_row(),)), part("mit_b2_vspw", cases=(case(row()),)))
+    save_report(report(*fast), results / "cpu_fast.json")
+    text = page(results, "fast: It is far away.\n")
+    goals = text.partition("## Goals")[2].partition("##")[0]
+    assert "| goal | asked | measured |  | fast |" in goals
+    assert "| **missed by 50 %** | 10.0× (openvino; labels 100.000 % equal), reached |" in goals
+    assert "| 1.35 (thread) | reached |  |" in goals, "it was not measured there"
+    assert "*fast* is another machine (Processor: one; Cores: 2), measured on 2026-01-01" in text
+    assert "([cpu_fast.json](cpu_fast.json)). It is far away." in text
+    assert text.count("## mit_b2") == 1, "its tables are in its file"
+
+
 def test_plots_of_both_machines_have_names_of_their_own(with_gpu, tmp_path):
     pytest.importorskip("matplotlib")
     (tmp_path / "notes.yaml").write_text("")

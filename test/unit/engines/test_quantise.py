@@ -27,7 +27,7 @@ def graphs(model, library, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def compiled(library):
-    return lambda model: library._compiled(model, 1)
+    return lambda name, model: library._compiled(model, 1, name)
 
 
 @pytest.fixture(scope="module")
