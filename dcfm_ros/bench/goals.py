@@ -258,7 +258,9 @@ def _node(report: Report) -> list[Verdict]:
         )
     ]
     costs = part.outputs if part else ()
-    if costs:
+    if not costs:
+        found.append(Verdict("node_output", extra, at_most, "not measured", None))
+    else:
         worst = max(costs, key=lambda row: row.extra_cores)
         measured = ", ".join(f"{row.output} {100 * row.extra_cores:.0f} %" for row in costs)
         found.append(
