@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from dcfm_ros.engines.base import Image
-from dcfm_ros.engines.graph_library import Runner
-from dcfm_ros.engines.graphs import LOGITS_CLASSES
+from dcfm_ros.engines.graph_library import Runner, labels_of
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
 
@@ -46,7 +45,7 @@ def check_graphs(
         with torch.inference_mode():
             expected = model.logits(reference, independent).argmax(1).numpy()
         (logits,) = runners["logits"](common, *runners["independent"](frame[None]))
-        agreements.append(float((np.asarray(logits).argmax(LOGITS_CLASSES) == expected).mean()))
+        agreements.append(float((labels_of(logits) == expected).mean()))
     agreement = min(agreements)
     logger.info("the built graphs label %.3f %% of the pixels as torch in fp32 does", 100 * agreement)
     if not agreement >= LEAST_AGREEMENT[precision]:

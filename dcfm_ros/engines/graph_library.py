@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.engines.base import Image
-from dcfm_ros.engines.graphs import GraphSpec
+from dcfm_ros.engines.graphs import LOGITS_CLASSES, GraphSpec
 
 Array = NDArray[Any]
 
@@ -19,6 +20,11 @@ class Values(Protocol):
     """What goes from graph to graph: an array, or what a library keeps on its device and `np.asarray` brings here."""
 
     def __array__(self, *args: Any, **kwargs: Any) -> Array: ...
+
+
+def labels_of(logits: Values) -> Array:
+    """int64 1×h×w: of logits as the graph leaves them, the labels of their own pixels."""
+    return np.asarray(logits).argmax(LOGITS_CLASSES)
 
 
 class Runner(Protocol):

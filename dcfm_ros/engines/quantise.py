@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dcfm_ros.engines.base import Image
-from dcfm_ros.engines.graph_library import Array, Runner, Values
-from dcfm_ros.engines.graphs import GRAPHS, LOGITS_CLASSES
+from dcfm_ros.engines.graph_library import Array, Runner, labels_of
+from dcfm_ros.engines.graphs import GRAPHS
 from dcfm_ros.engines.int8_blocks import block_of, choose_blocks, work_of
 from dcfm_ros.errors import DcfmError
 
@@ -141,11 +141,6 @@ class Quantiser:
                 {"image": image, "independent": independent, "common": common, "own": own, "labels": labels}
             )
         return samples
-
-
-def labels_of(logits: Values) -> Array:
-    """Of logits as the graph leaves them, the labels of their own pixels."""
-    return np.asarray(logits).argmax(LOGITS_CLASSES)
 
 
 def import_nncf() -> Any:
