@@ -7,7 +7,6 @@ is not there. Times are taken in that process; sending images and masks is not i
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 from multiprocessing.connection import Connection, Pipe
@@ -18,6 +17,7 @@ import numpy as np
 from dcfm_ros.bench.contestants import Builder, Entry, Image, Mask, Setting
 from dcfm_ros.bench.rounds import Laps
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.stream.process import python_environment
 
 MAIN = "from dcfm_ros.bench.apart import serve; serve({})"
 END_S = 5.0
@@ -34,7 +34,7 @@ class Apart:
             self._child = subprocess.Popen(
                 [sys.executable, "-c", MAIN.format(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+                env=python_environment(),
             )
         self.engine, self.precision = self._ask(setting, entry, threads)
 

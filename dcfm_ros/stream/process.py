@@ -26,6 +26,11 @@ MAIN = "from dcfm_ros.stream.process import child; child({}, {}, {}, idle={})"
 REAP_TIMEOUT_S = 0.5
 
 
+def python_environment() -> dict[str, str]:
+    """The environment in which another Python finds the modules that this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+
+
 class RemoteBranch:
     """A `CommonBranch` in a child process, for one calling thread; `close` is for any.
 
@@ -92,7 +97,7 @@ class _Child:
             [sys.executable, "-c", MAIN.format(*fds, idle)],
             stdin=subprocess.PIPE,  # never written: its end tells the child that the parent has ended
             pass_fds=fds,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+            env=python_environment(),
         )
         theirs.close()
         self._pipe.send(parcel)
