@@ -34,13 +34,13 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
-from dcfm_ros.bench.command import write  # noqa: E402
 from dcfm_ros.bench.frames import street  # noqa: E402
 from dcfm_ros.bench.result import NodeRow, OutputRow, RateRow  # noqa: E402
 from dcfm_ros.bench.suite import record  # noqa: E402
+from dcfm_ros.commands.bench import write  # noqa: E402
 from dcfm_ros.model import default_weights  # noqa: E402
-from dcfm_ros.node.demo_processes import Child, Crew, child_environment  # noqa: E402
-from dcfm_ros.node.demo_talk import Words, say  # noqa: E402
+from dcfm_ros.node.harness.talk import Words, say  # noqa: E402
+from dcfm_ros.replay.live.processes import Child, Crew, child_environment  # noqa: E402
 from dcfm_ros.share import share_path  # noqa: E402
 
 Size = tuple[int, int]

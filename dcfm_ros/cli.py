@@ -26,25 +26,21 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "demo": Command(
-        "dcfm_ros.node.demo_command", "play a drive through ROS 2 into the node and show what comes out"
+        "dcfm_ros.commands.demo", "play a drive through ROS 2 into the node and show what comes out"
     ),
     "replay": Command(
-        "dcfm_ros.replay.command", "segment a bag, a video or a folder of images and write a report"
+        "dcfm_ros.commands.replay", "segment a bag, a video or a folder of images and write a report"
     ),
-    "train": Command("dcfm_ros.learn.train_command", "train a model"),
-    "evaluate": Command(
-        "dcfm_ros.learn.evaluate_command", "measure a model's accuracy, consistency and cost"
-    ),
+    "train": Command("dcfm_ros.commands.train", "train a model"),
+    "evaluate": Command("dcfm_ros.commands.evaluate", "measure a model's accuracy, consistency and cost"),
     "bench": Command(
-        "dcfm_ros.bench.command", "measure how fast a model runs on this machine, and against what"
+        "dcfm_ros.commands.bench", "measure how fast a model runs on this machine, and against what"
     ),
     "export": Command(
-        "dcfm_ros.replay.export_command",
+        "dcfm_ros.commands.export",
         "write a model as checked ONNX graphs, and build engines ahead of time",
     ),
-    "convert": Command(
-        "dcfm_ros.model.convert_command", "turn published checkpoints into one .safetensors file"
-    ),
+    "convert": Command("dcfm_ros.commands.convert", "turn published checkpoints into one .safetensors file"),
 }
 
 

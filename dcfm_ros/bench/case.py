@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from dcfm_ros.bench.apart import Apart
 from dcfm_ros.bench.contestants import Builder, Contestant, Entry, Setting
 from dcfm_ros.bench.frames import Image, street
+from dcfm_ros.bench.own_process import Apart
 from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Against, Amortised, Case, Row
-from dcfm_ros.bench.rounds import TOTAL, Laps, Run, interleave, totals
-from dcfm_ros.bench.statistics import amortised, ratio, spread
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.rounds import TOTAL, Laps, Run, interleave, totals
+from dcfm_ros.measure.spread import amortised, ratio, spread
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ COUNT = 6
 @functools.lru_cache(maxsize=4)
 def street(size: tuple[int, int], count: int = COUNT) -> tuple[Image, ...]:
     """`count` frames of 15 Hz, uint8 H×W×3, at size = (width, height)."""
-    from dcfm_ros.learn.datasets.drive import SyntheticDrive
+    from dcfm_ros.street import SyntheticDrive
 
     drive = SyntheticDrive(0, size)
     return tuple(drive[FIRST + i].image for i in range(count))
@@ -27,7 +27,7 @@ def street(size: tuple[int, int], count: int = COUNT) -> tuple[Image, ...]:
 @functools.lru_cache(maxsize=4)
 def street_labels(size: tuple[int, int]) -> NDArray[np.uint8]:
     """The true labels of the first of them, uint8 H×W, 0-10 and 255."""
-    from dcfm_ros.learn.datasets.drive import SyntheticDrive
+    from dcfm_ros.street import SyntheticDrive
 
     return SyntheticDrive(0, size)[FIRST].label
 
@@ -47,7 +47,7 @@ class Calibration(Sequence[Image]):
 
 @functools.lru_cache(maxsize=1)
 def _calibration(size: tuple[int, int], count: int) -> tuple[Image, ...]:
-    from dcfm_ros.learn.datasets.drive import SyntheticDrive
+    from dcfm_ros.street import SyntheticDrive
 
     drive = SyntheticDrive(1, size)
     return tuple(drive[5 * i].image for i in range(count))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dcfm_ros.bench.result import DCFM, SEGFORMER, TUNED, Case, Report, Row
-from dcfm_ros.bench.statistics import Spread
 from dcfm_ros.bench.steady_result import Steady, Way
 from dcfm_ros.bench.table import ms, percent, times
+from dcfm_ros.measure.spread import Spread
 
 SAME_LABELS = 0.9999
 INT8_LABELS = 0.99

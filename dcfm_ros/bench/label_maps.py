@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from dcfm_ros.bench.frames import street_labels
 from dcfm_ros.bench.result import LabelMapRow
-from dcfm_ros.bench.rounds import Laps, interleave, totals
-from dcfm_ros.bench.statistics import ratio, spread
-from dcfm_ros.engines.label_map import label_map
+from dcfm_ros.engines.label_map.label_map import label_map
+from dcfm_ros.measure.rounds import Laps, interleave, totals
+from dcfm_ros.measure.spread import ratio, spread
 from dcfm_ros.stream.stopwatch import Stopwatch
 
 Size = tuple[int, int]

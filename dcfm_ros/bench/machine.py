@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from dcfm_ros.replay.machine import describe
+from dcfm_ros.measure.machine import describe
 
 VECTOR_UNITS = (
     "avx2",

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.bench.statistics import Spread
+from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.strict import from_mapping
+from dcfm_ros.measure.spread import Spread
 
 FORMAT = "dcfm_ros bench 1"
 

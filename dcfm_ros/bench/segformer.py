@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from dcfm_ros.bench.stages import CPU, Stages
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.engines.graph_forms import use_graph_forms
-from dcfm_ros.engines.graph_library import Library
-from dcfm_ros.engines.graphs import OPSET, GraphSpec
-from dcfm_ros.engines.label_map import label_array
-from dcfm_ros.engines.onnxruntime_library import OnnxRuntimeLibrary
-from dcfm_ros.engines.openvino_library import OpenVinoLibrary
+from dcfm_ros.engines.graph.export import OPSET, GraphSpec
+from dcfm_ros.engines.graph.forms import use_graph_forms
+from dcfm_ros.engines.graph.library import Library
+from dcfm_ros.engines.graph.onnxruntime import OnnxRuntimeLibrary
+from dcfm_ros.engines.graph.openvino import OpenVinoLibrary
+from dcfm_ros.engines.label_map.label_map import label_array
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones.mit import SIZES, MixTransformer
 from dcfm_ros.model.config import IMAGENET_MEAN, IMAGENET_STD

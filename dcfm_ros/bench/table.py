@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Case, LabelMapRow, Row
-from dcfm_ros.bench.statistics import Spread
+from dcfm_ros.measure.spread import Spread
 
 NAMES = {
     PUBLISHED: "published order",

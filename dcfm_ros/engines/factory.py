@@ -12,7 +12,7 @@ from pathlib import Path
 from dcfm_ros.engines.base import Engine, Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.gpu import first_gpu
-from dcfm_ros.engines.graph_library import Library
+from dcfm_ros.engines.graph.library import Library
 from dcfm_ros.model import DCFM, load_model
 
 logger = logging.getLogger(__name__)
@@ -69,12 +69,12 @@ def choose(config: EngineConfig, *, from_file: bool) -> tuple[str, str]:
 
 
 def _engine(name: str, model: DCFM, config: EngineConfig, frames: Sequence[Image]) -> Engine:
-    from dcfm_ros.engines.torch_engine import TorchEngine
+    from dcfm_ros.engines.torch.engine import TorchEngine
 
     if name == "torch":
         return TorchEngine(model, config)
     from dcfm_ros.engines.fallback import FallbackEngine
-    from dcfm_ros.engines.graph_engine import GraphEngine
+    from dcfm_ros.engines.graph.engine import GraphEngine
 
     graphs = GraphEngine(model, config, _library(name, config), frames)
     return FallbackEngine(graphs, graphs.model, replace(config, engine=name))
@@ -82,10 +82,10 @@ def _engine(name: str, model: DCFM, config: EngineConfig, frames: Sequence[Image
 
 def _library(name: str, config: EngineConfig) -> Library:
     if name == "openvino":
-        from dcfm_ros.engines.openvino_library import OpenVinoLibrary
+        from dcfm_ros.engines.graph.openvino import OpenVinoLibrary
 
         return OpenVinoLibrary(config)
-    from dcfm_ros.engines.onnxruntime_library import OnnxRuntimeLibrary
+    from dcfm_ros.engines.graph.onnxruntime import OnnxRuntimeLibrary
 
     return OnnxRuntimeLibrary(name, config)
 

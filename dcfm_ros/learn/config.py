@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import yaml
 
+from dcfm_ros.config import from_mapping, set_key
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.strict import from_mapping, set_key
 from dcfm_ros.model import ModelConfig
 
 

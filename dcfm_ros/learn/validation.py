@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcfm_ros.learn.datasets import FrameDataset
-from dcfm_ros.learn.metrics import ConfusionMatrix
+from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.model import DCFM, ModelCard
 
 

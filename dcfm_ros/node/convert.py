@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.stream.image_decode import BadImage, UnknownEncoding, decode_compressed, decode_image
+from dcfm_ros.media.image_decode import BadImage, UnknownEncoding, decode_compressed, decode_image
 
 
 def image_to_rgb(message: Any) -> np.ndarray:

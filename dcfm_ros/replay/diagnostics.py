@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dcfm_ros.engines import Engine
-from dcfm_ros.replay.messages import Counts
+from dcfm_ros.media.messages import Counts
 from dcfm_ros.stream import Segmentation
 
 OK, WARN = 0, 1

@@ -13,14 +13,14 @@ from typing import Any
 from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.metrics import ConfusionMatrix
-from dcfm_ros.replay.bags import is_bag
-from dcfm_ros.replay.files import natural_key
-from dcfm_ros.replay.job import Done, Job, run_job
+from dcfm_ros.measure.metrics import ConfusionMatrix
+from dcfm_ros.media.bags import is_bag
+from dcfm_ros.media.source import IMAGE_SUFFIXES, natural_key
+from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.pools import Pool
 from dcfm_ros.replay.report.page import as_json
-from dcfm_ros.replay.sources import IMAGE_SUFFIXES
+from dcfm_ros.replay.run_job import Done, run_job
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v"})
 _IMAGE_FOLDERS = ("image", "images")

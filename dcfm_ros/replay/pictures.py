@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dcfm_ros.replay.messages import encode_jpeg
-from dcfm_ros.replay.record import FrameRecord
+from dcfm_ros.media.messages import encode_jpeg
+from dcfm_ros.replay.frame_record import FrameRecord
 
 _QUALITY = 80
 # Frames next to each other look alike: of a bad stretch only the worst moment is shown.

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay import machine
-from dcfm_ros.replay.bag_writer import BagWriter
-from dcfm_ros.replay.bags import BagSource
+from dcfm_ros.measure import machine
+from dcfm_ros.media.bag_writer import BagWriter
+from dcfm_ros.media.bags import BagSource
+from dcfm_ros.media.labels import Labels, NoLabels
+from dcfm_ros.media.messages import Counts
+from dcfm_ros.media.source import Frame, Source
+from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.replay.clocks import Clock, Played
 from dcfm_ros.replay.diagnostics import Diagnostics
-from dcfm_ros.replay.labels import Labels, NoLabels
-from dcfm_ros.replay.messages import Counts
+from dcfm_ros.replay.frame_record import NAN, FrameRecord
+from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import Outputs
-from dcfm_ros.replay.record import NAN, FrameRecord
 from dcfm_ros.replay.report import Report
-from dcfm_ros.replay.run import Run
 from dcfm_ros.replay.sinks import Sinks
-from dcfm_ros.replay.sources import Frame, Source
 from dcfm_ros.replay.summary import summarise, usual_interval_ms
-from dcfm_ros.replay.video_writer import VideoWriter
+from dcfm_ros.replay.tally import Run
 from dcfm_ros.stream import StreamConfig, StreamSegmenter
 from dcfm_ros.stream.workers import way_of
-
-if TYPE_CHECKING:
-    from dcfm_ros.replay.job import Job
 
 _VIDEO_RATE = 15.0
 # When a frame comes, at most one mask is still being made: the newest finished one is among the last two.

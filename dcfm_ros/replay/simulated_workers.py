@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from dcfm_ros.replay.simulation import VirtualTime
-from dcfm_ros.stream.common import CommonBranch, CommonFeature, KeyFrame
+from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.spare_time import SpareTime
 from dcfm_ros.stream.worker import Compute, OnError, Worker
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.media import messages
+from dcfm_ros.media.bag_writer import BagWriter
+from dcfm_ros.media.bags import Bag, RawMessage
+from dcfm_ros.media.messages import Counts
+from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model import ModelCard
-from dcfm_ros.replay import messages
-from dcfm_ros.replay.bag_writer import BagWriter
-from dcfm_ros.replay.bags import Bag, RawMessage
 from dcfm_ros.replay.clocks import Played
 from dcfm_ros.replay.diagnostics import Diagnostics
-from dcfm_ros.replay.messages import Counts
-from dcfm_ros.replay.video_writer import VideoWriter
 from dcfm_ros.stream import Segmentation
 from dcfm_ros.stream.overlay import draw_overlay
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.replay.record import STEPS, FrameRecord
+from dcfm_ros.replay.frame_record import STEPS, FrameRecord
 
 PERCENTILES = (50, 95, 99)
 

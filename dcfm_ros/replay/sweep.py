@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from dcfm_ros.engines import EngineConfig
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay.job import Job, run_job
+from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.report import Report
+from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.sinks import MASK
 from dcfm_ros.stream import StreamConfig
 
@@ -250,8 +251,8 @@ def run_sweep(
 
 def _has_labels(job: Job) -> bool:
     """Whether labels lie beside a folder of images, where they are found without being named."""
-    from dcfm_ros.replay.labels import NoLabels, open_labels
-    from dcfm_ros.replay.sources import open_source
+    from dcfm_ros.media.labels import NoLabels, open_labels
+    from dcfm_ros.media.open_source import open_source
 
     with open_source(job.input, job.topic, rate=job.rate) as source:
         return not isinstance(open_labels(source, None), NoLabels)

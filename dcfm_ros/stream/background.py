@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from dcfm_ros.stream.common import CommonFeature, KeyFrame
+from dcfm_ros.stream.common_feature import CommonFeature, KeyFrame
 from dcfm_ros.stream.pace import Abandoned, Pace
 from dcfm_ros.stream.priority import lower_priority
 from dcfm_ros.stream.spare_time import SpareTime

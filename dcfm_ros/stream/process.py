@@ -16,7 +16,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.stream.common import CommonBranch, CommonFeature, KeyFrame
+from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.pace import Abandoned, Pace
 from dcfm_ros.stream.parcel import Parcel, SharedMemory
 from dcfm_ros.stream.priority import lower_priority

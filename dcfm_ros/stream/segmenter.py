@@ -8,7 +8,7 @@ from typing import Any
 from dcfm_ros.engines import Engine, create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import DCFM
-from dcfm_ros.stream.common import CommonBranch, KeyFrame
+from dcfm_ros.stream.common_feature import CommonBranch, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import Image, check_frame, preprocess
 from dcfm_ros.stream.segmentation import NAN, Pose, Segmentation, Timing

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.stream.common import CommonFeature, KeyFrame
+from dcfm_ros.stream.common_feature import CommonFeature, KeyFrame
 
 logger = logging.getLogger(__name__)
 

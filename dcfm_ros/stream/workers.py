@@ -10,7 +10,7 @@ import weakref
 
 from dcfm_ros.engines import Engine
 from dcfm_ros.stream.background import BackgroundWorker, SlicedWorker
-from dcfm_ros.stream.common import CommonBranch
+from dcfm_ros.stream.common_feature import CommonBranch
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.process import RemoteBranch
 from dcfm_ros.stream.turns import Turns

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from dcfm_ros.replay.bag_writer import BagWriter
-from dcfm_ros.replay.messages import IMAGE, mono8, rgb8
+from dcfm_ros.media.bag_writer import BagWriter
+from dcfm_ros.media.messages import IMAGE, mono8, rgb8
 
 FRAMES, RATE = 6, 15.0
 

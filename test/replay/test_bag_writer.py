@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from rosbags.highlevel import AnyReader
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay import messages
-from dcfm_ros.replay.bag_writer import BagWriter
-from dcfm_ros.replay.bags import Bag, to_rgb
-from dcfm_ros.replay.sources import open_source
+from dcfm_ros.media import messages
+from dcfm_ros.media.bag_writer import BagWriter
+from dcfm_ros.media.bags import Bag, to_rgb
+from dcfm_ros.media.open_source import open_source
 
 
 def timing(stamp_ns, **fields):

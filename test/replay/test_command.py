@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from dcfm_ros import cli
-from dcfm_ros.replay import command
+from dcfm_ros.commands import replay as command
 
 
 def job_of(*words):

@@ -7,8 +7,8 @@ import pytest
 from bags import stamp_of
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay.labels import open_labels
-from dcfm_ros.replay.sources import open_source
+from dcfm_ros.media.labels import open_labels
+from dcfm_ros.media.open_source import open_source
 
 
 def label(index):

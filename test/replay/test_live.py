@@ -9,9 +9,9 @@ import torch
 from bags import stamp_of
 
 from dcfm_ros import cli
+from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
 from dcfm_ros.replay import sinks
-from dcfm_ros.replay.bags import Bag, stamp_ns
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(400)]
 # Every frame, so that none is missing in the comparison; a robot would rather have the newest.

@@ -12,13 +12,13 @@ import pytest
 from bags import stamp_of
 from fakes import FakeEngine, job
 
-from dcfm_ros.replay.job import run_job
-from dcfm_ros.replay.load import LoadSample
+from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.replay.many import replay_one
 from dcfm_ros.replay.outputs import prepare
 from dcfm_ros.replay.report import write_report
 from dcfm_ros.replay.report.sweep_page import write_sweep
 from dcfm_ros.replay.report.table_page import write_table
+from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.sweep import parse, run_sweep
 from dcfm_ros.stream import StreamConfig
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcfm_ros.replay.record import STEPS, FrameRecord
-from dcfm_ros.replay.record_store import RecordStore
+from dcfm_ros.replay.frame_record import STEPS, FrameRecord
+from dcfm_ros.replay.frame_store import RecordStore
 
 NUMBERS = st.floats(allow_infinity=False)
 RECORDS = st.builds(

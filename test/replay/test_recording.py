@@ -9,10 +9,10 @@ from bags import picture, stamp_of
 from fakes import CARD
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay import messages
-from dcfm_ros.replay.bag_writer import BagWriter
-from dcfm_ros.replay.load import LoadSample, load_json
-from dcfm_ros.replay.recording import Sent, Topics, read_recording, read_sent
+from dcfm_ros.measure.machine_load import LoadSample, load_json
+from dcfm_ros.media import messages
+from dcfm_ros.media.bag_writer import BagWriter
+from dcfm_ros.replay.live.recorded import Sent, Topics, read_recording, read_sent
 from dcfm_ros.replay.summary import summarise
 
 TOPICS = Topics("/image", "/mask", "/timing", "/label")

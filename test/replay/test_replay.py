@@ -16,12 +16,12 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import get_types_from_msg
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.metrics import ConfusionMatrix, video_consistency
+from dcfm_ros.measure.metrics import ConfusionMatrix, video_consistency
+from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.replay import sinks
-from dcfm_ros.replay.bags import Bag, stamp_ns
 from dcfm_ros.replay.clocks import RobotClock
 from dcfm_ros.replay.interrupt import Interruptible
-from dcfm_ros.replay.job import run_job
+from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.stream import StreamConfig, StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
 

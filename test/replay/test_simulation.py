@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.source import Frame
 from dcfm_ros.replay.clocks import RobotClock, arrivals
 from dcfm_ros.replay.simulation import Inbox
-from dcfm_ros.replay.sources import Frame
-from dcfm_ros.stream import StreamConfig, common
+from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream import common_feature as common
 
 PERIOD = 100.0
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rosbags.rosbag1 import Writer as Ros1Writer
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay.bags import Bag
-from dcfm_ros.replay.files import natural_key
-from dcfm_ros.replay.sources import FIRST_STAMP_NS, open_source
+from dcfm_ros.media.bags import Bag
+from dcfm_ros.media.open_source import open_source
+from dcfm_ros.media.source import FIRST_STAMP_NS, natural_key
 
 
 def check_frames(source, count, *, first=0, exact=True):
@@ -301,7 +301,7 @@ def test_memory_stays_flat(tmp_path):
     import sys
 
     code = (
-        "import resource, sys\nfrom dcfm_ros.replay.sources import open_source\n"
+        "import resource, sys\nfrom dcfm_ros.media.source import open_source\n"
         "n = sum(1 for _ in open_source(sys.argv[1]))\n"
         "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.bags import Bag
 from dcfm_ros.replay import sinks
-from dcfm_ros.replay.bags import Bag
 from dcfm_ros.replay.clocks import FastClock, RobotClock
 from dcfm_ros.replay.report.sweep_page import write_sweep
 from dcfm_ros.replay.sweep import TOLERANCE, Point, Sweep, parse, recommend, run_sweep, variants

@@ -14,10 +14,10 @@ from sensor_msgs.msg import Image
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets.camvid import CamVid
-from dcfm_ros.learn.metrics import ConfusionMatrix
+from dcfm_ros.measure.metrics import ConfusionMatrix
+from dcfm_ros.media.bag_writer import BagWriter
+from dcfm_ros.media.messages import IMAGE, rgb8
 from dcfm_ros.model import default_weights, load_model
-from dcfm_ros.replay.bag_writer import BagWriter
-from dcfm_ros.replay.messages import IMAGE, rgb8
 from dcfm_ros.stream import StreamConfig, StreamSegmenter
 
 RATE_HZ = 15.0

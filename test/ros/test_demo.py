@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from processes import SOURCE
 
-from dcfm_ros.replay.bags import Bag
+from dcfm_ros.media.bags import Bag
 
 # Nothing may be lost, however busy this machine is: every frame waits for its turn.
 PATIENT = ("--set", "input_reliability:=reliable", "--set", "input_depth:=500", "--set", "mode:=inline")

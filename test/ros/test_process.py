@@ -20,7 +20,7 @@ SHARED_MEMORY = "/dev/shm"
 # As the executable, but once frames come its common branch hangs like a driver in trouble.
 HANGING = """
 import threading
-from dcfm_ros.engines.torch_engine import TorchEngine
+from dcfm_ros.engines.torch.engine import TorchEngine
 from dcfm_ros.node.main import main
 common = TorchEngine.common
 def hang(self, independent):

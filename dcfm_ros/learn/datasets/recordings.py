@@ -15,8 +15,9 @@ import yaml
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets.base import existing_file, existing_folder, images_in, lookup_table
 from dcfm_ros.learn.datasets.videos import Video, VideoFiles
+from dcfm_ros.media.open_source import open_source
+from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.model.classes import ClassSet
-from dcfm_ros.replay.sources import Frame, Source, open_source
 
 LAYOUT = (
     "SPLIT/NAME (a video, a folder of images, a rosbag) beside SPLIT/NAME.labels/NUMBER.png, and classes.yaml. NUMBER is "

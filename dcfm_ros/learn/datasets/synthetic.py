@@ -10,8 +10,8 @@ import numpy as np
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets.base import Image, LabelledFrame
-from dcfm_ros.learn.datasets.drive import SyntheticDrive
 from dcfm_ros.model.classes import CAMVID
+from dcfm_ros.street import SyntheticDrive
 
 FIRST_SEED = {"train": 1_000, "val": 1_000_000, "test": 2_000_000}
 """The splits are different drives, and none of them is drive 0, which demonstrations show."""

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.evaluation.machine import Machine, this_machine
-from dcfm_ros.learn.strict import from_mapping
 
 FORMAT = "dcfm_ros evaluation 1"
 

@@ -13,7 +13,7 @@ from dcfm_ros.learn.evaluation.config import EvaluationConfig, MethodSpec
 from dcfm_ros.learn.evaluation.methods import build_method
 from dcfm_ros.learn.evaluation.scene import Mask, Scene
 from dcfm_ros.learn.evaluation.video import Video
-from dcfm_ros.learn.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
+from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.learn.evaluation.flow import Flow, OpticalFlow, warp
 from dcfm_ros.learn.evaluation.shared import SharedEngine
 from dcfm_ros.learn.evaluation.video import Video, VideoFrame
-from dcfm_ros.learn.metrics import ConfusionMatrix
+from dcfm_ros.measure.flow import Flow, OpticalFlow, warp
+from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.stream.preprocess import preprocess
 
 T = TypeVar("T")

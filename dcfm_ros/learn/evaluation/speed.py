@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, MethodSpec
-from dcfm_ros.learn.evaluation.flow import OpticalFlow, warp
 from dcfm_ros.learn.evaluation.methods import inline_config
 from dcfm_ros.learn.evaluation.video import Video
+from dcfm_ros.measure.flow import OpticalFlow, warp
 from dcfm_ros.stream import StreamSegmenter
 from dcfm_ros.stream.preprocess import preprocess
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcfm_ros.replay.load import LoadSample
-from dcfm_ros.replay.record import STEPS, FrameRecord
+from dcfm_ros.measure.machine_load import LoadSample
+from dcfm_ros.replay.frame_record import STEPS, FrameRecord
 from dcfm_ros.replay.report.svg import Plot, number
 from dcfm_ros.replay.summary import Summary
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.learn.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix
-from dcfm_ros.replay.load import LoadSample, load_json
+from dcfm_ros.measure.machine_load import LoadSample, load_json
+from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix
+from dcfm_ros.replay.frame_record import FrameRecord, write_csv
 from dcfm_ros.replay.pictures import Picture, PictureBook
-from dcfm_ros.replay.record import FrameRecord, write_csv
 from dcfm_ros.replay.report import charts
-from dcfm_ros.replay.segments import SegmentNumbers
+from dcfm_ros.replay.spans import SegmentNumbers
 from dcfm_ros.replay.summary import Summary
 
 PAGE, NUMBERS, FRAMES = "index.html", "results.json", "frames.csv"

@@ -15,7 +15,7 @@ from dcfm_ros.bench.result import (
     Report,
     Row,
 )
-from dcfm_ros.bench.statistics import Spread
+from dcfm_ros.measure.spread import Spread
 
 
 def exactly(value):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from dcfm_ros.bench import case
-from dcfm_ros.bench.apart import Apart
 from dcfm_ros.bench.case import measure_case
 from dcfm_ros.bench.contestants import Builder, Entry, Setting
+from dcfm_ros.bench.own_process import Apart
 from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import ModelConfig

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcfm_ros.engines import EngineConfig, create_engine
-from dcfm_ros.engines.cutting import Step, borders
+from dcfm_ros.engines.graph.cutting import Step, borders
 from dcfm_ros.model import ModelConfig, build_model
 
 

@@ -16,9 +16,9 @@ from conftest import SIZE
 from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.engines import factory as factory_module
 from dcfm_ros.engines.fallback import FallbackEngine
-from dcfm_ros.engines.graph_engine import GraphEngine
-from dcfm_ros.engines.onnxruntime_library import DeviceRunner, DeviceValues, OnnxRuntimeLibrary
-from dcfm_ros.engines.torch_engine import TorchEngine
+from dcfm_ros.engines.graph.engine import GraphEngine
+from dcfm_ros.engines.graph.onnxruntime import DeviceRunner, DeviceValues, OnnxRuntimeLibrary
+from dcfm_ros.engines.torch.engine import TorchEngine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import build_model, from_published, save_model
 
@@ -128,7 +128,7 @@ def test_what_cannot_be_cut_is_one_piece(model, frames, monkeypatch, caplog):
     needs("onnxruntime")
     engine = create_engine(model, EngineConfig(engine="onnxruntime"))
     independent = engine.independent(frames[0])
-    monkeypatch.setattr("dcfm_ros.engines.onnx_cut._shape", lambda value: {}["unknown"])
+    monkeypatch.setattr("dcfm_ros.engines.graph.onnx_cut._shape", lambda value: {}["unknown"])
     pauses, common = finish(engine.common_slices(independent, 4))
     assert pauses == 0 and "in one piece: KeyError: 'unknown'" in caplog.text
     assert engine.name == "onnxruntime" and not engine.problem
@@ -221,7 +221,7 @@ def test_training_a_model_further_does_not_change_the_engine(frames):
 def test_the_second_start_builds_nothing(model, frames, monkeypatch):
     needs("onnxruntime")
     create_engine(model, EngineConfig(engine="onnxruntime")).prepare(SIZE)
-    monkeypatch.setattr("dcfm_ros.engines.graph_engine.export_graphs", None)
+    monkeypatch.setattr("dcfm_ros.engines.graph.engine.export_graphs", None)
     again = create_engine(model, EngineConfig(engine="onnxruntime"))
     again.prepare(SIZE)
     assert not again.problem and again.name == "onnxruntime"
@@ -231,7 +231,7 @@ def test_other_code_finds_no_graphs_of_this_one(model, monkeypatch, caplog):
     needs("onnxruntime")
     create_engine(model, EngineConfig(engine="onnxruntime")).prepare(SIZE)
     caplog.clear()
-    monkeypatch.setattr("dcfm_ros.engines.graph_engine.code_digest", lambda: "another")
+    monkeypatch.setattr("dcfm_ros.engines.graph.engine.code_digest", lambda: "another")
     create_engine(model, EngineConfig(engine="onnxruntime")).prepare(SIZE)
     assert "exporting" in caplog.text and "building" in caplog.text
 
@@ -285,7 +285,7 @@ def test_any_part_may_fail(model, plain, frames, monkeypatch, method):
 
 def test_an_engine_that_fails_at_start_is_torch(model, frames, monkeypatch, caplog):
     needs("onnxruntime")
-    monkeypatch.setattr("dcfm_ros.engines.graph_engine.cached", lambda *args: 1 / 0)
+    monkeypatch.setattr("dcfm_ros.engines.graph.engine.cached", lambda *args: 1 / 0)
     engine = create_engine(model, EngineConfig(engine="onnxruntime"))
     engine.prepare(SIZE)
     assert engine.name == "torch" and "ZeroDivisionError" in engine.problem
@@ -302,7 +302,7 @@ def test_torch_takes_over_on_the_same_device(model, frames, monkeypatch, device,
         return TorchEngine(model, replace(config, device="cpu"))
 
     monkeypatch.setattr("dcfm_ros.engines.fallback.TorchEngine", spy)
-    monkeypatch.setattr("dcfm_ros.engines.graph_engine.cached", lambda *args: 1 / 0)
+    monkeypatch.setattr("dcfm_ros.engines.graph.engine.cached", lambda *args: 1 / 0)
     graphs = create_engine(model, EngineConfig(engine="onnxruntime", device="cpu"))._engine
     FallbackEngine(graphs, model, EngineConfig(device=device)).independent(frames[0])
     assert devices == [expected]
@@ -310,7 +310,7 @@ def test_torch_takes_over_on_the_same_device(model, frames, monkeypatch, device,
 
 def test_graphs_that_compute_something_else_are_not_used(model, frames, monkeypatch):
     needs("onnxruntime")
-    from dcfm_ros.engines.graphs import Graph
+    from dcfm_ros.engines.graph.export import Graph
 
     logits = Graph.logits
     monkeypatch.setattr(Graph, "logits", lambda self, *inputs: -logits(self, *inputs))
@@ -341,7 +341,7 @@ def test_tensorrt_engines_are_kept_for_one_version_and_one_gpu(monkeypatch):
         __version__="1.20",
         get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
     )
-    monkeypatch.setattr("dcfm_ros.engines.onnxruntime_library.import_onnxruntime", lambda: runtime)
+    monkeypatch.setattr("dcfm_ros.engines.graph.onnxruntime.import_onnxruntime", lambda: runtime)
 
     class Driver:
         def cuInit(self, flags):
@@ -393,7 +393,7 @@ def test_tensorrt_is_asked_for_the_precision(monkeypatch, tmp_path, precision, w
         __version__="1.18",
         get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
     )
-    monkeypatch.setattr("dcfm_ros.engines.onnxruntime_library.import_onnxruntime", lambda: runtime)
+    monkeypatch.setattr("dcfm_ros.engines.graph.onnxruntime.import_onnxruntime", lambda: runtime)
     library = OnnxRuntimeLibrary("tensorrt", EngineConfig(precision=precision, device="cuda:1"))
     (name, options), (_, cuda), last = library._providers(tmp_path)
     assert (name, last) == ("TensorrtExecutionProvider", "CPUExecutionProvider")
@@ -414,7 +414,7 @@ def test_why_a_provider_does_not_start_is_told(monkeypatch, tmp_path):
         get_available_providers=lambda: ["CUDAExecutionProvider"],
         InferenceSession=Session,
     )
-    monkeypatch.setattr("dcfm_ros.engines.onnxruntime_library.import_onnxruntime", lambda: runtime)
+    monkeypatch.setattr("dcfm_ros.engines.graph.onnxruntime.import_onnxruntime", lambda: runtime)
     library = OnnxRuntimeLibrary("onnxruntime", EngineConfig(device="cuda"))
     with pytest.raises(DcfmError, match="could not start its CUDA.*unknown option 'use_tf32'"):
         library._session(tmp_path / "graph.onnx", tmp_path, None)

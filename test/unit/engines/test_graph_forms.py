@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from dcfm_ros.engines import graph_forms
-from dcfm_ros.engines.graph_forms import (
+from dcfm_ros.engines.graph import forms as graph_forms
+from dcfm_ros.engines.graph.forms import (
     channel_first,
     channel_last,
     fused_logits,

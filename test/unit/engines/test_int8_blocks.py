@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcfm_ros.engines.int8_blocks import ENOUGH, LEAST_COST, choose_blocks
+from dcfm_ros.engines.graph.int8_blocks import ENOUGH, LEAST_COST, choose_blocks
 
 WORK = {"embed": 1.0, "stages.1": 40.0, "stages.2": 50.0, "head": 10.0}
 

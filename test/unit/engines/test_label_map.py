@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcfm_ros.engines import label_map as ways
 from dcfm_ros.engines.base import UNLABELLED
-from dcfm_ros.engines.label_map import label_array, label_map
-from dcfm_ros.engines.label_tiles import label_tiles
-from dcfm_ros.engines.taps import taps
+from dcfm_ros.engines.label_map import label_map as ways
+from dcfm_ros.engines.label_map.bilinear import taps
+from dcfm_ros.engines.label_map.label_map import label_array, label_map
+from dcfm_ros.engines.label_map.tiles import label_tiles
 
 KINDS = ("random", "smooth", "constant", "tied", "large")
 
@@ -164,7 +164,7 @@ def test_threads_share_the_rows(monkeypatch):
 def test_without_numba_torch_makes_the_same_labels(monkeypatch, caplog):
     logits = logits_of("smooth", 19, 24, 32, 0)
     expected = label_map(logits, (320, 240))[0]
-    monkeypatch.setitem(sys.modules, "dcfm_ros.engines.label_kernel", None)
+    monkeypatch.setitem(sys.modules, "dcfm_ros.engines.label_map.kernel", None)
     ways._kernel.cache_clear()
     try:
         mask, _ = label_array(logits.numpy(), (320, 240))

@@ -17,7 +17,7 @@ triton = pytest.importorskip("triton")
 @pytest.fixture(scope="module")
 def label_pixels():
     """Ours, of a copy of the module whose kernel is interpreted: Triton decides that when it meets a kernel."""
-    spec = importlib.util.find_spec("dcfm_ros.engines.label_triton")
+    spec = importlib.util.find_spec("dcfm_ros.engines.label_map.triton_kernel")
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
@@ -29,7 +29,7 @@ def label_pixels():
 @pytest.mark.parametrize("logits", ["fp32", "fp16"])
 @pytest.mark.parametrize("confidence", [False, True])
 def test_it_compiles_for_the_gpus_of_robots(capability, logits, confidence):
-    from dcfm_ros.engines.label_triton import BLOCK, label_kernel
+    from dcfm_ros.engines.label_map.triton_kernel import BLOCK, label_kernel
 
     kinds = {"logits": f"*{logits}", "mask": "*u8", "share": "*u8", "scale_y": "fp32", "scale_x": "fp32"}
     kinds |= {"RATE": "constexpr", "BLOCK": "constexpr"}

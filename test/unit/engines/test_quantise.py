@@ -4,14 +4,14 @@ import pytest
 from conftest import SIZE
 
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.engines.graphs import GRAPHS, export_graphs
+from dcfm_ros.engines.graph.export import GRAPHS, export_graphs
 
 openvino = pytest.importorskip("openvino")
 pytest.importorskip("nncf")
 
-from dcfm_ros.engines.openvino_cut import multiplications  # noqa: E402
-from dcfm_ros.engines.openvino_library import OpenVinoLibrary  # noqa: E402
-from dcfm_ros.engines.quantise import Quantiser, quantise  # noqa: E402
+from dcfm_ros.engines.graph.openvino import OpenVinoLibrary  # noqa: E402
+from dcfm_ros.engines.graph.openvino_cut import multiplications  # noqa: E402
+from dcfm_ros.engines.graph.quantise import Quantiser, quantise  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,11 @@ import pytest
 import torch
 from conftest import SIZE
 
-from dcfm_ros.engines import EngineConfig, create_engine, torch_engine
-from dcfm_ros.engines.cuda_lane import CAPTURING, Graphs
+from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.engines.factory import choose
-from dcfm_ros.engines.torch_engine import compute_threads, settle_threads
+from dcfm_ros.engines.torch import engine as torch_engine
+from dcfm_ros.engines.torch.cuda_lane import CAPTURING, Graphs
+from dcfm_ros.engines.torch.engine import compute_threads, settle_threads
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.fold import fold
 

@@ -8,8 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dcfm_ros.engines import torch_passes
-from dcfm_ros.engines.torch_passes import Passes
+from dcfm_ros.engines.torch import passes as torch_passes
+from dcfm_ros.engines.torch.passes import Passes
 from dcfm_ros.model import ModelConfig, build_model
 from dcfm_ros.model.fold import fold
 

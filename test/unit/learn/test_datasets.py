@@ -12,9 +12,9 @@ import trees
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets import DATASETS, open_dataset
+from dcfm_ros.media.bag_writer import BagWriter
+from dcfm_ros.media.messages import IMAGE, rgb8
 from dcfm_ros.model.classes import CAMVID, CITYSCAPES, VSPW
-from dcfm_ros.replay.bag_writer import BagWriter
-from dcfm_ros.replay.messages import IMAGE, rgb8
 
 
 def unique(label: np.ndarray) -> list[int]:

@@ -6,8 +6,9 @@ import json
 import pytest
 import torch
 
+from dcfm_ros.commands import convert
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import build_model, convert_command, from_published, load_model
+from dcfm_ros.model import build_model, from_published, load_model
 from dcfm_ros.model.published import KEYS, published_config
 from dcfm_ros.model.published_shapes import infer_config
 
@@ -51,7 +52,7 @@ def test_names_load_with_and_without_the_prefix(published):
 
 def arguments(tmp_path, *options):
     parser = argparse.ArgumentParser()
-    convert_command.configure(parser)
+    convert.configure(parser)
     return parser.parse_args(
         [str(tmp_path / "encoder_epoch_1.pth"), str(tmp_path / "decoder_epoch_1.pth"), *options]
     )
@@ -64,7 +65,7 @@ def test_convert_writes_one_file_that_says_everything(published, tmp_path, capsy
     output = tmp_path / "out.safetensors"
     options = ["-o", str(output), "--input-size", "1024x512", "--licence", "CC0"]
     feature = config["independent_feature"]
-    assert convert_command.run(arguments(tmp_path, *options, "--independent-feature", feature)) == 0
+    assert convert.run(arguments(tmp_path, *options, "--independent-feature", feature)) == 0
     model = load_model(output)
     expected = from_published(encoder, decoder, config)
     assert model.card.input_size == (1024, 512) and model.card.licence == "CC0"
@@ -176,6 +177,6 @@ def test_wrong_options_are_named(options, message, tmp_path, reference_root):
         tensors = {name: torch.rand(shape) for name, shape in config["tensors"][part].items()}
         torch.save(tensors, tmp_path / f"{part}_epoch_1.pth")
     with pytest.raises(DcfmError, match=message):
-        convert_command.run(arguments(tmp_path, "-o", str(tmp_path / "x.safetensors"), *options))
+        convert.run(arguments(tmp_path, "-o", str(tmp_path / "x.safetensors"), *options))
     with pytest.raises(DcfmError, match="ends in .safetensors"):
-        convert_command.run(arguments(tmp_path, "-o", str(tmp_path / "x.pth"), *options))
+        convert.run(arguments(tmp_path, "-o", str(tmp_path / "x.pth"), *options))

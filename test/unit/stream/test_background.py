@@ -21,7 +21,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model import ModelConfig, build_model
 from dcfm_ros.stream import StreamConfig, StreamSegmenter, background, priority, workers
 from dcfm_ros.stream.background import BackgroundWorker
-from dcfm_ros.stream.common import CommonBranch, CommonFeature, KeyFrame
+from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.parcel import SharedMemory
 from dcfm_ros.stream.process import RemoteBranch
 from dcfm_ros.stream.spare_time import MOST_PIECES, SpareTime
@@ -495,7 +495,7 @@ def test_a_child_ends_with_its_parent_even_in_mid_work():
         sys.path.insert(0, {here!r})
         from fake_engine import ChildEngine
         from test_background import config, key
-        from dcfm_ros.stream.common import CommonFeature
+        from dcfm_ros.stream.common_feature import CommonFeature
         from dcfm_ros.stream import workers
         from dcfm_ros.stream.process import RemoteBranch
         workers.RemoteBranch = lambda branch, idle: RemoteBranch(branch, idle=False)

@@ -1,0 +1,120 @@
+"""`dcfm export`: a model as ONNX graphs, and engines built ahead of time."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dcfm_ros.engines import EngineConfig, create_engine
+from dcfm_ros.engines.config import ENGINES, PRECISIONS
+from dcfm_ros.engines.graph.check import check_graphs
+from dcfm_ros.engines.graph.export import GRAPHS, add_metadata, export_graphs, import_onnx, metadata
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.open_source import open_source
+from dcfm_ros.model import DCFM, default_weights, load_model
+from dcfm_ros.stream.config import Size, parse_size
+from dcfm_ros.stream.preprocess import preprocess
+
+MOST_FRAMES = 48
+
+Image = NDArray[np.uint8]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `dcfm export`."""
+    parser.description = (
+        "Write a model's graphs as ONNX files, compared with torch, and build engines ahead of time, so that the first "
+        "start on a robot is as quick as every other. Without -o and --engines: the engine that `auto` takes is built."
+    )
+    parser.add_argument(
+        "weights", nargs="?", type=Path, help="a .safetensors (default: the model that comes along)"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="folder for the ONNX files")
+    parser.add_argument("--size", default="", metavar="WxH", help="input size (default: the model's own)")
+    parser.add_argument(
+        "--engines",
+        default="",
+        metavar="LIST",
+        help=f"engines to build, as in openvino,tensorrt; of {', '.join(ENGINES)}",
+    )
+    parser.add_argument(
+        "--precision", default="auto", choices=PRECISIONS, help="number format of the engines"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="device of the engines: auto, cpu, cuda, cuda:N, gpu"
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="PATH",
+        help="a bag, a video or a folder of images: what int8 is calibrated on, and graphs are compared on",
+    )
+    parser.add_argument("--topic", help="the image topic of the bag")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports and builds, and says what came out."""
+    weights = args.weights or default_weights()
+    model = load_model(weights)
+    size = parse_size(args.size, "--size") if args.size else model.card.input_size
+    frames = read_frames(args.calibrate, args.topic, size) if args.calibrate else []
+    if args.output:
+        export(model, size, args.output, frames)
+    engines = [name for name in args.engines.split(",") if name] or ([] if args.output else ["auto"])
+    for name in engines:
+        build(weights, EngineConfig(engine=name, precision=args.precision, device=args.device), size, frames)
+    return 0
+
+
+def read_frames(path: Path, topic: str | None, size: Size) -> list[Image]:
+    """Up to MOST_FRAMES frames, spread over all of them, at `size`. Raises DcfmError when there is none."""
+    with open_source(path, topic) as source:
+        step = max(1, (source.length or 0) // MOST_FRAMES)
+        frames: list[Image] = []
+        for i, frame in enumerate(
+            tqdm(source, desc="reading frames", unit="frame", total=source.length, disable=None)
+        ):
+            if i % step == 0:
+                frames.append(np.array(preprocess(frame.rgb, size)))
+            if len(frames) == MOST_FRAMES:
+                break
+    if not frames:
+        raise DcfmError(f"'{path}' has no frames that can be read")
+    return frames
+
+
+def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> None:
+    """Writes the graphs with their metadata and compares what ONNX Runtime makes of them with torch."""
+    from dcfm_ros.engines.graph.onnxruntime import OnnxRuntimeLibrary
+
+    import_onnx()
+    library = OnnxRuntimeLibrary("onnxruntime", EngineConfig(device="cpu"))
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = export_graphs(model, size, folder)
+    for path in paths.values():
+        add_metadata(path, metadata(model, size))
+    runners = {name: library.load(paths[name], folder, spec, 0) for name, spec in GRAPHS.items()}
+    agreement = check_graphs(model, runners, size, "fp32", frames)
+    for path in paths.values():
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    on = f"{min(len(frames), 4)} frames" if frames else "made-up pictures (give real ones with --calibrate)"
+    print(f"ONNX Runtime labels {100 * agreement:.3f} % of the pixels as torch does, on {on}")
+
+
+def build(weights: Path, config: EngineConfig, size: Size, frames: Sequence[Image]) -> None:
+    """Raises DcfmError where the engine cannot be built."""
+    begin = time.perf_counter()
+    engine = create_engine(weights, config, frames=frames)
+    engine.prepare(size)
+    if engine.problem:
+        raise DcfmError(engine.problem)
+    seconds = time.perf_counter() - begin
+    print(
+        f"engine {engine.name}, {engine.precision}, {engine.device} is ready for {size[0]}x{size[1]} ({seconds:.0f} s)"
+    )

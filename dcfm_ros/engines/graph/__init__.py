@@ -1,0 +1,1 @@
+"""Graph libraries: ONNX Runtime, OpenVINO, TensorRT."""

@@ -1,0 +1,259 @@
+"""An engine over exported graphs, whichever library runs them."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+import logging
+import re
+import threading
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dcfm_ros import __version__
+from dcfm_ros.engines.bands import InBands, band_rows
+from dcfm_ros.engines.base import Image, Mask
+from dcfm_ros.engines.cache import cached
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph.check import check_graphs
+from dcfm_ros.engines.graph.export import GRAPHS, export_graphs
+from dcfm_ros.engines.graph.forms import is_pointwise
+from dcfm_ros.engines.graph.library import Array, Library, Part, Runner, Values
+from dcfm_ros.engines.label_map.label_map import label_array
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.model import DCFM
+from dcfm_ros.model.config import to_json
+
+logger = logging.getLogger(__name__)
+
+Size = tuple[int, int]
+
+KEPT_CUTS = 2
+"""Of common branches in pieces, those used last: each holds the weights once more, and scratch memory for each piece."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A handle. values: an output of one of GRAPHS. size: (width, height) of the frame it comes from."""
+
+    values: Values
+    size: Size
+
+    def __add__(self, other: Feature) -> Feature:
+        return replace(self, values=np.asarray(self.values) + np.asarray(other.values))
+
+    def map(self) -> Array:
+        """Of a feature: N×C×h×w, contiguous."""
+        return np.ascontiguousarray(np.asarray(self.values).transpose(0, 3, 1, 2))
+
+
+class GraphEngine:
+    """Engine over a library. Its graphs have one input size: those of a size are built when it is first seen."""
+
+    problem = ""
+
+    def __init__(
+        self, model: DCFM, config: EngineConfig, library: Library, frames: Sequence[Image] = ()
+    ) -> None:
+        self.card = model.card
+        self.name, self.device, self.precision = library.name, library.device, library.precision
+        self.model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
+        self._library = library
+        self._frames = frames
+        self._digest = ""
+        self._threads = config.threads
+        self._common_threads = 0
+        self._sets: dict[tuple[Size, int], dict[str, Runner]] = {}
+        self._cuts: dict[tuple[Size, int, int], list[Part]] = {}
+        self._lock = threading.Lock()
+
+    def prepare(self, size: Size) -> None:
+        for name in GRAPHS:
+            self._runner(name, size)
+
+    def independent(self, rgb: Image) -> Feature:
+        size = rgb.shape[1], rgb.shape[0]
+        (values,) = self._runner("independent", size)(_batch(rgb))
+        return Feature(values, size)
+
+    def common(self, independent: Feature) -> Feature:
+        (values,) = self._runner("common", independent.size)(independent.values)
+        return Feature(values, independent.size)
+
+    def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
+        # Compiled now and not in the first part, for which a frame may have to wait; and for few numbers of parts.
+        parts = self._parts(independent.size, 1 << (pieces - 1).bit_length())
+        return self._run_parts(parts or [self._whole(independent.size)], independent)
+
+    def background(self, threads: int) -> GraphEngine:
+        if threads < 1:
+            raise DcfmError(f"threads is {threads}; a background engine needs one or more")
+        handle = copy.copy(self)
+        handle._common_threads = threads if self.device == "cpu" else 0
+        return handle
+
+    def logits(self, common: Feature, independent: Feature) -> Feature:
+        (values,) = self._runner("logits", independent.size)(common.values, independent.values)
+        return Feature(values, independent.size)
+
+    def label_map(
+        self, logits: Feature, size: tuple[int, int], *, confidence: bool = False
+    ) -> tuple[Mask, Mask | None]:
+        return label_array(np.asarray(logits.values)[0].transpose(1, 0, 2), size, confidence=confidence)
+
+    def _run_parts(self, parts: list[Part], independent: Feature) -> Generator[None, None, Feature]:
+        values: dict[str, Values] = {parts[0].inputs[0]: independent.values}
+        for i, part in enumerate(parts):
+            if i:
+                yield
+            results = part.runner(*[values[name] for name in part.inputs])
+            values.update(zip(part.outputs, results, strict=True))
+        return Feature(values[parts[-1].outputs[0]], independent.size)
+
+    def _runner(self, name: str, size: Size) -> Runner:
+        # All but the common branch are the frames', whoever asks for them.
+        key = size, self._common_threads if name == "common" else 0
+        runners = self._sets.get(key)
+        if runners is None:
+            with self._lock:
+                if key not in self._sets:
+                    self._sets[key] = self._load(*key)
+                runners = self._sets[key]
+        return runners[name]
+
+    def _parts(self, size: Size, pieces: int) -> list[Part]:
+        key = size, pieces, self._common_threads
+        with self._lock:
+            parts = self._cuts.pop(key, None)
+            if parts is None:
+                while len(self._cuts) >= KEPT_CUTS:
+                    del self._cuts[next(iter(self._cuts))]
+                graph = self._exported(size) / "common.onnx"
+                threads = self._common_threads or self._threads
+                spec = GRAPHS["common"]
+                try:
+                    parts = self._library.load_parts(graph, self._built(size), spec, pieces, threads)
+                except Exception as error:  # of cutting; what is wrong with the graph itself comes again
+                    parts = []
+                    reason = f"{type(error).__name__}: {error}"
+                    logger.warning("key frames are computed in one piece: %s", reason)
+            self._cuts[key] = parts
+            return parts
+
+    def _whole(self, size: Size) -> Part:
+        spec = GRAPHS["common"]
+        return Part(self._runner(spec.name, size), spec.inputs, spec.outputs)
+
+    def _load(self, size: Size, common_threads: int) -> dict[str, Runner]:
+        exported, built = self._exported(size), self._built(size)
+        if not common_threads:
+            return self._load_all(exported, built, size)
+        common = self._library.load(exported / "common.onnx", built, GRAPHS["common"], common_threads)
+        return {"common": common}
+
+    def _load_all(self, graphs: Path, built: Path, size: Size) -> dict[str, Runner]:
+        band = self._band(size)
+        runners = {
+            name: self._library.load(
+                graphs / f"{name}.onnx", built, spec, self._threads, rows=band if name == "logits" else 0
+            )
+            for name, spec in GRAPHS.items()
+        }
+        if band != self._rows(size):
+            runners["logits"] = InBands(runners["logits"], band, self.model.config.num_classes)
+        return runners
+
+    def _rows(self, size: Size) -> int:
+        """Of the features of an image, where logits of some of them can be computed; else 0."""
+        return -(-size[1] // self.model.backbone.independent.stride) if is_pointwise(self.model) else 0
+
+    def _band(self, size: Size) -> int:
+        """How many of them are computed at once."""
+        rows = self._rows(size)
+        if not rows or self.device != "cpu":
+            return rows
+        columns = -(-size[0] // self.model.backbone.independent.stride)
+        row_bytes = 4 * columns * (self.model.config.common_channels or self.model.config.deep_channels)
+        return band_rows(rows, row_bytes, self._threads or torch.get_num_threads())
+
+    def _exported(self, size: Size) -> Path:
+        """The folder with the ONNX files for images of this size, from the cache."""
+        key = {**self._key(size), "torch": torch.__version__}
+
+        def build(folder: Path) -> None:
+            logger.warning("exporting %s; this is done once", self._describe(size))
+            export_graphs(self.model, size, folder)
+
+        return cached(self._entry(size, "onnx"), key, build)
+
+    def _built(self, size: Size) -> Path:
+        """The folder with what the library builds from them, compared with torch, from the cache."""
+        library, frames = self._library, self._frames
+        graphs = self._exported(size)
+        what = f"{self._describe(size)} for {library.name}, {library.precision} on {library.device}"
+
+        def build(folder: Path) -> None:
+            begin = time.perf_counter()
+            logger.warning("building %s; this is done once and may take minutes", what)
+            files = {name: graphs / f"{name}.onnx" for name in GRAPHS}
+            library.build(files, folder, frames, self._rows(size))
+            runners = self._load_all(graphs, folder, size)
+            agreement = check_graphs(self.model, runners, size, library.precision, frames)
+            (folder / "agreement.txt").write_text(f"{agreement}\n")
+            logger.warning("built %s in %.0f s", what, time.perf_counter() - begin)
+
+        key = {
+            **self._key(size),
+            "engine": library.name,
+            "precision": library.precision,
+            "device": library.device,
+            "library": library.version,
+        }
+        fresh, self._frames = bool(frames) and library.precision == "int8", ()
+        return cached(self._entry(size, f"{library.name}-{library.precision}"), key, build, fresh=fresh)
+
+    def _key(self, size: Size) -> dict[str, str]:
+        if not self._digest:
+            self._digest = model_digest(self.model)
+        return {
+            "weights": self._digest,
+            "size": f"{size[0]}x{size[1]}",
+            "dcfm_ros": __version__,
+            "code": code_digest(),
+        }
+
+    def _entry(self, size: Size, kind: str) -> str:
+        return re.sub(r"[^\w.-]", "_", f"{self.card.name}-{size[0]}x{size[1]}-{kind}")
+
+    def _describe(self, size: Size) -> str:
+        return f"model '{self.card.name}' at {size[0]}x{size[1]}"
+
+
+@functools.cache
+def code_digest() -> str:
+    """A hash of the files that say what a graph computes and how it is built: they may change within a version."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted([*package.glob("model/**/*.py"), *package.glob("engines/*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def model_digest(model: DCFM) -> str:
+    """A hash of all that a model computes with."""
+    digest = hashlib.sha256((to_json(model.config) + to_json(model.card)).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(value.detach().cpu().float().numpy()).data)
+    return digest.hexdigest()
+
+
+def _batch(rgb: Image) -> Array:
+    # The libraries take no read-only memory, and an image often is a view of a message's bytes.
+    return np.require(rgb, requirements=["C", "W"])[None]

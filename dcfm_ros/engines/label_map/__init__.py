@@ -1,0 +1,1 @@
+"""Logits to labels, at the size asked for, exactly."""

@@ -1,0 +1,137 @@
+"""From logits at low resolution to labels at any size: bilinear upsampling and arg-max, by the fastest way there is."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import math
+from types import ModuleType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dcfm_ros.engines.base import Mask
+from dcfm_ros.engines.helpers import Helpers
+from dcfm_ros.engines.label_map.bilinear import taps
+from dcfm_ros.engines.label_map.tiles import label_tiles
+
+logger = logging.getLogger(__name__)
+
+NEGLIGIBLE = 2e-4
+"""Share of the softmax that all classes left out of a confidence may have together: 0.05 of its 255 steps."""
+MOST_THREADS = 8
+THREAD_WORK = 1 << 18
+"""Numbers read and bytes written that are worth a thread of their own."""
+
+
+def label_map(logits: Tensor, size: tuple[int, int], *, confidence: bool = False) -> tuple[Mask, Mask | None]:
+    """logits: C×h×w of any float type; size: (width, height). Returns the mask and, when asked, the winner's probability.
+
+    Both are uint8 H×W. A pixel between logits that are not finite is `UNLABELLED`, with probability 0; of equal
+    classes the first wins.
+    """
+    if logits.is_cuda:
+        mask, share = _cuda(logits, size, confidence)
+        return _fetched(mask), None if share is None else _fetched(share)
+    return label_array(logits.float().numpy(), size, confidence=confidence)
+
+
+def label_array(
+    logits: NDArray[np.float32], size: tuple[int, int], *, confidence: bool = False
+) -> tuple[Mask, Mask | None]:
+    """`label_map` for an array: fastest where its rows lie in order, class by class or all classes of a row together."""
+    kernel = _kernel()
+    if kernel is None:
+        mask, share = label_tiles(torch.from_numpy(logits), size, confidence=confidence)
+        return mask.numpy(), None if share is None else share.numpy()
+    return _by_kernel(kernel, np.asarray(logits, np.float32), size, confidence)
+
+
+def _by_kernel(
+    kernel: ModuleType, logits: NDArray[np.float32], size: tuple[int, int], confidence: bool
+) -> tuple[Mask, Mask | None]:
+    classes, rows, columns = logits.shape
+    width, height = size
+    mask = np.empty((height, width), np.uint8)
+    share = np.empty((height, width) if confidence else (0, 0), np.uint8)
+    slack = math.log(classes / NEGLIGIBLE) if confidence else 0.0
+    row_taps, column_taps = taps(rows, height), taps(columns, width)
+    lines = kernel.Logits(*_lines(logits))
+
+    def label(first: int, last: int) -> None:
+        kernel.label_cells(lines, row_taps, column_taps, slack, first, last, mask, share)
+
+    parts = min(_threads(), rows, 1 + (logits.size + mask.size) // THREAD_WORK)
+    _helpers().share(label, [rows * i // parts for i in range(parts + 1)])
+    return mask, share if confidence else None
+
+
+def _lines(logits: NDArray[np.float32]) -> tuple[NDArray[np.float32], int, int, int, int]:
+    """What `label_kernel.Logits` is made of; without a copy where rows of C×h×w logits lie in order."""
+    classes, height, width = logits.shape
+    by_row = logits.transpose(1, 0, 2)
+    if by_row.flags.c_contiguous and not logits.flags.c_contiguous:
+        return by_row.reshape(-1, width), classes, height, 1, classes
+    return np.ascontiguousarray(logits).reshape(-1, width), classes, height, height, 1
+
+
+def _cuda(logits: Tensor, size: tuple[int, int], confidence: bool) -> tuple[Tensor, Tensor | None]:
+    fused = _triton(logits.device)
+    if fused is None:
+        return label_tiles(logits, size, confidence=confidence)
+    result: tuple[Tensor, Tensor | None] = fused.label_pixels(logits, size, confidence=confidence)
+    return result
+
+
+def _fetched(pixels: Tensor) -> Mask:
+    """uint8 pixels of a GPU in memory that it writes by itself."""
+    array = torch.empty(pixels.shape, dtype=pixels.dtype, pin_memory=True)
+    array.copy_(pixels, non_blocking=True)
+    torch.cuda.current_stream(pixels.device).synchronize()
+    return array.numpy()
+
+
+def _threads() -> int:
+    return min(torch.get_num_threads(), MOST_THREADS)
+
+
+@functools.cache
+def _helpers() -> Helpers:
+    return Helpers(MOST_THREADS, "dcfm label map")
+
+
+@functools.cache
+def _kernel() -> ModuleType | None:
+    return _optional("dcfm_ros.engines.label_map.kernel", "numba")
+
+
+@functools.cache
+def _triton(device: torch.device) -> ModuleType | None:
+    """The fused kernel, where it runs: Triton compiles it when it is first used, and wants a C compiler for that."""
+    fused = _optional("dcfm_ros.engines.label_map.triton_kernel", "triton")
+    if fused is None:
+        return None
+    try:
+        fused.label_pixels(torch.zeros(1, 1, 1, device=device), (1, 1))
+    except Exception as error:
+        reason = str(error).split("\n")[0]
+        logger.warning(
+            "label maps are made by torch, slower than need be: Triton does not run here: %s", reason
+        )
+        return None
+    return fused
+
+
+def _optional(module: str, package: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        logger.warning(
+            "label maps are made by torch, many times slower than need be: %s (pip install %s)",
+            error,
+            package,
+        )
+        return None

@@ -1,0 +1,1 @@
+"""The model in torch itself, on a CPU or a GPU."""

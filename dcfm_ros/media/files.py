@@ -1,0 +1,147 @@
+"""Frames from video files, folders of images and V4L2 cameras."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.source import FIRST_STAMP_NS, IMAGE_SUFFIXES, Frame, Source, natural_key
+
+_IMAGE_SUBFOLDERS = ("image", "images")
+
+
+class VideoSource(Source):
+    """A video file, read with OpenCV (FFmpeg). Stamps are the video's own presentation times plus one second."""
+
+    kind = "video"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        capture = self._capture()
+        count, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+        readable = capture.grab()
+        capture.release()
+        if not readable:
+            raise DcfmError(f"{path} holds no readable video frame; it is empty or cut off.")
+        self.length = int(count) if count > 0 else None
+        self.rate = float(rate) if 0 < rate < 1000 else 30.0
+
+    def _capture(self) -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            raise DcfmError(
+                f"{self.path} cannot be read as a video; it is damaged, cut off (a recording that was not finished?) "
+                f"or of another kind. Expected: video, folder of images, rosbag2 (folder, .mcap, .db3) or ROS 1 .bag."
+            )
+        return capture
+
+    def _frames(self) -> Iterator[Frame]:
+        capture = self._capture()
+        try:
+            index, last = 0, -1
+            while True:
+                ok, bgr = capture.read()
+                if not ok:
+                    break
+                # Presentation times follow a variable frame rate; files without them report zero for every frame.
+                elapsed = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+                if elapsed <= last:
+                    elapsed = max(round(index * 1e9 / (self.rate or 30.0)), last + 1)
+                last = elapsed
+                stamp = FIRST_STAMP_NS + elapsed
+                yield Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), stamp, stamp, "", f"{index:06d}")
+                index += 1
+        finally:
+            capture.release()
+        if self.length and index < 0.9 * self.length:
+            self.problem = (
+                f"the video ends after {index} of the {self.length} frames it announces; it is cut off"
+            )
+
+
+class ImageFolder(Source):
+    """The images of a folder (or of its sub-folder `image`) in natural order of their names, at a fixed rate."""
+
+    kind = "images"
+
+    def __init__(self, path: Path, rate: float) -> None:
+        super().__init__(path)
+        if not 0 < rate <= 1000:
+            raise DcfmError(
+                f"The rate of a folder of images is frames per second in (0, 1000], not {rate:g}."
+            )
+        self.folder, self._files = _find_images(path)
+        self.length = len(self._files)
+        self.rate = rate
+
+    def _frames(self) -> Iterator[Frame]:
+        assert self.rate is not None
+        for index, file in enumerate(self._files):
+            bgr = _read_image(file)
+            if bgr is None:
+                self.skipped["unreadable image file"] += 1
+                continue
+            stamp = FIRST_STAMP_NS + round(index * 1e9 / self.rate)
+            yield Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), stamp, stamp, "", file.stem)
+
+
+def _find_images(path: Path) -> tuple[Path, list[Path]]:
+    candidates = [path, *(path / name for name in _IMAGE_SUBFOLDERS)]
+    for folder in candidates:
+        if folder.is_dir():
+            files = [
+                file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+            ]
+            if files:
+                return folder, sorted(files, key=natural_key)
+    raise DcfmError(
+        f"{path} holds neither images ({' '.join(sorted(IMAGE_SUFFIXES))}) nor a rosbag2 "
+        f"(metadata.yaml, .mcap or .db3 files)."
+    )
+
+
+def _read_image(file: Path) -> np.ndarray | None:
+    """BGR uint8 H×W×3, or None when the file is no image. `imdecode`, because `imread` fails on some file names."""
+    data = np.fromfile(file, np.uint8)
+    return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+
+
+class CameraSource(Source):
+    """A V4L2 camera. Endless; stamps are the wall clock when the frame arrived."""
+
+    kind = "camera"
+
+    def __init__(self, path: Path, rate: float | None) -> None:
+        super().__init__(path)
+        if not path.exists():
+            present = " ".join(sorted(str(device) for device in Path("/dev").glob("video*"))) or "none"
+            raise DcfmError(f"There is no camera {path}; cameras present: {present}.")
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
+        if not self._capture.isOpened():
+            raise DcfmError(
+                f"The camera {path} cannot be opened; another program may be using it, this user may lack the rights "
+                f"(group `video`), or the device captures no images."
+            )
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        if rate:
+            self._capture.set(cv2.CAP_PROP_FPS, rate)
+        self.rate = self._capture.get(cv2.CAP_PROP_FPS) or None
+
+    def _frames(self) -> Iterator[Frame]:
+        index = 0
+        while True:
+            ok, bgr = self._capture.read()
+            if not ok:
+                self.problem = f"the camera {self.path} delivers no more images"
+                return
+            now = time.time_ns()
+            yield Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), now, now, "camera", f"{index:06d}")
+            index += 1
+
+    def close(self) -> None:
+        self._capture.release()

@@ -1,0 +1,53 @@
+"""`open_source(path)` finds out what the path is and reads it frame by frame."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.bags import BagSource, is_bag
+from dcfm_ros.media.files import CameraSource, ImageFolder, VideoSource
+from dcfm_ros.media.source import Source
+
+DEFAULT_FOLDER_RATE = 15.0
+
+
+def open_source(
+    path: str | Path, topic: str | None = None, *, rate: float | None = None, labels: str | None = None
+) -> Source:
+    """Open a video file, folder of images, rosbag2 (folder, .mcap or .db3), ROS 1 .bag or camera (/dev/videoN).
+
+    Args:
+        topic: the image topic of a bag; None finds it where the bag has exactly one.
+        labels: a topic that holds no camera images but their labels.
+        rate: frames per second, for a folder of images (default 15) or to ask of a camera.
+
+    Raises:
+        DcfmError: nothing there, not readable, no images in it, or a choice of topics (which the message lists).
+    """
+    path = Path(path)
+    source = _open(path, topic, rate, labels)
+    if topic and not source.topic:
+        source.close()
+        raise DcfmError(
+            f"{path} is {_KIND_WORDS[source.kind]} and has no topics; leave the topic {topic!r} out."
+        )
+    return source
+
+
+_KIND_WORDS = {"video": "a video", "images": "a folder of images", "camera": "a camera"}
+
+
+def _open(path: Path, topic: str | None, rate: float | None, labels: str | None) -> Source:
+    if re.fullmatch(r"/dev/video\d+", str(path)):
+        return CameraSource(path, rate)
+    if not path.exists():
+        raise DcfmError(
+            f"{path} does not exist; give a video, a folder of images, a bag or a camera like /dev/video0."
+        )
+    if is_bag(path):
+        return BagSource(path, topic, labels)
+    if path.is_dir():
+        return ImageFolder(path, rate or DEFAULT_FOLDER_RATE)
+    return VideoSource(path)

@@ -1,0 +1,91 @@
+"""What every stream of frames has in common: the frame, the source, and the order of files.
+
+Every source holds one frame at a time, so a 100 GB recording needs no more memory than a small one.
+"""
+
+from __future__ import annotations
+
+import abc
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+
+# ROS takes a stamp of zero for "unset"; recordings without stamps of their own therefore begin at one second.
+FIRST_STAMP_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a stream.
+
+    Attributes:
+        rgb: uint8 H×W×3, RGB. May share memory with the message it came from: copy it before writing to it.
+        stamp_ns: when the image was taken (the message's header stamp), in nanoseconds.
+        time_ns: when it was recorded (a bag's log time); equals `stamp_ns` where there is no such thing.
+        frame_id: the header's frame_id, "" where there is none.
+        name: what people call this frame: a file's name or a running number.
+        decode_ms: how long a message took to become a picture; 0 where there is no message.
+    """
+
+    rgb: np.ndarray
+    stamp_ns: int
+    time_ns: int
+    frame_id: str
+    name: str
+    decode_ms: float = 0.0
+
+
+class Source(abc.ABC):
+    """A stream of frames. Iterating starts from the beginning each time (a camera: from now).
+
+    Attributes:
+        path: where the frames come from, as given.
+        kind: "video", "images", "rosbag2", "rosbag1" or "camera".
+        topic: the image topic of a bag, else "".
+        length: number of frames expected; None where nobody knows before the end.
+        rate: frames per second as recorded; None where unknown.
+        skipped: frames that could not be read so far in this iteration: reason -> count.
+        problem: why reading ended before the end of the recording, or "".
+    """
+
+    kind: str
+    topic = ""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.length: int | None = None
+        self.rate: float | None = None
+        self.skipped: Counter[str] = Counter()
+        self.problem = ""
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.skipped.clear()
+        self.problem = ""
+        yield from self._frames()
+
+    @abc.abstractmethod
+    def _frames(self) -> Iterator[Frame]:
+        """Yield the frames in recorded order; count those that cannot be read in `skipped`."""
+
+    def close(self) -> None:
+        """Release files and devices; the source cannot be iterated afterwards."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def natural_key(path: Path) -> list[tuple[int, int | str]]:
+    """Sort key that puts `frame10` behind `frame9`."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.stem) if part]

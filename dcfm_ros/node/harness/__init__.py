@@ -1,0 +1,1 @@
+"""Player and recorder: what the demo and live replays need of ROS."""

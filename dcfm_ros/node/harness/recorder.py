@@ -1,0 +1,194 @@
+"""Records a live run: every image, label, mask and timing message, at the time it arrived, into a bag.
+
+The callbacks note the time and hand the serialized message on; a thread writes, so that writing one message does not
+delay the arrival of the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import queue
+import struct
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from dcfm_ros.media.bag_writer import BagWriter
+from dcfm_ros.media.bags import to_rgb
+from dcfm_ros.media.messages import COMPRESSED_IMAGE, FRAME_TIMING, IMAGE, jpeg, typestore
+from dcfm_ros.msg import FrameTiming
+from dcfm_ros.node.harness.talk import Words, run_process, say
+
+QUEUE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
+_PROGRESS_PERIOD = 0.1
+# After the player's last frame: no mask for this long means that no more will come.
+_SILENCE = 2.0
+_MOST_WAITING = 256
+
+
+def header_stamp_ns(data: bytes) -> int:
+    """The stamp of a serialized message that begins with a header: after four bytes that tell the byte order."""
+    order = "<" if data[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
+    return seconds * 1_000_000_000 + nanoseconds
+
+
+class Recorder(Node):
+    """Subscribes to everything of a run and counts what arrives."""
+
+    def __init__(self, topics: argparse.Namespace, writer: WriterThread) -> None:
+        super().__init__("recorder")
+        self._writer = writer
+        # By stamp, because a recording that is played in a loop has each of them several times.
+        self.images: Counter[int] = Counter()
+        self.masks: Counter[int] = Counter()
+        self.timings = 0
+        self._came: dict[int, int] = {}  # arrival of images whose mask is still to come
+        self.last_arrival = time.monotonic()
+        self.last_latency_ms = float("nan")
+        self._readers = [
+            self._read(Image, topics.image, self._on_image),
+            self._read(Image, topics.label, self._on_label),
+            self._read(Image, topics.mask, self._on_mask),
+            self._read(FrameTiming, topics.timing, self._on_timing),
+        ]
+        self._topics = topics
+
+    def _read(self, kind: type, topic: str, callback: Any) -> Any:
+        return self.create_subscription(kind, topic, callback, QUEUE, raw=True)
+
+    def is_matched(self) -> bool:
+        """The node's mask and timing publishers have been found."""
+        return all(self.count_publishers(topic) > 0 for topic in (self._topics.mask, self._topics.timing))
+
+    def _on_image(self, data: bytes) -> None:
+        now, stamp = time.time_ns(), header_stamp_ns(data)
+        self._writer.put(self._topics.image, IMAGE, now, data)
+        self.images[stamp] += 1
+        self._came[stamp] = now
+        if len(self._came) > _MOST_WAITING:
+            self._came.pop(next(iter(self._came)))
+
+    def _on_label(self, data: bytes) -> None:
+        self._writer.put(self._topics.label, IMAGE, time.time_ns(), data)
+
+    def _on_mask(self, data: bytes) -> None:
+        now = time.time_ns()
+        self._writer.put(self._topics.mask, IMAGE, now, data)
+        stamp = header_stamp_ns(data)
+        self.masks[stamp] += 1
+        self.last_arrival = time.monotonic()
+        self.last_latency_ms = (now - self._came.pop(stamp, now)) / 1e6
+
+    def _on_timing(self, data: bytes) -> None:
+        self._writer.put(self._topics.timing, FRAME_TIMING, time.time_ns(), data)
+        self.timings += 1
+
+
+class WriterThread:
+    """Writes messages to a bag in a thread; camera images become JPEG, as cameras and image_transport do it."""
+
+    def __init__(self, path: Path, image_topic: str) -> None:
+        self._bag = BagWriter(path)
+        self._image_topic = image_topic
+        self._queue: queue.SimpleQueue[tuple[str, str, int, bytes] | None] = queue.SimpleQueue()
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="bag writer")
+        self._thread.start()
+
+    def put(self, topic: str, kind: str, time_ns: int, data: bytes) -> None:
+        """Hand over a serialized message."""
+        self._queue.put((topic, kind, time_ns, data))
+
+    def close(self) -> None:
+        """Write what is left and finish the bag."""
+        self._queue.put(None)
+        self._thread.join()
+        self._bag.close()
+
+    def _run(self) -> None:
+        try:
+            while (entry := self._queue.get()) is not None:
+                topic, kind, time_ns, data = entry
+                if topic == self._image_topic:
+                    self._write_image(time_ns, data)
+                else:
+                    self._bag.write_raw(topic, kind, time_ns, data)
+        except Exception as error:  # reported by the main thread, which ends the run
+            self.error = error
+
+    def _write_image(self, time_ns: int, data: bytes) -> None:
+        message = typestore().deserialize_cdr(data, IMAGE)
+        stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+        picture = jpeg(to_rgb(message), stamp, message.header.frame_id)
+        self._bag.write(f"{self._image_topic}/compressed", COMPRESSED_IMAGE, time_ns, picture)
+
+
+def record(args: argparse.Namespace, words: Words, writer: WriterThread) -> None:
+    """Record until told to finish and all that can come has come."""
+    recorder = Recorder(args, writer)
+    executor = SingleThreadedExecutor()
+    executor.add_node(recorder)
+    spinner = threading.Thread(target=_spin, args=(executor,), name="executor", daemon=True)
+    spinner.start()
+    say("ready")
+    matched, finishing = False, False
+    while writer.error is None:
+        word = words.next(_PROGRESS_PERIOD if not finishing else 0.01)
+        if word == "finish":
+            finishing, recorder.last_arrival = True, time.monotonic()
+        elif word == Words.END:
+            break
+        if not matched and recorder.is_matched():
+            matched = True
+            say("matched")
+        say(
+            "progress",
+            images=recorder.images.total(),
+            masks=recorder.masks.total(),
+            latency_ms=recorder.last_latency_ms,
+        )
+        complete = recorder.images <= recorder.masks and recorder.timings >= recorder.masks.total()
+        if finishing and (complete or time.monotonic() - recorder.last_arrival > _SILENCE):
+            break
+    executor.shutdown()
+    spinner.join()
+    if writer.error is not None:
+        raise writer.error
+    say("done", images=recorder.images.total(), masks=recorder.masks.total())
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()
+
+
+def main() -> int:
+    """Entry point of the process; the demo command gives the arguments."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bag", type=Path)
+    for name in ("image", "label", "mask", "timing"):
+        parser.add_argument(f"--{name}", required=True)
+    args = parser.parse_args()
+
+    def work(words: Words) -> None:
+        writer = WriterThread(args.bag, args.image)
+        try:
+            record(args, words, writer)
+        finally:
+            writer.close()
+
+    return run_process(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""The demo's own input: a synthetic drive, rendered ahead on all cores and kept, so that it plays at its full rate."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import importlib.util
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.bag_writer import BagWriter
+from dcfm_ros.media.messages import IMAGE, mono8, rgb8
+from dcfm_ros.media.source import FIRST_STAMP_NS
+
+IMAGE_TOPIC, LABEL_TOPIC = "/camera/image", "/camera/label"
+_FRAME_ID = "camera"
+_KEPT = 4
+
+
+@dataclass(frozen=True)
+class Drive:
+    """Which drive to render: `size` is (width, height) in pixels, `fps` frames per second, `length` frames."""
+
+    seed: int
+    size: tuple[int, int]
+    fps: float
+    length: int
+
+    @property
+    def words(self) -> str:
+        return f"synthetic drive {self.seed}, {self.length} frames of {self.size[0]}×{self.size[1]} at {self.fps:g} Hz"
+
+
+def rendered(drive: Drive, cache: Path | None = None) -> Path:
+    """The drive as a bag with images and labels; rendered now if it has not been before.
+
+    Args:
+        cache: where rendered drives are kept; None is the user's cache folder.
+
+    Raises:
+        DcfmError: a drive that cannot be rendered, or a cache that cannot be written.
+    """
+    folder = cache or _user_cache()
+    path = folder / f"drive_{_key(drive)}"
+    if path.is_dir():
+        os.utime(path)
+        return path
+    print(f"rendering the {drive.words}: once, it is kept in {folder} ...", file=sys.stderr)
+    partial = folder / f"partial_{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(drive, partial / path.name)
+            (partial / path.name).rename(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise DcfmError(f"The rendered drive cannot be kept in {folder}: {error.strerror}.") from error
+    _forget_old(folder)
+    return path
+
+
+def _user_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "dcfm_ros"
+
+
+def _key(drive: Drive) -> str:
+    """A name for this drive as this version of the renderer draws it."""
+    spec = importlib.util.find_spec("dcfm_ros.street")
+    assert spec is not None and spec.origin is not None
+    digest = hashlib.sha256(repr(drive).encode())
+    for file in sorted(Path(spec.origin).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _forget_old(folder: Path) -> None:
+    """Rendered drives are large: only those used last stay, and nothing of a process that was killed."""
+    drives = sorted(folder.glob("drive_*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    abandoned = [
+        path for path in folder.glob("partial_*") if not Path("/proc", path.name.split("_")[1]).exists()
+    ]
+    for path in drives[_KEPT:] + abandoned:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(drive: Drive, path: Path) -> None:
+    from dcfm_ros.street import SyntheticDrive
+
+    SyntheticDrive(
+        drive.seed, drive.size, drive.fps, 1
+    )  # refuses here, in this process, what cannot be rendered
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bar = tqdm(total=drive.length, unit="frame", desc="rendering the drive", dynamic_ncols=True, disable=None)
+    with bar, BagWriter(path) as bag:
+        for index, (image, label) in enumerate(_render(drive)):
+            stamp = FIRST_STAMP_NS + round(index * 1e9 / drive.fps)
+            bag.write(LABEL_TOPIC, IMAGE, stamp, mono8(label, stamp, _FRAME_ID))
+            bag.write(IMAGE_TOPIC, IMAGE, stamp, rgb8(image, stamp, _FRAME_ID))
+            bar.update()
+
+
+def _render(drive: Drive) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The frames in order, rendered by one process per core. Processes are started afresh: forking a process that
+    has threads is not safe."""
+    workers = min(len(os.sched_getaffinity(0)), drive.length)
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (drive,)) as pool:
+        waiting: deque[concurrent.futures.Future[tuple[np.ndarray, np.ndarray]]] = deque()
+        try:
+            for index in range(drive.length):
+                waiting.append(pool.submit(_render_one, index))
+                if len(waiting) > 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise DcfmError(
+                "A process that renders the drive ended unexpectedly; is there enough memory?"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_worker_drive: Any  # of this process, once it has been started as a worker: a SyntheticDrive
+
+
+def _start_worker(drive: Drive) -> None:
+    global _worker_drive
+    # Ctrl-C reaches every process of the terminal; only the one that started this answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from dcfm_ros.street import SyntheticDrive
+
+    _worker_drive = SyntheticDrive(drive.seed, drive.size, drive.fps, drive.length)
+
+
+def _render_one(index: int) -> tuple[np.ndarray, np.ndarray]:
+    frame = _worker_drive[index]
+    return frame.image, frame.label

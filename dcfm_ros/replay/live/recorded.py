@@ -1,0 +1,210 @@
+"""A recorded run read back: which image got which mask, when, and how. All of a live run's numbers come from here."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.bags import Bag, stamp_ns, to_rgb
+from dcfm_ros.media.labels import label_of
+from dcfm_ros.media.video_writer import VideoWriter
+from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord
+from dcfm_ros.replay.spans import DEFAULT_SECONDS
+from dcfm_ros.replay.tally import Run
+from dcfm_ros.stream.overlay import Legend, draw_overlay
+
+_WINDOW = 256
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Names of the topics in a recording. Log times are arrival times; images carry the time they were sent as stamp."""
+
+    image: str
+    mask: str
+    timing: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A frame that was played: its stamp, and when it was published, both ns."""
+
+    stamp_ns: int
+    sent_ns: int
+
+
+@dataclass
+class Arrival:
+    """What came back for a frame that was sent: arrival of its first mask (ns, None: lost), its timing message."""
+
+    sent: Sent
+    mask_ns: int | None = None
+    timing: Any | None = None
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What arrived for every frame sent, in the order they were sent; stamps that have a label; and what was odd."""
+
+    frames: list[Arrival]
+    labels: set[int]
+    duplicates: int
+    out_of_order: int
+
+
+def read_sent(path: Path) -> list[Sent]:
+    """What the player has noted: a line per frame with stamp and time."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [Sent(*(int(number) for number in line.split(","))) for line in lines if line.count(",") == 1]
+
+
+class Stamped:
+    """The messages of one topic by header stamp, read along in log-time order; holds a window of them."""
+
+    def __init__(self, bag: Bag, topic: str) -> None:
+        self._messages = bag.messages(topic)
+        self._window: OrderedDict[int, Any] = OrderedDict()
+
+    def at(self, stamp: int) -> Any | None:
+        """The first message with this stamp; None when the topic ends without one. Ask only for stamps that exist."""
+        while stamp not in self._window:
+            entry = next(self._messages, None)
+            if entry is None:
+                return None
+            self._window.setdefault(stamp_ns(entry[2]), entry[2])
+            if len(self._window) > _WINDOW:
+                self._window.popitem(last=False)
+        return self._window.pop(stamp)
+
+
+def sent_by_stamp(bag: Bag, topic: str) -> list[Sent]:
+    """Where frames are stamped as they are sent: the images' stamps say when."""
+    stamps = [stamp_ns(message) for _, _, message in bag.messages(topic)]
+    return [Sent(stamp, stamp) for stamp in stamps]
+
+
+def arrivals(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> Arrivals:
+    """One pass over masks, timing messages and labels.
+
+    A stamp that was sent several times (a recording played in a loop) stands for the frame sent last before its mask
+    came.
+    """
+    frames = [Arrival(entry) for entry in sent]
+    places: dict[int, list[int]] = {}
+    for number, entry in enumerate(sent):
+        places.setdefault(entry.stamp_ns, []).append(number)
+    labels: set[int] = set()
+    odd: Counter[str] = Counter()
+    newest = -1
+    for topic, time_ns, message in bag.messages(topics.mask, topics.timing, topics.label):
+        stamp = stamp_ns(message)
+        if topic == topics.label:
+            labels.add(stamp)
+            continue
+        place = _place(sent, places.get(stamp, ()), time_ns)
+        if place is None:
+            odd["unknown"] += 1
+        elif topic == topics.timing:
+            frames[place].timing = frames[place].timing or message
+        elif frames[place].mask_ns is not None:
+            odd["duplicates"] += 1
+        else:
+            frames[place].mask_ns = time_ns
+            odd["out_of_order"] += place < newest
+            newest = max(newest, place)
+    return Arrivals(frames, labels, odd["duplicates"], odd["out_of_order"])
+
+
+def _place(sent: Sequence[Sent], places: Sequence[int], time_ns: int) -> int | None:
+    """Of the frames with one stamp, the last that was sent before `time_ns`."""
+    before = [place for place in places if sent[place].sent_ns <= time_ns]
+    return before[-1] if before else None
+
+
+def read_recording(
+    path: Path,
+    topics: Topics,
+    card: Legend,
+    video: VideoWriter | None = None,
+    progress: Any = None,
+    *,
+    sent: Sequence[Sent] | None = None,
+    segment_s: float = DEFAULT_SECONDS,
+) -> tuple[Run, Arrivals]:
+    """Match every frame that was played with its mask, timing and label.
+
+    Args:
+        path: a bag.
+        card: names and colours of the classes.
+        video: gets the overlay of every frame.
+        progress: called with no arguments after every image.
+        sent: what was played, and when; None: every recorded image, at its stamp.
+        segment_s: length of the run's segments, seconds.
+
+    Raises:
+        DcfmError: the bag is damaged, or holds no images.
+    """
+    bag = Bag(path)
+    sent = sent_by_stamp(bag, topics.image) if sent is None else sent
+    if not sent:
+        raise DcfmError(f"The recording {path} holds no images on {topics.image}.")
+    arrived = arrivals(bag, topics, sent)
+    masks, labels = Stamped(bag, topics.mask), Stamped(bag, topics.label)
+    images = _images_of(bag, topics.image, sent)
+    run = Run(card, segment_s)
+    first_ns = sent[0].sent_ns
+    for frame, image in zip(arrived.frames, images, strict=True):
+        record, stamp = _record(frame, first_ns), frame.sent.stamp_ns
+        mask_message = None if record.lost else masks.at(stamp)
+        if mask_message is None or image is None:
+            run.lose(record)
+        else:
+            rgb, mask = to_rgb(image), label_of(mask_message, topics.mask)
+            label = labels.at(stamp) if stamp in arrived.labels else None
+            run.add(record, rgb, mask, None if label is None else label_of(label, topics.label))
+            if video is not None:
+                video.write(draw_overlay(rgb, mask, card))
+        if progress is not None:
+            progress()
+    return run, arrived
+
+
+def _images_of(bag: Bag, topic: str, sent: Sequence[Sent]) -> Iterator[Any | None]:
+    """The recorded image of every frame sent; None for one that the recorder did not get."""
+    images = bag.messages(topic)
+    entry = next(images, None)
+    for frame in sent:
+        if entry is not None and stamp_ns(entry[2]) == frame.stamp_ns:
+            yield entry[2]
+            entry = next(images, None)
+        else:
+            yield None
+
+
+def _record(frame: Arrival, first_ns: int) -> FrameRecord:
+    stamp, timing = frame.sent.stamp_ns, frame.timing
+    sent_ms = (frame.sent.sent_ns - first_ns) / 1e6
+    if frame.mask_ns is None:
+        return FrameRecord(stamp, sent_ms)
+    received_ms = (frame.mask_ns - first_ns) / 1e6
+    if timing is None:
+        return FrameRecord(stamp, sent_ms, received_ms)
+    return FrameRecord(
+        stamp,
+        sent_ms,
+        received_ms,
+        key_frame=bool(timing.key_frame or timing.trigger),
+        trigger=timing.trigger,
+        key_stamp_ns=timing.key_stamp.sec * 1_000_000_000 + timing.key_stamp.nanosec,
+        age_ms=float(timing.age_ms),
+        age_frames=int(timing.age_frames),
+        motion=float(timing.motion),
+        agreement=float(timing.agreement),
+        steps={step: float(getattr(timing, f"{step}_ms")) for step in STEPS},
+        common_ms=float(timing.common_ms) if timing.common_ms > 0 else NAN,
+    )

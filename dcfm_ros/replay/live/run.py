@@ -1,0 +1,191 @@
+"""A live run: player, node and recorder in processes of their own, from their start to the recorded bag.
+
+This process needs no ROS: it starts the others, watches them, and ends them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqdm import tqdm
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.machine_load import LoadSample
+from dcfm_ros.replay.live.graph import START_PATIENCE
+from dcfm_ros.replay.live.process_meter import ProcessMeter
+from dcfm_ros.replay.live.processes import Child, Crew, child_environment
+from dcfm_ros.replay.outputs import Outputs
+from dcfm_ros.share import share_path
+
+_FINISH_PATIENCE = 30.0
+# DDS tells one side of a pair before the other: the player may know of the node while the node does not know of it yet,
+# and what is sent then is lost.
+_SETTLE_S = 0.5
+
+
+@dataclass
+class Outcome:
+    """How the live part of a run went."""
+
+    rate: float | None = None
+    sent: int = 0
+    notes: tuple[str, ...] = ()
+    interrupted: bool = False
+    node_load: list[LoadSample] = field(default_factory=list)
+
+
+def require_ros(what: str, command: str) -> None:
+    """Say what is missing for a ROS 2 graph before anything else happens.
+
+    Args:
+        what: subject and verb of the sentence, "The demo runs".
+        command: what sets everything up.
+
+    Raises:
+        DcfmError: no ROS 2 Python client here, or this package's messages have not been built.
+    """
+    if importlib.util.find_spec("rclpy") is None:
+        raise DcfmError(
+            f"{what} a ROS 2 graph, and this Python has no `rclpy`. Run `{command}` in the project's folder (it sets ROS 2 "
+            f"up in a virtual environment, no root needed), or source a ROS 2 installation first. Without ROS, "
+            f"`dcfm replay INPUT` segments a bag, a video or a folder of images."
+        )
+    if importlib.util.find_spec("dcfm_ros.msg") is None:
+        raise DcfmError(
+            f"{what} a ROS 2 graph with this package's messages, which have not been built or not been sourced. Run "
+            f"`{command}` in the project's folder, or `colcon build` in your workspace and `. install/setup.sh`."
+        )
+
+
+def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Outputs, doing: str) -> Outcome:
+    """Run the graph until everything is played and recorded, Ctrl-C, or an error in any process.
+
+    Args:
+        recorder, node, player: the processes' commands.
+        outputs: its log folder exists.
+        doing: a word for the progress bar.
+
+    Raises:
+        DcfmError: a process ended though it should not have.
+        KeyboardInterrupt: before anything was recorded.
+    """
+    outcome = Outcome()
+    with Crew() as crew:
+        listener = crew.add(_child("recorder", recorder, outputs))
+        segmenter = crew.add(_child("node", node, outputs, talks=False))
+        source = crew.add(_child("player", player, outputs))
+        meter = ProcessMeter(segmenter.pid)
+        try:
+            _live(crew, segmenter, source, listener, outcome, doing, meter.begin)
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+            outcome.notes += ("interrupted by Ctrl-C: the report covers what was played until then",)
+        finally:
+            meter.end()
+        outcome.node_load = meter.samples
+        source.tell("end")
+        listener.tell("finish")
+        listener.wait(_FINISH_PATIENCE)
+        segmenter.interrupt()
+        for event in _drain(source):
+            _note(event, outcome)
+    if not outputs.bag.is_dir() or (outcome.interrupted and outcome.sent == 0):
+        raise KeyboardInterrupt
+    return outcome
+
+
+def _child(name: str, command: list[str], outputs: Outputs, *, talks: bool = True) -> Child:
+    # The log folder is the working directory: `python -m` looks there first, and must not find a source tree.
+    return Child(
+        name,
+        command,
+        log=outputs.log / f"{name}.log",
+        env=child_environment(share_path("config", "fastdds.xml")),
+        cwd=outputs.log,
+        talks=talks,
+    )
+
+
+def _live(
+    crew: Crew,
+    node: Child,
+    player: Child,
+    recorder: Child,
+    outcome: Outcome,
+    doing: str,
+    begins: Callable[[], None],
+) -> None:
+    """The run itself: wait for discovery, start, show progress, wait for the last mask. `begins` is called at the start."""
+    seen: dict[str, dict[str, Any]] = {}
+
+    def arrived(child: Child, name: str) -> bool:
+        for event in _drain(child):
+            seen[f"{child.name} {event['event']}"] = event
+            _note(event, outcome)
+        return f"{child.name} {name}" in seen
+
+    def matched() -> bool:
+        for line in node.news():
+            print(f"  node: {line}", file=sys.stderr)
+        return arrived(player, "matched") & arrived(recorder, "matched")
+
+    print("starting node, recorder and player ...", file=sys.stderr)
+    crew.until(
+        matched,
+        seconds=START_PATIENCE,
+        waiting_for="node, player and recorder to find each other over DDS",
+    )
+    time.sleep(_SETTLE_S)
+    begins()
+    player.tell("go")
+    expected = seen["player ready"]["length"]
+    outcome.rate = seen["player ready"]["rate"]
+    with tqdm(total=expected, unit="frame", desc=doing, dynamic_ncols=True, disable=None) as bar:
+
+        def finished() -> bool:
+            done = arrived(player, "done")
+            arrived(recorder, "done")
+            progress = seen.get("recorder progress", {})
+            outcome.sent = progress.get("images", 0)
+            bar.update(outcome.sent - bar.n)
+            latency = progress.get("latency_ms", math.nan)
+            if not math.isnan(latency):
+                bar.set_postfix(masks=progress["masks"], latency=f"{latency:.0f} ms", refresh=False)
+            return done
+
+        crew.until(finished, seconds=math.inf, waiting_for="the end of the input")
+        recorder.tell("finish")
+        crew.until(
+            lambda: finished() and arrived(recorder, "done"),
+            seconds=_FINISH_PATIENCE,
+            waiting_for="the recorder to finish",
+            may_end=(recorder,),
+        )
+
+
+def _drain(child: Child) -> list[dict[str, Any]]:
+    events = []
+    while not child.events.empty():
+        events.append(child.events.get())
+    return events
+
+
+def _note(event: dict[str, Any], outcome: Outcome) -> None:
+    """Take from an event what the report must tell; an error ends the run."""
+    if event["event"] == "error":
+        raise DcfmError(event["message"])
+    if event["event"] == "done" and "sent" in event:
+        outcome.notes += tuple(
+            f"{count} images could not be used: {why}" for why, count in event["skipped"].items()
+        )
+        outcome.notes += tuple(
+            f"{count} labels were not used: {why}" for why, count in event["labels"].items()
+        )
+        if event["problem"]:
+            outcome.notes += (event["problem"],)

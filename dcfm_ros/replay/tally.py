@@ -1,0 +1,124 @@
+"""Collects a run frame by frame: its records, its accuracy and its pictures. Replay and demo end in the same report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+
+from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
+from dcfm_ros.replay.frame_record import ConsistencyMeter, FrameRecord
+from dcfm_ros.replay.frame_store import RecordStore
+from dcfm_ros.replay.pictures import PictureBook
+from dcfm_ros.replay.spans import DEFAULT_SECONDS, Segment, SegmentNumbers, Segments, numbers_of
+from dcfm_ros.stream.overlay import Legend, draw_overlay
+
+
+class Run:
+    """What a run has come to so far. In memory are a fixed number of pictures and a few numbers per segment.
+
+    Args:
+        card: names and RGB colours of the classes, by id (a ModelCard).
+        segment_s: the longest a segment gets, seconds of message time.
+
+    Attributes:
+        records: one per frame, in the order added.
+        confusion: of all frames with a label; None before the first.
+        labelled: how many frames had a label.
+        in_hand: of all labels against the mask that was newest when their frame came; None outside of real time.
+        label_problems: labels that could not be used: reason -> count.
+        breaks: places where the stream begins anew: reason -> count.
+    """
+
+    def __init__(self, card: Legend, segment_s: float = DEFAULT_SECONDS) -> None:
+        self.card = card
+        self.records = RecordStore(len(card.classes))
+        self.pictures = PictureBook()
+        self.confusion: ConfusionMatrix | None = None
+        self.labelled = 0
+        self.in_hand: ConfusionMatrix | None = None
+        self.label_problems: Counter[str] = Counter()
+        self.breaks: Counter[str] = Counter()
+        self._consistency = ConsistencyMeter()
+        self._video = VideoConsistency(num_classes=len(self.card.classes))
+        self._segments = Segments(len(card.classes), segment_s)
+        self._last_ns: int | None = None
+        self._last_shape: tuple[int, ...] | None = None
+
+    def lose(self, record: FrameRecord) -> None:
+        """A frame for which no mask came."""
+        self._segment(record, self._last_shape)
+        self.records.append(record)
+
+    def add(
+        self, record: FrameRecord, rgb: np.ndarray, mask: np.ndarray, label: np.ndarray | None = None
+    ) -> None:
+        """A frame with its mask; what can be measured on them is added to the record.
+
+        Args:
+            rgb: uint8 H×W×3.
+            mask: uint8 h×w class ids.
+            label: uint8 h×w true class ids, 255 for unlabelled.
+        """
+        segment = self._segment(record, (*rgb.shape[:2], *mask.shape))
+        record = dataclasses.replace(
+            record,
+            consistency=self._consistency.step(rgb, mask),
+            shares=self._shares(mask),
+            accuracy=self._compare(mask, label, segment) if label is not None else record.accuracy,
+        )
+        self.pictures.offer(
+            len(self.records),
+            record,
+            rgb,
+            lambda: draw_overlay(rgb, mask, self.card, legend=False),
+            None if label is None else lambda: draw_overlay(rgb, label, self.card, legend=False),
+        )
+        self.records.append(record)
+
+    def hold(self, mask: np.ndarray, label: np.ndarray) -> None:
+        """What a robot has in hand when a frame comes, whose true label is given; other sizes are left out."""
+        if mask.shape == label.shape:
+            matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
+            self.in_hand = matrix if self.in_hand is None else self.in_hand + matrix
+
+    def video_consistency(self) -> dict[int, float]:
+        """Video consistency against the labels by window, 0-1; NaN where the video is too short."""
+        return {window: self._video.value(window) for window in CONSISTENCY_WINDOWS} if self.labelled else {}
+
+    def segments(self) -> list[SegmentNumbers]:
+        """The numbers of every stretch of the run."""
+        return numbers_of(self._segments.all, self.records)
+
+    def _segment(self, record: FrameRecord, shape: tuple[int, ...] | None) -> Segment:
+        """The segment the next record belongs to. What is measured from frame to frame begins anew at a break."""
+        why = ""
+        if self._last_ns is not None and record.stamp_ns < self._last_ns:
+            why = "the stamps jump back"
+        elif None not in (shape, self._last_shape) and shape != self._last_shape:
+            why = "the images change their size"
+        if why:
+            self.breaks[why] += 1
+            self._video.next_video()
+            self._consistency = ConsistencyMeter()
+        self._last_ns, self._last_shape = record.stamp_ns, shape or self._last_shape
+        return self._segments.at(len(self.records), record.stamp_ns, cut=bool(why))
+
+    def _shares(self, mask: np.ndarray) -> tuple[float, ...]:
+        counts = np.bincount(mask.reshape(-1), minlength=256)[: len(self.card.classes)]
+        return tuple((counts / mask.size).tolist())
+
+    def _compare(self, mask: np.ndarray, label: np.ndarray, segment: Segment) -> float:
+        if label.shape != mask.shape:
+            reason = (
+                f"the label is {label.shape[1]}×{label.shape[0]}, the mask {mask.shape[1]}×{mask.shape[0]}"
+            )
+            self.label_problems[reason] += 1
+            return float("nan")
+        matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
+        self.confusion = matrix if self.confusion is None else self.confusion + matrix
+        self._video.add(mask, label)
+        segment.compare(mask, label, matrix)
+        self.labelled += 1
+        return matrix.pixel_accuracy
