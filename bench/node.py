@@ -25,23 +25,23 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import rclpy  # noqa: E402
-from dcfm_ros.msg import FrameTiming  # noqa: E402
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data  # noqa: E402
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
+import cv2
+import numpy as np
+import rclpy
+from dcfm_ros.msg import FrameTiming
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from dcfm_ros.bench.frames import street  # noqa: E402
-from dcfm_ros.bench.result import NodeRow, OutputRow, RateRow  # noqa: E402
-from dcfm_ros.bench.suite import record  # noqa: E402
-from dcfm_ros.commands.bench import write  # noqa: E402
-from dcfm_ros.model import default_weights  # noqa: E402
-from dcfm_ros.node.harness.talk import Words, say  # noqa: E402
-from dcfm_ros.replay.live.processes import Child, Crew, child_environment  # noqa: E402
-from dcfm_ros.share import share_path  # noqa: E402
+from dcfm_ros.bench.frames import street
+from dcfm_ros.bench.result import NodeRow, OutputRow, RateRow
+from dcfm_ros.bench.suite import record
+from dcfm_ros.commands.bench import write
+from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.node.harness.talk import Words, say
+from dcfm_ros.replay.live.processes import Child, Crew, child_environment
+from dcfm_ros.share import share_path
 
 Size = tuple[int, int]
 

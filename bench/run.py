@@ -18,9 +18,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from dcfm_ros.bench.page import CPU_FILE, GPU_FILE, write_page  # noqa: E402
-from dcfm_ros.bench.suite import PARTS, on_gpu, usual_parts  # noqa: E402
-from dcfm_ros.commands.bench import measure_and_merge  # noqa: E402
+from dcfm_ros.bench.page import CPU_FILE, GPU_FILE, write_page
+from dcfm_ros.bench.suite import PARTS, on_gpu, usual_parts
+from dcfm_ros.commands.bench import measure_and_merge
 
 RESULTS = HERE / "results"
 NOTES = HERE / "misses.yaml"

@@ -26,16 +26,18 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from dcfm_ros.bench.contestants import Setting  # noqa: E402
-from dcfm_ros.bench.frames import Image, street  # noqa: E402
-from dcfm_ros.bench.machine import OthersLoad, machine  # noqa: E402
-from dcfm_ros.bench.page import GPU_STEADY_FILE, STEADY_FILE  # noqa: E402
-from dcfm_ros.bench.steady_result import GPU_CASE, Steady, Way, load_steady_runs, save_steady_runs  # noqa: E402
-from dcfm_ros.bench.suite import gpu_goal, on_gpu, shipped, vspw  # noqa: E402
-from dcfm_ros.engines import EngineConfig, create_engine  # noqa: E402
-from dcfm_ros.errors import DcfmError  # noqa: E402
-from dcfm_ros.stream import StreamConfig, StreamSegmenter  # noqa: E402
-from dcfm_ros.stream.workers import default_way  # noqa: E402
+from dcfm_ros.bench.contestants import Setting
+from dcfm_ros.bench.frames import Image, street
+from dcfm_ros.bench.machine import OthersLoad, machine
+from dcfm_ros.bench.page import GPU_STEADY_FILE, STEADY_FILE
+from dcfm_ros.bench.steady_result import GPU_CASE, Steady, Way, load_steady_runs, save_steady_runs
+from dcfm_ros.bench.suite import gpu_goal, on_gpu, shipped, vspw
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.workers import default_way
 
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "latency.md"

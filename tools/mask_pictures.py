@@ -12,10 +12,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dcfm_ros.model import DCFM, default_weights, load_model  # noqa: E402
-from dcfm_ros.stream import Segmentation, StreamConfig, StreamSegmenter  # noqa: E402
-from dcfm_ros.stream.overlay import draw_overlay  # noqa: E402
-from dcfm_ros.street import DriveFrame, SyntheticDrive  # noqa: E402
+from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.overlay import draw_overlay
+from dcfm_ros.stream.segmentation import Segmentation
+from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.street import DriveFrame, SyntheticDrive
 
 KEY_INTERVAL = 10
 SHOWN = (0, 5, 9, 19)

@@ -17,12 +17,17 @@ from dcfm_ros.bench.result import DCFM as OURS
 from dcfm_ros.bench.result import PUBLISHED, SEGFORMER, TUNED
 from dcfm_ros.bench.segformer import TunedRunner, TunedSegFormer, UserSegFormer
 from dcfm_ros.bench.stages import CPU
-from dcfm_ros.engines import Engine, EngineConfig, create_engine
+from dcfm_ros.engines.base import Engine
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.rounds import TOTAL, Laps
-from dcfm_ros.model import DCFM, ModelConfig, build_model, load_model
-from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import DCFM, build_model
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
 
 Image = NDArray[np.uint8]

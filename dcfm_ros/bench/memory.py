@@ -15,7 +15,7 @@ from dcfm_ros.bench.contestants import Builder, Entry, Setting
 from dcfm_ros.bench.frames import street
 from dcfm_ros.bench.result import MemoryRow
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelConfig
+from dcfm_ros.model.config import ModelConfig
 
 TIMEOUT_S = 240
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dcfm_ros.bench.stages import CPU, Stages
 from dcfm_ros.engines.gpu import compute_whole_fp32
-from dcfm_ros.model import DCFM
+from dcfm_ros.model.dcfm import DCFM
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]

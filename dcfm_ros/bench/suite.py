@@ -17,7 +17,8 @@ from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, Part
 from dcfm_ros.bench.segformer import official_width
 from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelConfig, default_weights
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.shipped import default_weights
 
 CHOICES = (
     ("torch", "fp32"),

@@ -196,7 +196,8 @@ def _mean_ms(row: Any, interval: int) -> float:
 def _setting(args: argparse.Namespace) -> Setting:
     from dcfm_ros.bench.contestants import Setting
     from dcfm_ros.bench.segformer import official_width
-    from dcfm_ros.model import ModelConfig, default_weights
+    from dcfm_ros.model.config import ModelConfig
+    from dcfm_ros.model.shipped import default_weights
 
     if args.backbone and args.weights:
         raise DcfmError("give --weights or --backbone, not both")

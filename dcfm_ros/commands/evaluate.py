@@ -119,13 +119,13 @@ def _render(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     # Imported here: with torch they take seconds, which `--help` does not need.
-    from dcfm_ros.engines import EngineConfig
+    from dcfm_ros.engines.config import EngineConfig
     from dcfm_ros.learn.datasets import open_dataset
     from dcfm_ros.learn.evaluation.measure import measure, open_footage
     from dcfm_ros.learn.evaluation.plots import require_matplotlib
     from dcfm_ros.learn.evaluation.report import new_report, save_report
     from dcfm_ros.learn.evaluation.table import terminal
-    from dcfm_ros.model import default_weights
+    from dcfm_ros.model.shipped import default_weights
 
     if not args.data:
         raise DcfmError("--data says what to evaluate on, as in --data camvid:data/camvid")

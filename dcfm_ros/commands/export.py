@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dcfm_ros.engines import EngineConfig, create_engine
-from dcfm_ros.engines.config import ENGINES, PRECISIONS
+from dcfm_ros.engines.config import ENGINES, PRECISIONS, EngineConfig
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.engines.graph.check import check_graphs
 from dcfm_ros.engines.graph.export import GRAPHS, add_metadata, export_graphs, import_onnx, metadata
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.open_source import open_source
-from dcfm_ros.model import DCFM, default_weights, load_model
+from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.stream.config import Size, parse_size
 from dcfm_ros.stream.preprocess import preprocess
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dcfm_ros.commands.options import add_options, read_options
-from dcfm_ros.engines import EngineConfig
+from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure import machine
 from dcfm_ros.media.bag_writer import STORAGES
@@ -29,8 +29,7 @@ from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.spans import DEFAULT_SECONDS
 from dcfm_ros.replay.sweep import parse, run_sweep
 from dcfm_ros.replay.text import summary_text, sweep_text, table_text
-from dcfm_ros.stream import StreamConfig
-from dcfm_ros.stream.config import MODES
+from dcfm_ros.stream.config import MODES, StreamConfig
 
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.
 _DEFAULT_MODE = {"fast": "inline", "robot": StreamConfig().mode}

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dcfm_ros.model import ModelCard
+from dcfm_ros.model.config import ModelCard
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]

@@ -13,7 +13,7 @@ from dcfm_ros.engines.base import Engine, Image, Mask
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.engine import Feature
 from dcfm_ros.engines.torch.engine import TorchEngine
-from dcfm_ros.model import DCFM
+from dcfm_ros.model.dcfm import DCFM
 
 logger = logging.getLogger(__name__)
 

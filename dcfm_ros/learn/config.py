@@ -13,7 +13,7 @@ import yaml
 
 from dcfm_ros.config import from_mapping, set_key
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelConfig
+from dcfm_ros.model.config import ModelConfig
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcfm_ros.learn.config import LossConfig
-from dcfm_ros.model import DCFM
+from dcfm_ros.model.dcfm import DCFM
 
 IGNORE = 255
 

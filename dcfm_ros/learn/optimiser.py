@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dcfm_ros.learn.config import OptimConfig
-from dcfm_ros.model import DCFM
+from dcfm_ros.model.dcfm import DCFM
 
 
 def build_optimiser(model: DCFM, config: OptimConfig) -> torch.optim.Optimizer:

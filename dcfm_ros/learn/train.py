@@ -28,7 +28,9 @@ from dcfm_ros.learn.optimiser import Average, Schedule, build_optimiser
 from dcfm_ros.learn.samples import PairSamples, Source, batches
 from dcfm_ros.learn.sync_norm import synchronise_norms
 from dcfm_ros.learn.validation import normalise, picture, validate
-from dcfm_ros.model import DCFM, ModelCard, build_model, load_model, save_model
+from dcfm_ros.model.checkpoint import load_model, save_model
+from dcfm_ros.model.config import ModelCard
+from dcfm_ros.model.dcfm import DCFM, build_model
 from dcfm_ros.model.imagenet import load_imagenet
 
 WEIGHTS = "last.safetensors"

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dcfm_ros.learn.datasets import FrameDataset
 from dcfm_ros.measure.metrics import ConfusionMatrix
-from dcfm_ros.model import DCFM, ModelCard
+from dcfm_ros.model.config import ModelCard
+from dcfm_ros.model.dcfm import DCFM
 
 
 def normalise(frames: Tensor, card: ModelCard) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from dcfm_ros.engines import Engine
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.node.fast_dds import VARIABLES, profile_variable
 from dcfm_ros.node.health import Report
 from dcfm_ros.node.parameters import NodeConfig

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
-from dcfm_ros.engines import Engine
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.image_decode import BadImage
 from dcfm_ros.node.health import Health
 from dcfm_ros.node.inbox import Inbox
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs
 from dcfm_ros.node.timing import frame_timing
-from dcfm_ros.stream import Pose, StreamConfig, StreamSegmenter
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmentation import Pose
+from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
 
 MAX_LATENCY_MS = 60_000.0  # more than this, or less than nothing, means that the two clocks are not the same

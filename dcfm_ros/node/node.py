@@ -13,9 +13,9 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import qos_profile_sensor_data
 from std_srvs.srv import SetBool, Trigger
 
-from dcfm_ros.engines import Engine
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import default_weights
+from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.node import ros_log
 from dcfm_ros.node.camera import Camera
 from dcfm_ros.node.diagnostics import CameraDiagnostics, engine_status

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nav_msgs.msg import Odometry
 
-from dcfm_ros.stream import Pose, StreamConfig
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmentation import Pose
 
 
 def pose_of(message: Odometry) -> Pose:

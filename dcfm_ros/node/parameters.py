@@ -21,9 +21,9 @@ from rcl_interfaces.msg import (
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
-from dcfm_ros.engines import EngineConfig
+from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream.config import StreamConfig
 
 RELIABILITIES = ("best_effort", "reliable")
 TRANSPORTS = ("raw", "compressed")

@@ -14,12 +14,12 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelCard
+from dcfm_ros.model.config import ModelCard
 from dcfm_ros.msg import FrameTiming
 from dcfm_ros.node.camera_info import scaled_camera_info
 from dcfm_ros.node.names import CameraNames
-from dcfm_ros.stream import Segmentation
 from dcfm_ros.stream.overlay import draw_overlay
+from dcfm_ros.stream.segmentation import Segmentation
 
 try:
     from vision_msgs.msg import LabelInfo, VisionClass

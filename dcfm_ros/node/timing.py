@@ -6,7 +6,7 @@ from typing import Any
 
 from dcfm_ros.msg import FrameTiming
 from dcfm_ros.node.health import Counts
-from dcfm_ros.stream import Segmentation
+from dcfm_ros.stream.segmentation import Segmentation
 
 
 def frame_timing(header: Any, result: Segmentation, counts: Counts) -> FrameTiming:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dcfm_ros.engines import Engine, EngineConfig
-from dcfm_ros.engines import create_engine as create_cold_engine
-from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.engines.base import Engine
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine as create_cold_engine
+from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.overlay import draw_overlay
+from dcfm_ros.stream.segmenter import StreamSegmenter
 
 
 def create_engine(weights: str | Path, config: EngineConfig, stream: StreamConfig) -> Engine:

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from dcfm_ros.engines import Engine
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.source import Frame
 from dcfm_ros.replay.simulated_workers import SimulatedSlices, SimulatedThread
 from dcfm_ros.replay.simulation import Inbox, VirtualTime
-from dcfm_ros.stream import Segmentation, StreamConfig, StreamSegmenter
 from dcfm_ros.stream.common_feature import CommonBranch
+from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import preprocess
+from dcfm_ros.stream.segmentation import Segmentation
+from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.worker import MakeWorker
 from dcfm_ros.stream.workers import threads_of, way_of
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from dcfm_ros.engines import Engine
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.messages import Counts
-from dcfm_ros.stream import Segmentation
+from dcfm_ros.stream.segmentation import Segmentation
 
 OK, WARN = 0, 1
 _PERIOD_NS = 1_000_000_000

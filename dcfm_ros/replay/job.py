@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dcfm_ros.engines import EngineConfig
+from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.replay.spans import DEFAULT_SECONDS
-from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream.config import StreamConfig
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from dcfm_ros.replay.report import Report
 from dcfm_ros.replay.sinks import Sinks
 from dcfm_ros.replay.summary import summarise, usual_interval_ms
 from dcfm_ros.replay.tally import Run
-from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.workers import way_of
 
 _VIDEO_RATE = 15.0

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcfm_ros.engines import create_engine
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.labels import open_labels
 from dcfm_ros.media.open_source import open_source
-from dcfm_ros.model import default_weights
+from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.replay.clocks import make_clock
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import prepare

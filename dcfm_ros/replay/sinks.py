@@ -13,11 +13,11 @@ from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.bags import Bag, RawMessage
 from dcfm_ros.media.messages import Counts
 from dcfm_ros.media.video_writer import VideoWriter
-from dcfm_ros.model import ModelCard
+from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.clocks import Played
 from dcfm_ros.replay.diagnostics import Diagnostics
-from dcfm_ros.stream import Segmentation
 from dcfm_ros.stream.overlay import draw_overlay
+from dcfm_ros.stream.segmentation import Segmentation
 
 MASK, CONFIDENCE, OVERLAY = (
     "/segmentation/mask",

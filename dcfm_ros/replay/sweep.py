@@ -12,14 +12,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dcfm_ros.engines import EngineConfig
+from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.report import Report
 from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.sinks import MASK
-from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream.config import StreamConfig
 
 # Below this a difference in quality is not worth its cost: two tenths of a percentage point.
 TOLERANCE = 0.002

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.engines import Engine, create_engine
+from dcfm_ros.engines.base import Engine
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import DCFM
+from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.stream.common_feature import CommonBranch, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import Image, check_frame, preprocess

@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 
-from dcfm_ros.engines import Engine
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.stream.background import BackgroundWorker, SlicedWorker
 from dcfm_ros.stream.common_feature import CommonBranch
 from dcfm_ros.stream.config import StreamConfig

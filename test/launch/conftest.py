@@ -146,7 +146,9 @@ def remappings():
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """A small random model."""
-    from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
+    from dcfm_ros.model.checkpoint import save_model
+    from dcfm_ros.model.config import ModelCard, ModelConfig
+    from dcfm_ros.model.dcfm import build_model
 
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     card = ModelCard(name="random", input_size=(96, 64), licence="test")

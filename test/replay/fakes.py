@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from dcfm_ros.model import ModelCard
+from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.job import Job
-from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream.config import StreamConfig
 
 CLASSES = ("red", "green", "blue")
 COLORS = ((200, 0, 0), (0, 200, 0), (0, 0, 200))

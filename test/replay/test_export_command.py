@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from dcfm_ros.cli import main
-from dcfm_ros.model import ModelConfig, build_model, save_model
+from dcfm_ros.model.checkpoint import save_model
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -10,7 +10,9 @@ from bags import stamp_of
 
 from dcfm_ros import cli
 from dcfm_ros.media.bags import Bag, stamp_ns
-from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
+from dcfm_ros.model.checkpoint import save_model
+from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.replay import sinks
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(400)]

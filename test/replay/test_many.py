@@ -11,7 +11,9 @@ import torch
 from bags import stamp_of
 
 from dcfm_ros import cli
-from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
+from dcfm_ros.model.checkpoint import save_model
+from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.replay.many import Outcome, jobs_for, recordings_in, total_confusion
 
 

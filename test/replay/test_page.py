@@ -20,7 +20,7 @@ from dcfm_ros.replay.report.sweep_page import write_sweep
 from dcfm_ros.replay.report.table_page import write_table
 from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.sweep import parse, run_sweep
-from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream.config import StreamConfig
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (

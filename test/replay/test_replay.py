@@ -22,7 +22,8 @@ from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import RobotClock
 from dcfm_ros.replay.interrupt import Interruptible
 from dcfm_ros.replay.run_job import run_job
-from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
 
 IMAGE_TOPIC = "/camera/image"

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from dcfm_ros.replay.simulated_workers import SimulatedSlices
 from dcfm_ros.replay.simulation import VirtualTime
-from dcfm_ros.stream import StreamConfig
 from dcfm_ros.stream.background import SlicedWorker
 from dcfm_ros.stream.common_feature import CommonBranch, KeyFrame
+from dcfm_ros.stream.config import StreamConfig
 
 FAILING = 7
 

@@ -12,8 +12,8 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.source import Frame
 from dcfm_ros.replay.clocks import RobotClock, arrivals
 from dcfm_ros.replay.simulation import Inbox
-from dcfm_ros.stream import StreamConfig
 from dcfm_ros.stream import common_feature as common
+from dcfm_ros.stream.config import StreamConfig
 
 PERIOD = 100.0
 

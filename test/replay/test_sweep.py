@@ -17,7 +17,7 @@ from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import FastClock, RobotClock
 from dcfm_ros.replay.report.sweep_page import write_sweep
 from dcfm_ros.replay.sweep import TOLERANCE, Point, Sweep, parse, recommend, run_sweep, variants
-from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream.config import StreamConfig
 
 
 def never():

@@ -26,7 +26,9 @@ def weights(tmp_path_factory):
     """A small random model whose masks have several classes."""
     import torch
 
-    from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
+    from dcfm_ros.model.checkpoint import save_model
+    from dcfm_ros.model.config import ModelCard, ModelConfig
+    from dcfm_ros.model.dcfm import build_model
 
     torch.manual_seed(3)
     card = ModelCard(name="random", input_size=(96, 64), licence="test")

@@ -17,8 +17,10 @@ from dcfm_ros.learn.datasets.camvid import CamVid
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, rgb8
-from dcfm_ros.model import default_weights, load_model
-from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmenter import StreamSegmenter
 
 RATE_HZ = 15.0
 FRAMES = 101

@@ -8,10 +8,11 @@ from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from ros_graph import START_NS, camera_info, image, picture, pixels_of, qos, stamp_of
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from dcfm_ros.model import load_model
+from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.node import publish
-from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.overlay import draw_overlay
+from dcfm_ros.stream.segmenter import StreamSegmenter
 
 FRAME_ID = "front_left_camera_optical_frame"
 

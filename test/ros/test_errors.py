@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image
 
 from dcfm_ros.node import frame_worker
 from dcfm_ros.node import node as node_module
-from dcfm_ros.stream import StreamSegmenter
+from dcfm_ros.stream.segmenter import StreamSegmenter
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dcfm_ros.node.inbox import Inbox
 from dcfm_ros.node.odometry import pose_of, wants_odometry
 from dcfm_ros.node.parameters import NodeConfig
 from dcfm_ros.node.publish import png_message
-from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream.config import StreamConfig
 
 
 def test_a_full_inbox_drops_the_oldest():

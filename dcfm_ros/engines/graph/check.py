@@ -11,7 +11,7 @@ import torch
 from dcfm_ros.engines.base import Image
 from dcfm_ros.engines.graph.library import Runner, labels_of
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import DCFM
+from dcfm_ros.model.dcfm import DCFM
 
 logger = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from dcfm_ros.engines.graph.forms import is_pointwise
 from dcfm_ros.engines.graph.library import Array, Library, Part, Runner, Values
 from dcfm_ros.engines.label_map.label_map import label_array
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import DCFM
 from dcfm_ros.model.config import to_json
+from dcfm_ros.model.dcfm import DCFM
 
 logger = logging.getLogger(__name__)
 
@@ -238,9 +238,9 @@ class GraphEngine:
 @functools.cache
 def code_digest() -> str:
     """A hash of the files that say what a graph computes and how it is built: they may change within a version."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     digest = hashlib.sha256()
-    for path in sorted([*package.glob("model/**/*.py"), *package.glob("engines/*.py")]):
+    for path in sorted([*package.glob("model/**/*.py"), *package.glob("engines/**/*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -25,8 +25,8 @@ from dcfm_ros.engines.graph.forms import (
     use_graph_forms,
 )
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import DCFM
 from dcfm_ros.model.config import to_json
+from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fold import fold
 
 OPSET = 17

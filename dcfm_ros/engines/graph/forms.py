@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcfm_ros.model import DCFM
 from dcfm_ros.model.backbones.mit import Attention, MixMlp, to_map, to_tokens
+from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fold import OneHeadAttention, linear, pointwise
 from dcfm_ros.model.heads import LEAST_LENGTH, resize, unit
 

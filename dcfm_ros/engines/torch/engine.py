@@ -20,7 +20,7 @@ from dcfm_ros.engines.torch.cuda_lane import Lane
 from dcfm_ros.engines.torch.malloc import keep_freed_memory
 from dcfm_ros.engines.torch.passes import Pass, Passes
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import DCFM
+from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fold import fold
 from dcfm_ros.model.slices import Blocks, common_blocks, in_pieces
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dcfm_ros.engines.bands import band_rows, band_starts
 from dcfm_ros.engines.graph.forms import channel_last, fused_logits, is_pointwise
-from dcfm_ros.model import DCFM
+from dcfm_ros.model.dcfm import DCFM
 
 logger = logging.getLogger(__name__)
 

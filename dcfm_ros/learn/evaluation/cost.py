@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from dcfm_ros.model import DCFM
+from dcfm_ros.model.dcfm import DCFM
 
 
 @dataclass(frozen=True)

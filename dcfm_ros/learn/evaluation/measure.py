@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.engines.base import Engine
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets import FrameDataset
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, EvaluationConfig, MethodSpec
@@ -19,7 +20,8 @@ from dcfm_ros.learn.evaluation.report import DataFacts, Evaluation, ModelFacts, 
 from dcfm_ros.learn.evaluation.run import Accuracy, evaluate, network_size
 from dcfm_ros.learn.evaluation.speed import Speed, measure_speed
 from dcfm_ros.learn.evaluation.video import Video, videos_of
-from dcfm_ros.model import DCFM, load_model
+from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.dcfm import DCFM
 
 PER_FRAME = MethodSpec(CAUSAL, 1)
 

@@ -13,7 +13,8 @@ from typing import Protocol
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, WARPED, MethodSpec
 from dcfm_ros.learn.evaluation.scene import Mask, Scene, Size
 from dcfm_ros.learn.evaluation.triggers import TRIGGERS
-from dcfm_ros.stream import StreamConfig, StreamSegmenter
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmenter import StreamSegmenter
 
 # Longer than any video: `max_age` is always on, and must not add key frames to a schedule that has none
 # there.

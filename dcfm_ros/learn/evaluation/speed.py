@@ -19,8 +19,8 @@ from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, Meth
 from dcfm_ros.learn.evaluation.methods import inline_config
 from dcfm_ros.learn.evaluation.video import Video
 from dcfm_ros.measure.flow import OpticalFlow, warp
-from dcfm_ros.stream import StreamSegmenter
 from dcfm_ros.stream.preprocess import preprocess
+from dcfm_ros.stream.segmenter import StreamSegmenter
 
 WARM_UP = 3
 # Fewer times than these have no median to speak of.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.stream import StreamConfig
+from dcfm_ros.stream.config import StreamConfig
 
 # A word for each trigger that needs nothing but the images and their stamps: the field it sets, and its type.
 TRIGGERS: dict[str, tuple[str, type]] = {

@@ -11,7 +11,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.model import default_weights, load_model
+from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.node.names import REPLAY
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.graph import Graph

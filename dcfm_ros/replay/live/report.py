@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from dcfm_ros.measure import machine
 from dcfm_ros.media.video_writer import VideoWriter
-from dcfm_ros.model import ModelCard
+from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.recorded import Sent, read_recording
 from dcfm_ros.replay.live.run import Outcome

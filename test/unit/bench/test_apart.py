@@ -9,7 +9,7 @@ from dcfm_ros.bench.contestants import Builder, Entry, Setting
 from dcfm_ros.bench.own_process import Apart
 from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelConfig
+from dcfm_ros.model.config import ModelConfig
 
 SETTING = Setting("small", config=ModelConfig(backbone="mit_b0", num_classes=4), size=(96, 64))
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)

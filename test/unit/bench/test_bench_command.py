@@ -5,7 +5,9 @@ import torch
 
 from dcfm_ros import cli
 from dcfm_ros.bench.result import load_report
-from dcfm_ros.model import ModelConfig, build_model, save_model
+from dcfm_ros.model.checkpoint import save_model
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
 
 pytest.importorskip("numba")  # draws the frames
 

@@ -5,7 +5,7 @@ import pytest
 from dcfm_ros.bench import memory
 from dcfm_ros.bench.contestants import Entry, Setting
 from dcfm_ros.bench.memory import measure_memory
-from dcfm_ros.model import ModelConfig
+from dcfm_ros.model.config import ModelConfig
 
 
 def test_each_contestant_is_measured_and_one_that_cannot_run_left_out(monkeypatch, tmp_path):

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from dcfm_ros.bench.published import PublishedOrder
-from dcfm_ros.model import ModelConfig, build_model, from_published
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.model.published import from_published
 
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
 

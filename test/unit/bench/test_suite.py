@@ -7,7 +7,7 @@ from dcfm_ros.bench import contestants, stages, suite
 from dcfm_ros.bench.contestants import Builder, Setting, entries_of
 from dcfm_ros.bench.result import TUNED
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelConfig
+from dcfm_ros.model.config import ModelConfig
 
 GPU = torch.device("cuda")
 

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcfm_ros.engines import EngineConfig, create_engine
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.engines.graph.cutting import Step, borders
-from dcfm_ros.model import ModelConfig, build_model
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
 
 
 def chain(costs, sizes=None):

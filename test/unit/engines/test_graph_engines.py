@@ -13,14 +13,17 @@ import pytest
 import torch
 from conftest import SIZE
 
-from dcfm_ros.engines import EngineConfig, create_engine
 from dcfm_ros.engines import factory as factory_module
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.engines.fallback import FallbackEngine
 from dcfm_ros.engines.graph.engine import GraphEngine
 from dcfm_ros.engines.graph.onnxruntime import DeviceRunner, DeviceValues, OnnxRuntimeLibrary
 from dcfm_ros.engines.torch.engine import TorchEngine
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import build_model, from_published, save_model
+from dcfm_ros.model.checkpoint import save_model
+from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.model.published import from_published
 
 LIBRARIES = ("openvino", "onnxruntime")
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
@@ -205,7 +208,7 @@ def test_logits_add_up(engine, frames):
 
 def test_training_a_model_further_does_not_change_the_engine(frames):
     needs("onnxruntime")
-    from dcfm_ros.model import ModelConfig
+    from dcfm_ros.model.config import ModelConfig
 
     model = build_model(ModelConfig(independent_feature="stride4", num_classes=5))
     engine = create_engine(model, EngineConfig(engine="onnxruntime"))

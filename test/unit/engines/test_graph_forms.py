@@ -11,7 +11,8 @@ from dcfm_ros.engines.graph.forms import (
     is_pointwise,
     use_graph_forms,
 )
-from dcfm_ros.model import ModelConfig, build_model
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.fold import fold
 
 

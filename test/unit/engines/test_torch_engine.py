@@ -12,8 +12,8 @@ import pytest
 import torch
 from conftest import SIZE
 
-from dcfm_ros.engines import EngineConfig, create_engine
-from dcfm_ros.engines.factory import choose
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import choose, create_engine
 from dcfm_ros.engines.torch import engine as torch_engine
 from dcfm_ros.engines.torch.cuda_lane import CAPTURING, Graphs
 from dcfm_ros.engines.torch.engine import compute_threads, settle_threads

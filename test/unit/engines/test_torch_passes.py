@@ -10,7 +10,8 @@ from torch.utils._pytree import tree_leaves
 
 from dcfm_ros.engines.torch import passes as torch_passes
 from dcfm_ros.engines.torch.passes import Passes
-from dcfm_ros.model import ModelConfig, build_model
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.fold import fold
 
 MODELS = (
@@ -88,8 +89,10 @@ FRAMES = """
 import resource
 import numpy as np
 import torch
-from dcfm_ros.engines import EngineConfig, create_engine
-from dcfm_ros.model import ModelConfig, build_model
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
 engine = create_engine(build_model(ModelConfig(num_classes=5)), EngineConfig(engine="torch", device="cpu"))
 image = np.zeros((720, 960, 3), np.uint8)
 common = engine.common(engine.independent(image))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from dcfm_ros.learn.evaluation.video import Video, VideoFrame
-from dcfm_ros.model import ModelCard
+from dcfm_ros.model.config import ModelCard
 
 SIZE = (160, 96)
 """Width and height of the frames, the masks and the network's input."""

@@ -12,7 +12,9 @@ import trees
 from dcfm_ros.cli import main
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
 from dcfm_ros.learn.evaluation.report import load_report
-from dcfm_ros.model import ModelCard, ModelConfig, build_model, save_model
+from dcfm_ros.model.checkpoint import save_model
+from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.dcfm import build_model
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ from dcfm_ros.learn.evaluation.triggers import parse_trigger
 from dcfm_ros.learn.evaluation.video import videos_of
 from dcfm_ros.measure.flow import OpticalFlow, warp
 from dcfm_ros.measure.metrics import ConfusionMatrix, video_consistency
-from dcfm_ros.model import ModelConfig, build_model
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
 
 TRUTH = sliding_truth()
 

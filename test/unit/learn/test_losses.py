@@ -20,7 +20,9 @@ from dcfm_ros.learn.losses import (
     symmetric_losses,
 )
 from dcfm_ros.learn.validation import normalise
-from dcfm_ros.model import ModelConfig, build_model, from_published
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.model.published import from_published
 
 CASES = ("mitb0_camvid", "mitb1_cityscapes", "pspnet18_cityscapes")
 

@@ -24,7 +24,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.config import AugmentConfig, LossConfig, OptimConfig, SourceConfig, TrainConfig
 from dcfm_ros.learn.train import autocast_type, class_weight, open_source, starting_model, to_plain, train
 from dcfm_ros.learn.validation import validate
-from dcfm_ros.model import load_model, save_model
+from dcfm_ros.model.checkpoint import load_model, save_model
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -159,7 +159,8 @@ def test_it_goes_on_from_a_model(config, town):
     torch.testing.assert_close(after["fusion.conv.weight"], before["fusion.conv.weight"], atol=1e-6, rtol=0)
     other = load_model(first)
     bad = replace(other.card, classes=other.card.classes[:2], colors=other.card.colors[:2])
-    from dcfm_ros.model import ModelConfig, build_model
+    from dcfm_ros.model.config import ModelConfig
+    from dcfm_ros.model.dcfm import build_model
 
     save_model(build_model(ModelConfig(num_classes=2), bad), Path(config.out) / "two.safetensors")
     with pytest.raises(DcfmError, match="tells 2 classes apart, the dataset has 11"):

@@ -12,8 +12,8 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.config import expanded, load_config
 from dcfm_ros.learn.datasets import DATASETS
 from dcfm_ros.learn.optimiser import Schedule, build_optimiser
-from dcfm_ros.model import build_model
 from dcfm_ros.model.classes import CLASS_SETS
+from dcfm_ros.model.dcfm import build_model
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted((ROOT / "config" / "train").glob("*.yaml"))

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelCard, ModelConfig, build_model, load_model, save_model
-from dcfm_ros.model.checkpoint import read_tensors
+from dcfm_ros.model.checkpoint import load_model, read_tensors, save_model
+from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.dcfm import build_model
 
 
 @pytest.fixture(scope="module")

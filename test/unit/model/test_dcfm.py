@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelCard, ModelConfig, build_model
-from dcfm_ros.model.config import INDEPENDENT_FEATURES
+from dcfm_ros.model.config import INDEPENDENT_FEATURES, ModelCard, ModelConfig
+from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.heads import unit
 
 SMALL = [

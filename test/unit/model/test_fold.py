@@ -4,8 +4,7 @@ import pytest
 import torch
 from test_dcfm import randomised
 
-from dcfm_ros.model import ModelCard, ModelConfig
-from dcfm_ros.model.config import INDEPENDENT_FEATURES
+from dcfm_ros.model.config import INDEPENDENT_FEATURES, ModelCard, ModelConfig
 from dcfm_ros.model.fold import fold
 from dcfm_ros.model.slices import common_blocks
 
@@ -101,7 +100,7 @@ def test_the_model_itself_is_not_touched():
 def test_the_cards_own_normalisation_is_folded():
     card = ModelCard(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125))
     torch.manual_seed(0)
-    from dcfm_ros.model import build_model
+    from dcfm_ros.model.dcfm import build_model
 
     model = build_model(ModelConfig(), card)
     pixels, normalised = bytes_and_normalised(card)

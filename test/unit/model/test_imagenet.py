@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelConfig, build_model
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.imagenet import load_imagenet
 
 

@@ -8,8 +8,9 @@ import torch
 
 from dcfm_ros.commands import convert
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import build_model, from_published, load_model
-from dcfm_ros.model.published import KEYS, published_config
+from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.model.published import KEYS, from_published, published_config
 from dcfm_ros.model.published_shapes import infer_config
 
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dcfm_ros.model import from_published
 from dcfm_ros.model.config import IMAGENET_MEAN, IMAGENET_STD
+from dcfm_ros.model.published import from_published
 
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
 

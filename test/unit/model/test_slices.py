@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcfm_ros.engines import EngineConfig, create_engine
-from dcfm_ros.model import ModelConfig, build_model
-from dcfm_ros.model.config import INDEPENDENT_FEATURES
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
+from dcfm_ros.model.config import INDEPENDENT_FEATURES, ModelConfig
+from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.slices import common_blocks, in_pieces
 
 CUTS = [

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from dcfm_ros.model import ModelCard
+from dcfm_ros.model.config import ModelCard
 
 CARD = ModelCard(input_size=(16, 12))
 TIMEOUT_S = 60.0

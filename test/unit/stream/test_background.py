@@ -16,14 +16,18 @@ import pytest
 import torch
 from fake_engine import ChildEngine, FakeEngine, frame, until
 
-from dcfm_ros.engines import EngineConfig, create_engine
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model import ModelConfig, build_model
-from dcfm_ros.stream import StreamConfig, StreamSegmenter, background, priority, workers
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.stream import background, priority, workers
 from dcfm_ros.stream.background import BackgroundWorker
 from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
+from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.parcel import SharedMemory
 from dcfm_ros.stream.process import RemoteBranch
+from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.spare_time import MOST_PIECES, SpareTime
 from dcfm_ros.stream.workers import create_worker
 

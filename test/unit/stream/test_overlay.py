@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dcfm_ros.model import ModelCard
+from dcfm_ros.model.config import ModelCard
 from dcfm_ros.stream import overlay
 from dcfm_ros.stream.overlay import draw_overlay
 

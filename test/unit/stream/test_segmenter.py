@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.stream import Pose, StreamConfig, StreamSegmenter
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmentation import Pose
+from dcfm_ros.stream.segmenter import StreamSegmenter
 
 MS = 1_000_000
 QUIET = {"key_period_ms": 0.0, "motion_threshold": 0.0, "max_age_ms": 1e9, "agreement": False}

@@ -11,12 +11,16 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcfm_ros.engines import EngineConfig, create_engine
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.learn.validation import normalise
-from dcfm_ros.model import ModelConfig, build_model
-from dcfm_ros.stream import Pose, StreamConfig, StreamSegmenter
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.motion import change, structure
 from dcfm_ros.stream.preprocess import preprocess
+from dcfm_ros.stream.segmentation import Pose
+from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.triggers import Interval, Observation, Period, Triggers, angle_between
 
 MS = 1_000_000
