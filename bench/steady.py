@@ -44,7 +44,7 @@ PAGE = HERE.parent / "docs" / "latency.md"
 MARKS = "<!-- table: begin -->", "<!-- table: end -->"
 KEY_INTERVAL = 10
 SETTLE_S = 4.0
-WAYS = ("inline", "thread", "process", "slices")
+WAYS = ("inline", "thread", "slices")
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def measure(
             contestants[way] = Contestant(StreamSegmenter(engine, config_of(way)))
         except DcfmError as error:
             print(f"{way} is left out: {error}", file=sys.stderr)
-    for contestant in contestants.values():  # graphs are built, the child starts, blocks are timed
+    for contestant in contestants.values():  # graphs are built, blocks are timed
         contestant.turn(images, 2 * KEY_INTERVAL, case.period_ms)
         time.sleep(SETTLE_S)
         contestant.turn(images, KEY_INTERVAL, case.period_ms)

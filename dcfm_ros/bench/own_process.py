@@ -7,6 +7,7 @@ is not there. Times are taken in that process; sending images and masks is not i
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from multiprocessing.connection import Connection, Pipe
@@ -17,7 +18,6 @@ import numpy as np
 from dcfm_ros.bench.contestants import Builder, Entry, Image, Mask, Setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.rounds import Laps
-from dcfm_ros.stream.process import python_environment
 
 MAIN = "from dcfm_ros.bench.own_process import serve; serve({})"
 END_S = 5.0
@@ -30,11 +30,12 @@ class Apart:
         """Raises DcfmError, with the reason, for what cannot run here."""
         self.mask: Mask = np.empty((0, 0), np.uint8)
         self._pipe, theirs = Pipe()
+        modules = os.pathsep.join(path or os.getcwd() for path in sys.path)  # it finds what this one does
         with theirs:
             self._child = subprocess.Popen(
                 [sys.executable, "-c", MAIN.format(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env=python_environment(),
+                env=os.environ | {"PYTHONPATH": modules},
             )
         self.engine, self.precision = self._ask(setting, entry, threads)
 

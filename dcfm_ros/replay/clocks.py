@@ -85,7 +85,7 @@ class RobotClock:
     """As the node would fare on this machine: frames come at their recorded stamps whether or not it is ready.
 
     Decoding and segmenting take as long as they are measured to take; one frame waits, and a newer one takes its place.
-    A common branch on a thread or in a process of its own is done after its measured duration; of one in slices a piece
+    A common branch on a thread of its own is done after its measured duration; of one in slices a piece
     is computed after each frame, and holds up the next one if that comes before the piece is done.
 
     Args:
@@ -159,7 +159,7 @@ def _warmed(frames: Iterator[Frame], stream: StreamSegmenter, confidence: bool) 
             inline = dataclasses.replace(stream.config, mode="inline")
             with StreamSegmenter(stream.engine, inline) as other:
                 other.step(frame.rgb, frame.stamp_ns, confidence=confidence)
-            if way_of(stream.engine, stream.config) in ("thread", "process"):
+            if way_of(stream.engine, stream.config) == "thread":
                 engine = stream.engine.background(threads_of(stream.config))
                 engine.common(engine.independent(preprocess(frame.rgb, stream.network_size)))
         yield frame

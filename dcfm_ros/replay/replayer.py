@@ -245,7 +245,6 @@ def describe_way(way: str) -> str:
     """How key frames are computed, in words."""
     beside = {
         "thread": "on a thread of its own",
-        "process": "in a process of its own",
         "slices": "in slices, one after each frame",
     }
     return f"background: {beside[way]}" if way in beside else "inline: the frame waits"

@@ -26,7 +26,7 @@ class _Refresh:
 
 
 class SimulatedThread(Worker):
-    """A thread or process of its own in simulated time: a result is there once its measured duration has passed.
+    """A thread of its own in simulated time: a result is there once its measured duration has passed.
 
     As in the real one the frames go on meanwhile, of the requests that wait the newest wins, and the first common
     feature of a stream is computed at once, while the frame waits. Not simulated: that frames and common branch slow

@@ -11,7 +11,7 @@ from typing import Any
 from dcfm_ros.errors import DcfmError
 
 MODES = ("inline", "background")
-BACKGROUNDS = ("auto", "thread", "process", "slices")
+BACKGROUNDS = ("auto", "thread", "slices")
 MASK_SIZES = ("input", "network")
 Size = tuple[int, int]
 
@@ -35,8 +35,8 @@ class StreamConfig:
     background: str = field(
         default="auto",
         metadata={
-            "help": "what computes key frames in background mode: 'thread', 'process' (both at idle priority), 'slices' "
-            "(a piece after each frame), or 'auto', what suits this device",
+            "help": "what computes key frames in background mode: 'thread' (at idle priority), 'slices' (a piece after "
+            "each frame), or 'auto', what suits this device",
             "choices": BACKGROUNDS,
         },
     )
@@ -130,6 +130,8 @@ class StreamConfig:
     )
 
     def __post_init__(self) -> None:
+        if self.background == "process":  # an option of earlier versions
+            raise DcfmError("background 'process' was removed; use 'slices' or 'thread'")
         for name, known in (("mode", MODES), ("background", BACKGROUNDS)):
             if getattr(self, name) not in known:
                 raise DcfmError(f"unknown {name} '{getattr(self, name)}'; known: {', '.join(known)}")

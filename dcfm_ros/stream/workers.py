@@ -12,7 +12,6 @@ from dcfm_ros.engines.base import Engine
 from dcfm_ros.stream.background import BackgroundWorker, SlicedWorker
 from dcfm_ros.stream.common_feature import CommonBranch
 from dcfm_ros.stream.config import StreamConfig
-from dcfm_ros.stream.process import RemoteBranch
 from dcfm_ros.stream.turns import Turns
 from dcfm_ros.stream.worker import InlineWorker, OnError, Worker
 
@@ -25,8 +24,8 @@ _lock = threading.Lock()
 def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None) -> Worker:
     """The worker that `config` asks for.
 
-    A thread or process on a CPU is one at idle priority, on half of the cores; what
-    is older than `max_age_ms` by then is computed at the priority of the frames.
+    A thread on a CPU has idle priority, and half of the cores; what is older than `max_age_ms` by then is computed at
+    the priority of the frames.
     Raises DcfmError for an engine that cannot run that way.
     """
     whole = CommonBranch(engine, config)
@@ -45,9 +44,6 @@ def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None
         )
     beside, idle = CommonBranch(engine.background(threads_of(config)), config), engine.device == "cpu"
     overdue_ms = config.max_age_ms if idle else math.inf
-    if way == "process":
-        remote = RemoteBranch(beside, idle=idle)
-        return BackgroundWorker(whole, on_error, remote, idle=False, overdue_ms=overdue_ms)
     return BackgroundWorker(whole, on_error, beside, idle=idle, overdue_ms=overdue_ms)
 
 
@@ -58,7 +54,7 @@ def turns_of(engine: Engine) -> Turns:
 
 
 def way_of(engine: Engine, config: StreamConfig) -> str:
-    """What runs the common branch: "inline", "thread", "process" or "slices"."""
+    """What runs the common branch: "inline", "thread" or "slices"."""
     if config.mode == "inline":
         return "inline"
     return default_way(engine) if config.background == "auto" else config.background

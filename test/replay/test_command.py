@@ -42,6 +42,7 @@ def test_what_is_not_given_is_as_the_clock_wants_it(words, clock, mode, confiden
         (["--background", "thread"], "--background is about key frames in the background"),
         (["--slices", "4", "--mode", "inline", "--clock", "robot"], "and in mode inline"),
         (["--background", "foo", "--clock", "robot"], "unknown background 'foo'; known: auto, thread"),
+        (["--background", "process", "--clock", "robot"], "background 'process' was removed; use 'slices'"),
         (["--live", "--clock", "robot"], "leave out --sweep, --clock"),
         (["--sweep", "size=1x1", "--live"], "leave out --sweep, --clock"),
     ],

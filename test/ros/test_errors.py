@@ -1,7 +1,5 @@
 """Errors of the network reach the log and the diagnostics, and the masks go on."""
 
-import threading
-
 import pytest
 from dcfm_ros.msg import FrameTiming
 from rcl_interfaces.srv import SetParameters
@@ -9,6 +7,7 @@ from rclpy.parameter import Parameter
 from ros_graph import image, picture, stamp_of
 from sensor_msgs.msg import Image
 
+from dcfm_ros.errors import DcfmError
 from dcfm_ros.node import frame_worker
 from dcfm_ros.node import node as node_module
 from dcfm_ros.stream.segmenter import StreamSegmenter
@@ -109,8 +108,11 @@ def test_a_frame_that_fails_is_told_and_the_next_one_is_tried(graph, engine_of, 
 def test_parameters_that_the_engine_cannot_use_leave_the_stream_as_it_is(
     graph, engine_of, capfd, monkeypatch
 ):
+    def refuse(threads):
+        raise DcfmError("no room for a second graph")
+
     def spoil(engine):
-        engine.lock = threading.Lock()  # cannot be sent to another process
+        engine.background = refuse
 
     def made(*args, **options):
         makes.append(args)
@@ -119,7 +121,7 @@ def test_parameters_that_the_engine_cannot_use_leave_the_stream_as_it_is(
     makes = []
     engine_of(spoil)
     monkeypatch.setattr(frame_worker, "StreamSegmenter", made)
-    node = graph.node(mode="background", background="thread", key_period_ms=0.0, motion_threshold=0.0)
+    node = graph.node(mode="background", background="slices", key_period_ms=0.0, motion_threshold=0.0)
     probe = graph.probe
     camera = probe.camera()
     masks, timings = probe.listen(Image, "segmentation/mask"), probe.listen(FrameTiming, "dcfm/timing")
@@ -138,19 +140,19 @@ def test_parameters_that_the_engine_cannot_use_leave_the_stream_as_it_is(
         assert probe.call(SetParameters, "dcfm/set_parameters", request).results[0].successful
 
     play(0, 1)
-    change(background="process")
+    change(background="thread")
     play(2, 3, 4)
     assert [t.age_frames for t in timings.messages] == [0, 1, 2, 3, 4], "the former stream goes on"
     assert len(makes) == 2, "what is refused is not tried at every frame"
     status = probe.status("processing", lambda s: "cannot be used" in s.message, "the refusal")
-    assert status.level == b"\x01" and "cannot be sent to another process" in status.message
+    assert status.level == b"\x01" and "no room for a second graph" in status.message
     assert capfd.readouterr().err.count("the new parameters cannot be used") == 1
-    change(background="thread")
+    change(background="slices")
     play(5)
     assert timings.messages[-1].age_frames == 5 and len(makes) == 2, "it is what the stream has"
     probe.history.clear()
     probe.status("processing", lambda s: s.level == b"\x00", "good again")
-    change(background="slices")
+    change(slices=3)
     play(6)
     assert timings.messages[-1].trigger == "first" and len(makes) == 3
 

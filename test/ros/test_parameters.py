@@ -125,6 +125,7 @@ def test_the_overlays_look_changes_at_once(graph, change):
         ({"max_age_ms": float("nan")}, ["max_age_ms"]),
         ({"motion_threshold": 1.5}, ["motion_threshold"]),
         ({"mode": "sideways"}, ["mode", "inline", "background"]),
+        ({"background": "process"}, ["background 'process' was removed; use 'slices' or 'thread'"]),
         ({"mask_size": "huge"}, ["mask_size", "WIDTHxHEIGHT"]),
         ({"input_size": [96]}, ["input_size"]),
         ({"input_size": [96, 0]}, ["input_size"]),

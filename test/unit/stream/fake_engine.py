@@ -67,38 +67,6 @@ class FakeEngine:
         return mask, np.full(size[::-1], independent, np.uint8) if confidence else None
 
 
-class ChildEngine(FakeEngine):
-    """For a child process: what a frame's value says happens there, and nothing is shared with the parent."""
-
-    FAILS, DIES, HANGS, UNSENDABLE = 101, 102, 103, 104
-
-    def __init__(self) -> None:
-        super().__init__()
-        del self.hold  # no lock can be sent
-
-    def common(self, independent):
-        import os
-
-        if threading.current_thread() is not threading.main_thread():
-            raise AssertionError("a child computes on its main thread")
-        if independent == self.FAILS:
-            raise ValueError("the common branch failed, as asked")
-        if independent == self.UNSENDABLE:
-            raise Unsendable(threading.Lock())
-        if independent == self.DIES:
-            os._exit(7)
-        if independent == self.HANGS:
-            threading.Event().wait()
-        return np.full((64, 64), independent, np.uint8)
-
-    def logits(self, common, independent):
-        return int(common[0, 0]), independent
-
-
-class Unsendable(Exception):
-    """An error that cannot be pickled."""
-
-
 def frame(value: int, size: tuple[int, int] = (32, 24)) -> np.ndarray:
     return np.full((size[1], size[0], 3), value, np.uint8)
 
