@@ -48,6 +48,7 @@ def name_of(path):
 def imports_of(source, name, is_package):
     """Absolute names of everything that the module imports: at its top, inside a function, or by a string."""
     base = name.split(".") if is_package else name.split(".")[:-1]
+    looked_for = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -56,7 +57,15 @@ def imports_of(source, name, is_package):
             origin = ".".join([*above, *([node.module] if node.module else [])])
             # `from dcfm_ros import msg` imports a module of the package: its name is part of the address.
             yield from (f"{origin}.{alias.name}" if origin == "dcfm_ros" else origin for alias in node.names)
-        elif isinstance(node, ast.Constant) and re.fullmatch(r"dcfm_ros(\.\w+)+|rclpy", str(node.value)):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("find_spec"):
+            looked_for.update(map(id, node.args))  # which imports nothing
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (arg.value for arg in node.args if getattr(arg, "value", None) == "rclpy")
+        elif (
+            isinstance(node, ast.Constant)
+            and re.fullmatch(r"dcfm_ros(\.\w+)+", str(node.value))
+            and id(node) not in looked_for
+        ):
             # `import_module("dcfm_ros.node.main")`, and tables of such names.
             yield node.value
 
@@ -121,6 +130,7 @@ def test_a_wrong_arrow_is_found(source, name):
         ("from . import bags", "dcfm_ros.replay.x"),
         ("import rclpy\nfrom dcfm_ros.msg import FrameTiming", "dcfm_ros.node.x"),
         ("import launcher, msgpack", "dcfm_ros.model.x"),
+        ("find_spec('dcfm_ros.msg')\nDISTRIBUTIONS = ('rclpy',)", "dcfm_ros.replay.x"),
     ],
 )
 def test_a_right_arrow_passes(source, name):
