@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
+from dcfm_ros.measure.spread import Distribution
 from dcfm_ros.replay.frame_record import FrameRecord
-from dcfm_ros.replay.summary import Spread
 
 DEFAULT_SECONDS = 10.0
 
@@ -99,7 +99,7 @@ def numbers_of(segments: Sequence[Segment], records: Sequence[FrameRecord]) -> l
 def _numbers(segment: Segment, records: Sequence[FrameRecord], run_start_ns: int) -> SegmentNumbers:
     part = records[segment.first : segment.first + segment.frames]
     done = [record for record in part if not record.lost]
-    latency = Spread.of([record.latency_ms for record in done])
+    latency = Distribution.of([record.latency_ms for record in done])
     matrix = segment.confusion
     return SegmentNumbers(
         first=segment.first,
@@ -120,5 +120,5 @@ def _numbers(segment: Segment, records: Sequence[FrameRecord], run_start_ns: int
 
 
 def _mean(values: Sequence[float]) -> float:
-    spread = Spread.of(values)
+    spread = Distribution.of(values)
     return spread.mean if spread else math.nan

@@ -10,33 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from dcfm_ros.measure.spread import Distribution
 from dcfm_ros.replay.frame_record import STEPS, FrameRecord
-
-PERCENTILES = (50, 95, 99)
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean, extremes and percentiles of a measure over the frames where it is known (`count` of them)."""
-
-    count: int
-    mean: float
-    minimum: float
-    maximum: float
-    percentiles: dict[int, float]
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread | None:
-        """None where nothing is known."""
-        known = np.asarray([value for value in values if not math.isnan(value)], float)
-        if not known.size:
-            return None
-        percentiles = {p: float(np.percentile(known, p)) for p in PERCENTILES}
-        return cls(known.size, float(known.mean()), float(known.min()), float(known.max()), percentiles)
-
-    def as_json(self) -> dict[str, float]:
-        values = {"count": self.count, "mean": self.mean, "min": self.minimum, "max": self.maximum}
-        return values | {f"p{p}": value for p, value in self.percentiles.items()}
 
 
 @dataclass(frozen=True)
@@ -60,16 +35,16 @@ class Summary:
     frame_rate_in: float | None
     frame_rate: float | None
     key_frames: dict[str, int]
-    latency: Spread | None
-    latency_key: Spread | None
-    latency_other: Spread | None
-    age_ms: Spread | None
-    agreement: Spread | None
-    motion: Spread | None
-    confidence: Spread | None
-    consistency: Spread | None
-    common_ms: Spread | None
-    steps: dict[str, Spread]
+    latency: Distribution | None
+    latency_key: Distribution | None
+    latency_other: Distribution | None
+    age_ms: Distribution | None
+    agreement: Distribution | None
+    motion: Distribution | None
+    confidence: Distribution | None
+    consistency: Distribution | None
+    common_ms: Distribution | None
+    steps: dict[str, Distribution]
     benchmark: dict[str, float]
 
     @property
@@ -80,7 +55,7 @@ class Summary:
         """Everything as plain JSON values."""
         values: dict[str, Any] = {}
         for name, value in vars(self).items():
-            if isinstance(value, Spread):
+            if isinstance(value, Distribution):
                 value = value.as_json()
             elif name == "steps":
                 value = {step: spread.as_json() for step, spread in value.items()}
@@ -92,10 +67,10 @@ def summarise(records: Sequence[FrameRecord]) -> Summary:
     """The summary of a run's records, which are in the order the frames were sent."""
     done = [record for record in records if not record.lost]
     benchmark = benchmark_metrics(records)
-    steps = {step: Spread.of([record.steps.get(step, math.nan) for record in done]) for step in STEPS}
+    steps = {step: Distribution.of([record.steps.get(step, math.nan) for record in done]) for step in STEPS}
 
-    def spread(name: str, of: Sequence[FrameRecord] = done) -> Spread | None:
-        return Spread.of([getattr(record, name) for record in of])
+    def spread(name: str, of: Sequence[FrameRecord] = done) -> Distribution | None:
+        return Distribution.of([getattr(record, name) for record in of])
 
     return Summary(
         frames_in=len(records),
@@ -114,7 +89,7 @@ def summarise(records: Sequence[FrameRecord]) -> Summary:
         motion=spread("motion"),
         confidence=spread("confidence"),
         consistency=spread("consistency"),
-        common_ms=Spread.of(_each_once([record.common_ms for record in done])),
+        common_ms=Distribution.of(_each_once([record.common_ms for record in done])),
         steps={step: value for step, value in steps.items() if value is not None},
         benchmark=benchmark,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from dcfm_ros.measure.spread import Distribution
 from dcfm_ros.replay.many import Outcome, total_confusion
 from dcfm_ros.replay.report.page import Report
-from dcfm_ros.replay.summary import Spread
 from dcfm_ros.replay.sweep import Sweep
 
 _RULE = "─"
@@ -57,7 +57,7 @@ def _key_frames(report: Report) -> str:
     return f"{report.summary.key_frame_count} ({why})" if why else "0"
 
 
-def _row(spread: Spread | None) -> str:
+def _row(spread: Distribution | None) -> str:
     if spread is None:
         return "      –       –       –       –"
     values = [*spread.percentiles.values(), spread.maximum]

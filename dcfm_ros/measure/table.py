@@ -1,0 +1,100 @@
+"""Tables: cells of text under a head, for a terminal, for Markdown and for HTML, and how numbers are written in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+R = TypeVar("R")
+
+NOTHING = "–"
+"""What stands for a number that there is none of."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A head and rows of as many cells each.
+
+    Cells are plain text: an HTML template escapes them, and aligns to the left what `left` says.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, items: Iterable[R], columns: Sequence[tuple[str, Callable[[R], str]]]) -> Table:
+        """A row for each item; columns: their heads, and what an item's cell says there."""
+        rows = tuple(tuple(show(item) for _, show in columns) for item in items)
+        return cls(tuple(name for name, _ in columns), rows)
+
+    def without_empty_columns(self) -> Table:
+        """The columns that have something to say in at least one row."""
+        kept = [i for i in range(len(self.head)) if any(row[i] not in ("", NOTHING) for row in self.rows)]
+        return Table(
+            tuple(self.head[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in self.rows)
+        )
+
+    @property
+    def left(self) -> tuple[bool, ...]:
+        """For each column whether it is aligned to the left: the first, and those that hold nothing but words."""
+        cells = [[row[i] for row in self.rows if row[i]] for i in range(len(self.head))]
+        return tuple(
+            i == 0 or (bool(column) and all(cell[0].isalpha() for cell in column))
+            for i, column in enumerate(cells)
+        )
+
+    def markdown(self) -> str:
+        """A Markdown table: the first column aligned to the left, all others to the right."""
+        rule = ("---", *["--:"] * (len(self.head) - 1))
+        return "\n".join("| " + " | ".join(line) + " |" for line in (self.head, rule, *self.rows))
+
+    def text(self) -> str:
+        """Columns for a terminal, as wide as their widest cell, a rule below the head."""
+        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
+        left = self.left
+
+        def line(cells: tuple[str, ...]) -> str:
+            padded = (
+                cell.ljust(width) if to_left else cell.rjust(width)
+                for cell, width, to_left in zip(cells, widths, left, strict=True)
+            )
+            return "  ".join(padded).rstrip()
+
+        rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+        return "\n".join([line(self.head), rule, *map(line, self.rows)])
+
+
+def number(value: float | None, pattern: str = ".1f") -> str:
+    """The value by a format specification; `NOTHING` for None and NaN."""
+    return NOTHING if value is None or math.isnan(value) else format(value, pattern)
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share, 0-1, as in 93.1 %; `NOTHING` for None and NaN."""
+    text = number(None if share is None else 100 * share, f".{digits}f")
+    return text if text == NOTHING else f"{text} %"
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with three significant digits, without their unit."""
+    return number(value, _three_digits(value))
+
+
+def times(value: float | None) -> str:
+    """A ratio with three significant digits, as in 2.50×."""
+    text = number(value, _three_digits(value))
+    return text if text == NOTHING else f"{text}×"
+
+
+def size(pixels: tuple[int, int]) -> str:
+    """(width, height) as in 480×360."""
+    return f"{pixels[0]}×{pixels[1]}"
+
+
+def _three_digits(value: float | None) -> str:
+    """The format specification; thresholds lie where rounding reaches the next power of ten."""
+    if value is None or value < 9.995:
+        return ".2f"
+    return ".1f" if value < 99.95 else ".0f"
