@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dcfm_ros import __version__
 
-_PACKAGES = ("torch", "numpy", "opencv-python-headless", "rclpy", "ros-rclpy")
+_PACKAGES = ("torch", "numpy", "opencv-python-headless", "ros-rclpy")
 
 
 def describe() -> dict[str, str]:
