@@ -23,6 +23,6 @@ def data_files() -> list[tuple[str, list[str]]]:
 
 setup(
     packages=find_namespace_packages(include=["dcfm_ros", "dcfm_ros.*"]),
-    package_data={"": ["*.css", "*.js", "*.html", "*.json", "*.yaml"]},
+    package_data={"": ["*.css", "*.js", "*.html", "*.json", "*.yaml", "py.typed"]},
     data_files=data_files(),
 )

@@ -25,8 +25,7 @@ def create_engine(
     """An engine that runs the model, or the model in the weights file.
 
     What `auto` means. device: the first CUDA GPU where torch can use one, else the CPU. engine: on a GPU torch; on a CPU
-    OpenVINO, else ONNX Runtime, else torch, the first that is installed; torch for a model that is given as a module,
-    since it is likely to change before it pays to build anything for it. DCFM_ENGINE in the environment names another
+    OpenVINO, else ONNX Runtime, else torch, the first that is installed. DCFM_ENGINE in the environment names another
     one. precision: fp32, with TensorRT fp16.
 
     The engine keeps a copy of a model given as a module: training it further does not change what the engine computes.
@@ -39,7 +38,7 @@ def create_engine(
     model = model_or_path if isinstance(model_or_path, DCFM) else load_model(model_or_path)
     name, why = config.engine, "asked for"
     if name == "auto":
-        name, why = choose(config, from_file=not isinstance(model_or_path, DCFM))
+        name, why = choose(config)
     engine = _engine(name, model, config, frames)
     logger.info(
         "model '%s' runs on engine %s (%s), device %s, precision %s",
@@ -52,15 +51,13 @@ def create_engine(
     return engine
 
 
-def choose(config: EngineConfig, *, from_file: bool) -> tuple[str, str]:
+def choose(config: EngineConfig) -> tuple[str, str]:
     """The engine that `auto` takes, and why. Raises DcfmError for an unknown DCFM_ENGINE."""
     named = os.environ.get("DCFM_ENGINE", "auto")
     if named != "auto":
         return EngineConfig(engine=named).engine, "DCFM_ENGINE says so"
     if config.device.startswith("cuda") or (config.device == "auto" and first_gpu()):
         return "torch", "the device is a GPU"
-    if not from_file:
-        return "torch", "the model is a module in memory"
     if config.precision in ("fp16", "bf16", "int8") and not _installed("openvino"):
         return "torch", f"openvino, which has {config.precision}, is not installed: pip install openvino"
     for name in ("openvino", "onnxruntime"):

@@ -9,6 +9,7 @@ from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.stream.common_feature import CommonBranch, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import Image, check_frame, preprocess
@@ -21,13 +22,15 @@ from dcfm_ros.stream.workers import create_worker
 
 
 class StreamSegmenter:
-    """Segments the frames of one camera. Streams share an engine; each has its own triggers, worker and state.
+    """Segments the frames of one camera.
 
-        with StreamSegmenter(load_model(path)) as stream:
+        with StreamSegmenter("model.safetensors") as stream:
             for rgb, stamp_ns in camera:
                 mask = stream.step(rgb, stamp_ns).mask
 
-    model_or_engine: a DCFM module, the path of its weights file, or an engine. on_error: called with each exception of
+    model_or_engine: the path of a weights file or a DCFM module, which run on the fastest engine that is installed (its
+    log line names it); or an engine of `create_engine`, which several streams may share: each has its own triggers,
+    worker and state. None: the weights that come with the package. on_error: called with each exception of
     the common branch, on the thread where it happened; the stream goes on with the common feature it has. make_worker:
     what runs the common branch instead of the worker of `config.mode` (replay has one that lives in simulated time).
     `step` is for one thread; the other methods are for any.
@@ -35,17 +38,14 @@ class StreamSegmenter:
 
     def __init__(
         self,
-        model_or_engine: DCFM | Engine | str | Path,
+        model_or_engine: DCFM | Engine | str | Path | None = None,
         config: StreamConfig | None = None,
         *,
         on_error: OnError | None = None,
         make_worker: MakeWorker | None = None,
     ) -> None:
-        self.engine = (
-            create_engine(model_or_engine)
-            if isinstance(model_or_engine, (DCFM, str, Path))
-            else model_or_engine
-        )
+        model = default_weights() if model_or_engine is None else model_or_engine
+        self.engine = create_engine(model) if isinstance(model, (DCFM, str, Path)) else model
         self.config = config or StreamConfig()
         self.network_size = self.config.network_size(self.engine.card.input_size)
         self.engine.prepare(self.network_size)  # what is built once is not built while a frame waits

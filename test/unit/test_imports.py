@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import dcfm_ros
+
+PUBLIC = set(dcfm_ros.__all__) - {"__version__"}
 PACKAGE = Path(__file__).resolve().parents[2] / "dcfm_ros"
 # From the ground up: a room may import from the floors below its own, never from another room on the same floor.
 FLOORS = (
@@ -84,7 +87,9 @@ def wrong_arrows(source, name, is_package=False):
     room = room_of(name)
     for imported in imports_of(source, name, is_package):
         target = room_of(imported)
-        if is_ros(imported) and room != "node":
+        if imported.startswith("dcfm_ros.") and target in PUBLIC and room is not None:
+            yield f"{name} imports {imported}: inside the package, from the module that defines it"
+        elif is_ros(imported) and room != "node":
             yield f"{name} imports {imported}: ROS stays in dcfm_ros/node"
         elif target in FLOOR_OF and target != room and FLOOR_OF[target] >= FLOOR_OF.get(room, len(FLOORS)):
             yield f"{name} imports {imported}: {room} must not know {target}"
@@ -117,6 +122,7 @@ def test_imports_go_one_way(path):
         ("importlib.import_module('dcfm_ros.commands.demo')", "dcfm_ros.replay.x"),
         ("TABLE = {'a': 'dcfm_ros.node.main'}", "dcfm_ros.stream.x"),
         ("import_module('rclpy')", "dcfm_ros.replay.x"),
+        ("from dcfm_ros import StreamSegmenter", "dcfm_ros.replay.x"),
     ],
 )
 def test_a_wrong_arrow_is_found(source, name):

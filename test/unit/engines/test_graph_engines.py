@@ -492,27 +492,28 @@ def test_bf16_is_close(model, frames):
 def test_auto(model, tmp_path, monkeypatch):
     """The rule, whatever is installed here."""
     monkeypatch.setenv("DCFM_ENGINE", "onnxruntime")
-    assert factory_module.choose(EngineConfig(), from_file=False)[0] == "onnxruntime"
+    assert factory_module.choose(EngineConfig())[0] == "onnxruntime"
     monkeypatch.delenv("DCFM_ENGINE")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     installed = {"openvino", "onnxruntime"}
     monkeypatch.setattr(factory_module, "_installed", lambda package: package in installed)
     config = EngineConfig()
-    assert factory_module.choose(config, from_file=True)[0] == "openvino"
-    assert factory_module.choose(config, from_file=False)[0] == "torch"
-    assert factory_module.choose(EngineConfig(device="cuda"), from_file=True)[0] == "torch"
+    assert factory_module.choose(config)[0] == "openvino"
+    assert factory_module.choose(EngineConfig(device="cuda"))[0] == "torch"
     installed.discard("openvino")
-    assert factory_module.choose(config, from_file=True)[0] == "onnxruntime"
-    assert factory_module.choose(EngineConfig(precision="bf16"), from_file=True)[0] == "torch"
+    assert factory_module.choose(config)[0] == "onnxruntime"
+    assert factory_module.choose(EngineConfig(precision="bf16"))[0] == "torch"
     installed.clear()
-    name, why = factory_module.choose(config, from_file=True)
+    name, why = factory_module.choose(config)
     assert name == "torch" and "pip install openvino" in why
 
 
-def test_auto_takes_a_weights_file_to_the_fastest_engine_and_says_so(model, tmp_path, monkeypatch, caplog):
+def test_auto_takes_the_fastest_engine_and_says_so(model, tmp_path, monkeypatch, caplog):
     needs("openvino")
     monkeypatch.delenv("DCFM_ENGINE")
     save_model(model, tmp_path / "model.safetensors")
-    with caplog.at_level("INFO"):
-        engine = create_engine(tmp_path / "model.safetensors", EngineConfig(device="cpu"))
-    assert engine.name == "openvino" and "engine openvino (the fastest on a CPU" in caplog.text
+    for given in (model, tmp_path / "model.safetensors"):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            engine = create_engine(given, EngineConfig(device="cpu"))
+        assert engine.name == "openvino" and "engine openvino (the fastest on a CPU" in caplog.text

@@ -248,7 +248,7 @@ def test_a_gpu_that_this_torch_has_no_code_for_is_not_taken(model, frames, monke
     assert "cannot use the GPU, the CPU is taken" in caplog.text
     monkeypatch.delenv("DCFM_ENGINE")
     monkeypatch.setattr("dcfm_ros.engines.factory._installed", lambda package: package == "openvino")
-    assert choose(EngineConfig(), from_file=True)[0] == "openvino"
+    assert choose(EngineConfig())[0] == "openvino"
 
 
 def test_captures_wait_for_each_other():
