@@ -18,7 +18,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from dcfm_ros.bench.page import CPU_FILE, GPU_FILE, write_page
+from page import CPU_FILE, GPU_FILE, write_page
+
 from dcfm_ros.bench.suite import PARTS, on_gpu, usual_parts
 from dcfm_ros.commands.bench import measure_and_merge
 

@@ -26,11 +26,12 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from page import GPU_STEADY_FILE, STEADY_FILE
+from steady_result import GPU_CASE, Steady, Way, load_steady_runs, save_steady_runs
+
 from dcfm_ros.bench.contestants import Setting
 from dcfm_ros.bench.frames import Image, street
 from dcfm_ros.bench.machine import OthersLoad, machine
-from dcfm_ros.bench.page import GPU_STEADY_FILE, STEADY_FILE
-from dcfm_ros.bench.steady_result import GPU_CASE, Steady, Way, load_steady_runs, save_steady_runs
 from dcfm_ros.bench.suite import gpu_goal, on_gpu, shipped, vspw
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from bench_reports import case, label_map_row, node_row, part, report, row
+from page import render, write_page
+from steady_result import Steady, Way, save_steady_runs
 
-from dcfm_ros.bench.page import render, write_page
 from dcfm_ros.bench.result import MemoryRow, OutputRow, RateRow, load_report, merge, save_report
-from dcfm_ros.bench.steady_result import Steady, Way, save_steady_runs
 from dcfm_ros.errors import DcfmError
 
 ROOT = Path(__file__).resolve().parents[3]

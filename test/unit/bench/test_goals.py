@@ -2,10 +2,10 @@
 
 import pytest
 from bench_reports import case, label_map_row, node_row, part, report, row
+from goals import gpu_verdicts, verdicts
+from steady_result import Steady, Way
 
-from dcfm_ros.bench.goals import gpu_verdicts, verdicts
 from dcfm_ros.bench.result import OutputRow
-from dcfm_ros.bench.steady_result import Steady, Way
 
 
 def judged(key, *parts, steady=None):

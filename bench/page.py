@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from goals import Verdict, gpu_verdicts, verdicts
+from steady_result import GPU_CASE, MAIN_CASE, Steady, load_steady_runs
 
-from dcfm_ros.bench.goals import Verdict, gpu_verdicts, verdicts
 from dcfm_ros.bench.plot import save_plot
 from dcfm_ros.bench.result import BUSY, FORMAT, Case, Part, Report, load_report
-from dcfm_ros.bench.steady_result import GPU_CASE, MAIN_CASE, Steady, load_steady_runs
 from dcfm_ros.bench.table import (
     Lines,
     against_lines,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from steady_result import Steady, Way
+
 from dcfm_ros.bench.result import DCFM, SEGFORMER, TUNED, Case, Report, Row
-from dcfm_ros.bench.steady_result import Steady, Way
 from dcfm_ros.bench.table import ms, percent, times
 from dcfm_ros.measure.spread import Spread
 
