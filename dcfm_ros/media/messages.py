@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
@@ -13,6 +12,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.diagnostics import HARDWARE_ID, Status
+from dcfm_ros.media.frame_timing import FrameCounts, timing_fields
 from dcfm_ros.share import share_path
 from dcfm_ros.stream.segmentation import Segmentation
 
@@ -93,64 +94,37 @@ def encode_jpeg(rgb: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
     return data.tobytes()
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Frames so far: arrived, with a mask, dropped for a newer one, unusable."""
-
-    received: int
-    processed: int
-    dropped: int
-    failed: int
-
-
 def frame_timing(
-    result: Segmentation, frame_id: str, counts: Counts, *, convert_ms: float, latency_ms: float
+    result: Segmentation, frame_id: str, counts: FrameCounts, *, convert_ms: float, latency_ms: float
 ) -> Any:
     """A FrameTiming message of an offline run, in which nothing is published and nothing gets lost on the way."""
-    timing = result.timing
+    total_ms = result.timing.total + convert_ms
     return message(
         FRAME_TIMING,
         header=header(result.stamp_ns, frame_id),
-        key_frame=result.key_frame,
-        trigger=result.trigger,
         key_stamp=header(result.key_stamp_ns, "").stamp,
-        age_ms=result.age_ms,
-        age_frames=result.age_frames,
-        stale=result.stale,
-        motion=result.motion,
-        agreement=result.agreement,
-        convert_ms=convert_ms,
-        preprocess_ms=timing.preprocess,
-        independent_ms=timing.independent,
-        fuse_ms=timing.fuse,
-        label_map_ms=timing.label_map,
-        publish_ms=0.0,
-        total_ms=timing.total + convert_ms,
-        common_ms=timing.common,
-        latency_ms=latency_ms,
-        received=counts.received,
-        processed=counts.processed,
-        dropped=counts.dropped,
-        failed=counts.failed,
-        lost=0,
+        **timing_fields(
+            result, counts, convert_ms=convert_ms, publish_ms=0.0, total_ms=total_ms, latency_ms=latency_ms
+        ),
     )
 
 
-def diagnostics(stamp_ns: int, statuses: Iterable[tuple[str, int, str, Mapping[str, object]]]) -> Any:
-    """A DiagnosticArray. statuses: (name, level, text, values); level 0 is OK, 1 a warning, 2 an error."""
-    pair, status = "diagnostic_msgs/msg/KeyValue", "diagnostic_msgs/msg/DiagnosticStatus"
+def diagnostics(stamp_ns: int, statuses: Iterable[Status]) -> Any:
+    """A DiagnosticArray."""
     return message(
-        DIAGNOSTICS,
-        header=header(stamp_ns, ""),
-        status=[
-            message(
-                status,
-                level=level,
-                name=name,
-                message=text,
-                hardware_id="dcfm",
-                values=[message(pair, key=key, value=str(value)) for key, value in values.items()],
-            )
-            for name, level, text, values in statuses
+        DIAGNOSTICS, header=header(stamp_ns, ""), status=[_diagnostic_status(status) for status in statuses]
+    )
+
+
+def _diagnostic_status(status: Status) -> Any:
+    return message(
+        "diagnostic_msgs/msg/DiagnosticStatus",
+        level=status.level,
+        name=status.name,
+        message=status.message,
+        hardware_id=HARDWARE_ID,
+        values=[
+            message("diagnostic_msgs/msg/KeyValue", key=key, value=str(value))
+            for key, value in status.values.items()
         ],
     )

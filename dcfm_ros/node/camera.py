@@ -9,10 +9,10 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.engines.base import Engine
+from dcfm_ros.media.health import Health, Report
 from dcfm_ros.node.convert import compressed_to_rgb, image_to_rgb
 from dcfm_ros.node.events import subscription_events
 from dcfm_ros.node.frame_worker import FrameWorker, Latest
-from dcfm_ros.node.health import Health, Report
 from dcfm_ros.node.names import CameraNames
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs

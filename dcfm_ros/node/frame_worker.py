@@ -13,13 +13,13 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from dcfm_ros.engines.base import Engine
+from dcfm_ros.media.frame_timing import timing_fields
+from dcfm_ros.media.health import Health
 from dcfm_ros.media.image_decode import BadImage
-from dcfm_ros.node.health import Health
-from dcfm_ros.node.inbox import Inbox
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs
-from dcfm_ros.node.timing import frame_timing
 from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.inbox import Inbox
 from dcfm_ros.stream.segmentation import Pose
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
@@ -83,7 +83,8 @@ class FrameWorker:
 
     def put(self, message: Any) -> None:
         """Add the newest image; the oldest one that waits makes room for it."""
-        self._health.count("dropped", self._inbox.put(message))
+        if self._inbox.put(message) is not None:
+            self._health.count("dropped")
 
     def refresh(self) -> None:
         """Ask for a new common feature at the next frame."""
@@ -154,12 +155,17 @@ class FrameWorker:
             )
             publish_ms = watch.lap()
             total_ms, latency_ms = watch.total(), self._latency_ms(message.header)
-            self._health.processed(result, total_ms, latency_ms, f"{rgb.shape[1]}x{rgb.shape[0]}")
+            self._health.processed(result, total_ms, latency_ms)
             if self._outputs.wants_timing():
-                timing = frame_timing(message.header, result, self._health.counts())
-                timing.convert_ms, timing.publish_ms = convert_ms, publish_ms
-                timing.total_ms, timing.latency_ms = total_ms, latency_ms
-                self._outputs.publish_timing(timing)
+                timing = timing_fields(
+                    result,
+                    self._health.counts(),
+                    convert_ms=convert_ms,
+                    publish_ms=publish_ms,
+                    total_ms=total_ms,
+                    latency_ms=latency_ms,
+                )
+                self._outputs.publish_timing(message.header, result.key_stamp_ns, timing)
 
     def _stream(self) -> StreamSegmenter:
         """The stream, a new one where its parameters have changed, with the refresh that was asked for."""

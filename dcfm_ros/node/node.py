@@ -15,10 +15,11 @@ from std_srvs.srv import SetBool, Trigger
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.diagnostics import CameraDiagnostics, engine_status
 from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.node import ros_log
 from dcfm_ros.node.camera import Camera
-from dcfm_ros.node.diagnostics import CameraDiagnostics, engine_status
+from dcfm_ros.node.diagnostics import input_of, limits_of, status_message
 from dcfm_ros.node.names import camera_names
 from dcfm_ros.node.odometry import pose_of, wants_odometry
 from dcfm_ros.node.parameters import Configuration, Parameters
@@ -207,14 +208,12 @@ class DcfmNode(LifecycleNode):
         self._last_clock = now.nanoseconds
         message = DiagnosticArray()
         message.header.stamp = now.to_msg()
+        config = self.parameters.configuration.node
+        statuses = []
         for camera, judge in zip(self._cameras, self._judges, strict=True):
-            message.status += judge.statuses(
-                camera.report(),
-                self.parameters.configuration.node,
-                publishers=self.count_publishers(self.resolve_topic_name(camera.topic)),
-                incompatible=camera.incompatible_publishers,
-                clock_stands=clock_stands,
-                enabled=self._enabled,
-            )
-        message.status.append(engine_status(f"{self.get_name()}: ", self._engine))
+            publishers = self.count_publishers(self.resolve_topic_name(camera.topic))
+            source = input_of(camera, config, publishers=publishers, clock_stands=clock_stands)
+            statuses += judge.statuses(camera.report(), limits_of(config), source, enabled=self._enabled)
+        statuses.append(engine_status(f"{self.get_name()}: ", self._engine))
+        message.status = [status_message(status) for status in statuses]
         publisher.publish(message)

@@ -152,8 +152,10 @@ class Outputs:
             draw_overlay(rgb, mask, self._card, alpha, legend, out=self._overlay.canvas(rgb.shape))
             self._overlay.publish_canvas(header)
 
-    def publish_timing(self, timing: FrameTiming) -> None:
-        """One per frame, after everything else."""
+    def publish_timing(self, header: Any, key_stamp_ns: int, fields: dict[str, Any]) -> None:
+        """One per frame, after everything else. fields: the others of a FrameTiming."""
+        timing = FrameTiming(header=header, **fields)
+        timing.key_stamp.sec, timing.key_stamp.nanosec = divmod(key_stamp_ns, 1_000_000_000)
         self._timing.publish(timing)
 
     def close(self) -> None:

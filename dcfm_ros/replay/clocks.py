@@ -14,7 +14,7 @@ from typing import Protocol
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.source import Frame
 from dcfm_ros.replay.simulated_workers import SimulatedSlices, SimulatedThread
-from dcfm_ros.replay.simulation import Inbox, VirtualTime
+from dcfm_ros.replay.simulation import SimulatedInbox, VirtualTime
 from dcfm_ros.stream.common_feature import CommonBranch
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import preprocess
@@ -122,7 +122,7 @@ class RobotClock:
         return lambda compute, on_error: SimulatedThread(self._time, compute, on_error, beside)
 
     def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
-        inbox: Inbox[Frame] = Inbox()
+        inbox: SimulatedInbox[Frame] = SimulatedInbox()
         for turn in inbox.turns(arrivals(_warmed(frames, stream, confidence))):
             frame = turn.value
             if turn.began_ms is None:

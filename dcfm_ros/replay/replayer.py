@@ -12,8 +12,8 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure import machine
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.bags import BagSource
+from dcfm_ros.media.frame_timing import FrameCounts
 from dcfm_ros.media.labels import Labels, NoLabels
-from dcfm_ros.media.messages import Counts
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.replay.clocks import Clock, Played
@@ -92,7 +92,7 @@ class Replayer:
             self._card,
             BagWriter(self._outputs.bag, job.storage) if job.bag else None,
             VideoWriter(self._outputs.video, source.rate or _VIDEO_RATE) if job.video else None,
-            Diagnostics(self._stream.engine, source.topic or str(source.path), job.budget_ms),
+            Diagnostics(self._stream.engine, source, job.budget_ms),
             merge,
         )
 
@@ -169,9 +169,10 @@ class Replayer:
             self._run.label_problems[str(error)] += 1
             return None
 
-    def _counts(self) -> Counts:
+    def _counts(self) -> FrameCounts:
         failed = sum(self._source.skipped.values())
-        return Counts(self._received, self._processed, self._dropped + self._repeated, failed)
+        received = self._received + self._repeated + failed
+        return FrameCounts(received, self._processed, self._dropped + self._repeated, failed)
 
     def _name_files(self, sinks: Sinks) -> None:
         if sinks.video is not None and sinks.video.path is not None:

@@ -7,10 +7,13 @@ minute is simulated in as long as its processed frames take, and the outcome dep
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from dcfm_ros.stream.inbox import Inbox
 
 T = TypeVar("T")
 
@@ -55,30 +58,28 @@ class Turn(Generic[T]):
     began_ms: float | None
 
 
-class Inbox(Generic[T]):
-    """A queue of fixed length before one worker, in simulated time: when it is full the oldest gives way.
+class SimulatedInbox(Generic[T]):
+    """The inbox before one worker, in simulated time.
 
     The caller does the work: `turns` yields an arrival whose turn it is, and the caller sets `free_ms` to when the work
     on it is done before asking for the next one. An arrival at the very moment the worker becomes free finds it free.
     """
 
     def __init__(self, depth: int = 1) -> None:
-        self._depth = depth
-        self._waiting: list[tuple[T, float]] = []
+        self._inbox: Inbox[tuple[T, float]] = Inbox(depth)
         self.free_ms = 0.0
 
     def turns(self, arrivals: Iterator[tuple[T, float]]) -> Iterator[Turn[T]]:
         """arrivals: (value, milliseconds), in order of time. Yields each of them once, in the order of their fate."""
         for value, at_ms in arrivals:
-            while self._waiting and self.free_ms <= at_ms:
-                yield self._next()
-            if len(self._waiting) == self._depth:
-                oldest, arrived_ms = self._waiting.pop(0)
-                yield Turn(oldest, arrived_ms, None)
-            self._waiting.append((value, at_ms))
-        while self._waiting:
-            yield self._next()
+            yield from self._until(at_ms)
+            pushed_out = self._inbox.put((value, at_ms))
+            if pushed_out is not None:
+                yield Turn(*pushed_out, None)
+        yield from self._until(math.inf)
 
-    def _next(self) -> Turn[T]:
-        value, arrived_ms = self._waiting.pop(0)
-        return Turn(value, arrived_ms, max(self.free_ms, arrived_ms))
+    def _until(self, at_ms: float) -> Iterator[Turn[T]]:
+        """The turns that begin by then."""
+        while self._inbox and self.free_ms <= at_ms and (entry := self._inbox.take()) is not None:
+            value, arrived_ms = entry
+            yield Turn(value, arrived_ms, max(self.free_ms, arrived_ms))

@@ -11,7 +11,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.media import messages
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.bags import Bag, RawMessage
-from dcfm_ros.media.messages import Counts
+from dcfm_ros.media.frame_timing import FrameCounts
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.clocks import Played
@@ -86,7 +86,7 @@ class Sinks:
         self._diagnostics = diagnostics
         self._copy = InputCopy(merge, bag) if merge is not None and bag is not None else None
 
-    def write(self, played: Played, counts: Counts) -> None:
+    def write(self, played: Played, counts: FrameCounts) -> None:
         """A frame with its mask; a dropped one leaves only a trace in the diagnostics."""
         result = played.result
         if result is None:
@@ -102,7 +102,7 @@ class Sinks:
             self._write_messages(self.bag, played, result, overlay, counts)
 
     def _write_messages(
-        self, bag: BagWriter, played: Played, result: Segmentation, overlay: np.ndarray, counts: Counts
+        self, bag: BagWriter, played: Played, result: Segmentation, overlay: np.ndarray, counts: FrameCounts
     ) -> None:
         frame = played.frame
         stamp, name, time_ns = frame.stamp_ns, frame.frame_id, played.log_ns
@@ -115,7 +115,7 @@ class Sinks:
             result, name, counts, convert_ms=frame.decode_ms, latency_ms=latency_ms
         )
         bag.write(TIMING, messages.FRAME_TIMING, time_ns, timing)
-        statuses = self._diagnostics.due(stamp, result, latency_ms, counts)
+        statuses = self._diagnostics.due(result, counts, total_ms=timing.total_ms, latency_ms=latency_ms)
         if statuses:
             bag.write(DIAGNOSTICS, messages.DIAGNOSTICS, time_ns, messages.diagnostics(stamp, statuses))
 

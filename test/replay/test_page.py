@@ -39,8 +39,8 @@ FLAGS = (
 
 @pytest.fixture(autouse=True)
 def fake_engine(monkeypatch):
-    monkeypatch.setattr("dcfm_ros.replay.job.create_engine", lambda weights, config: FakeEngine())
-    monkeypatch.setattr("dcfm_ros.replay.job.default_weights", lambda: "none")
+    monkeypatch.setattr("dcfm_ros.replay.run_job.create_engine", lambda weights, config: FakeEngine())
+    monkeypatch.setattr("dcfm_ros.replay.run_job.default_weights", lambda: "none")
 
 
 def never():

@@ -32,8 +32,8 @@ IMAGE_TOPIC = "/camera/image"
 @pytest.fixture(autouse=True)
 def fake_engine(monkeypatch):
     """No network, no weights file."""
-    monkeypatch.setattr("dcfm_ros.replay.job.create_engine", lambda weights, config: FakeEngine())
-    monkeypatch.setattr("dcfm_ros.replay.job.default_weights", lambda: "none")
+    monkeypatch.setattr("dcfm_ros.replay.run_job.create_engine", lambda weights, config: FakeEngine())
+    monkeypatch.setattr("dcfm_ros.replay.run_job.default_weights", lambda: "none")
 
 
 def never():
@@ -130,6 +130,9 @@ def test_output_bag_is_complete_for_other_readers(tmp_path, storage):
             if connection.topic == "/diagnostics":
                 names = [status.name.removeprefix("dcfm: ") for status in message.status]
                 assert names == ["input", "processing", "common feature", "engine"]
+                seconds = index * bags.PERIOD_NS / 1e9
+                assert message.status[0].message == ("10.0 images/s" if seconds else "0.0 images/s")
+                assert message.status[1].message.startswith("10.0 masks/s" if seconds else "0.0 masks/s")
 
 
 def test_two_runs_give_identical_bytes(tmp_path):
@@ -338,6 +341,20 @@ def test_images_that_change_their_size_or_encoding(tmp_path):
     )
 
 
+def test_an_image_that_cannot_be_used_is_counted_and_named_in_the_bag(tmp_path):
+    entries = [
+        (IMAGE_TOPIC, bags.IMAGE, stamp_of(i), bags.image(bags.picture(i), stamp_of(i))) for i in range(12)
+    ]
+    entries[4] = (*entries[4][:3], bags.image(bags.picture(4), stamp_of(4), encoding="martian"))
+    replay(bags.write_ros2(tmp_path / "in", entries), tmp_path / "out")
+    bag = Bag(tmp_path / "out" / "bag")
+    told = [message.status[0] for _, _, message in bag.messages("/diagnostics")]
+    counted = [message for _, _, message in bag.messages("/dcfm/timing")]
+    assert [status.level for status in told] == [0, 1]
+    assert "1 unusable images: " in told[1].message and "martian" in told[1].message
+    assert (counted[-1].received, counted[-1].processed, counted[-1].failed) == (12, 11, 1)
+
+
 def test_frames_sent_twice_are_left_out(tmp_path):
     path = write_images(tmp_path / "in", [(stamp_of(n), stamp_of(n // 2), bags.picture(n)) for n in range(6)])
     done = replay(path, tmp_path / "out")
@@ -391,8 +408,8 @@ def robot_with(monkeypatch, **spent):
     """A replay in simulated time in which everything takes as long as is made up here."""
     clock = ManualClock()
     made = FakeEngine(clock, **spent)
-    monkeypatch.setattr("dcfm_ros.replay.job.create_engine", lambda weights, config: made)
-    monkeypatch.setattr("dcfm_ros.replay.job.make_clock", lambda name: RobotClock(clock))
+    monkeypatch.setattr("dcfm_ros.replay.run_job.create_engine", lambda weights, config: made)
+    monkeypatch.setattr("dcfm_ros.replay.run_job.make_clock", lambda name: RobotClock(clock))
     monkeypatch.setattr(Stopwatch, "total", lambda self: 0.0)  # of decoding a message
 
 

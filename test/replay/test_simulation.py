@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.source import Frame
 from dcfm_ros.replay.clocks import RobotClock, arrivals
-from dcfm_ros.replay.simulation import Inbox
+from dcfm_ros.replay.simulation import SimulatedInbox
 from dcfm_ros.stream import common_feature as common
 from dcfm_ros.stream.config import StreamConfig
 
@@ -49,14 +49,14 @@ def test_a_slow_worker_gets_the_newest_frame():
     # Work takes 250 ms, frames come every 100 ms: while frame 0 is at work 1 gives way to 2. At 500 ms the worker takes
     # frame 4, which waits, before frame 5 comes in.
     arrivals = [(index, 100.0 * index) for index in range(7)]
-    done, dropped = served(Inbox(), arrivals, [250.0] * 7)
+    done, dropped = served(SimulatedInbox(), arrivals, [250.0] * 7)
     assert done == [(0, 0.0), (2, 250.0), (4, 500.0), (6, 750.0)]
     assert dropped == [1, 3, 5]
 
 
 def test_a_deeper_queue_drops_the_oldest():
     arrivals = [(index, 10.0 * index) for index in range(6)]
-    done, dropped = served(Inbox(2), arrivals, [100.0] * 6)
+    done, dropped = served(SimulatedInbox(2), arrivals, [100.0] * 6)
     assert dropped == [1, 2, 3]
     assert done == [(0, 0.0), (4, 100.0), (5, 200.0)]
 
@@ -68,7 +68,7 @@ def test_a_deeper_queue_drops_the_oldest():
 def test_the_queue_does_what_stepping_through_every_millisecond_does(gaps, work):
     times = np.cumsum(gaps).tolist()
     arrivals = [(index, float(time)) for index, time in enumerate(times)]
-    done, dropped = served(Inbox(), arrivals, work)
+    done, dropped = served(SimulatedInbox(), arrivals, work)
     # The same, millisecond by millisecond: the worker looks at the queue before the next frame comes in.
     waiting, free_at, wanted, lost = None, 0, [], []
     for now in range(sum(gaps) + sum(work) + 2):

@@ -29,7 +29,7 @@ def test_a_bad_frame_is_reported_and_the_next_one_gets_its_mask(graph, name):
     camera.publish(image(picture(0), stamp_of(0)))
     masks.wait_for(stamp_of(0))
     camera.publish(raw_image(*fields, stamp=stamp_of(1)))
-    status = graph.probe.status("input", lambda s: "not usable" in s.message, "about the bad frame")
+    status = graph.probe.status("input", lambda s: "unusable" in s.message, "about the bad frame")
     assert status.level in (b"\x01", b"\x02")
     for word in words:
         assert word in status.message
@@ -63,7 +63,7 @@ def test_a_bad_compressed_frame_is_reported(graph):
     message = CompressedImage(format="jpeg", data=np.frombuffer(b"no picture at all", np.uint8).tolist())
     message.header = image(picture(), stamp_of(0)).header
     camera.publish(message)
-    status = graph.probe.status("input", lambda s: "not usable" in s.message, "about the bad frame")
+    status = graph.probe.status("input", lambda s: "unusable" in s.message, "about the bad frame")
     assert "does not decode" in status.message
     assert masks.messages == []
 
@@ -73,5 +73,5 @@ def test_bad_frames_are_diagnosed_even_while_nobody_wants_masks(graph):
     camera = graph.probe.camera()
     graph.probe.matched(camera)
     camera.publish(raw_image("rgb565", H, W, 2 * W, bytes(2 * W * H)))
-    status = graph.probe.status("input", lambda s: "not usable" in s.message, "about the bad frame")
+    status = graph.probe.status("input", lambda s: "unusable" in s.message, "about the bad frame")
     assert "rgb565" in status.message

@@ -37,7 +37,7 @@ def work(monkeypatch):
         (publish, "draw_overlay"),
         (publish, "png_message"),
         (publish, "scaled_camera_info"),
-        (frame_worker, "frame_timing"),
+        (frame_worker, "timing_fields"),
     ):
         monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
     return counts
@@ -49,7 +49,7 @@ OUTPUTS = {
     "segmentation/overlay": (Image, {"draw_overlay"}),
     "segmentation/mask/compressed": (CompressedImage, {"png_message"}),
     "segmentation/camera_info": (CameraInfo, {"scaled_camera_info"}),
-    "dcfm/timing": (FrameTiming, {"frame_timing"}),
+    "dcfm/timing": (FrameTiming, {"timing_fields"}),
 }
 NETWORK = {"independent", "common", "label_map"}
 

@@ -1,25 +1,16 @@
-"""What a camera's worker knows about its own work: counts for ever, times and reasons since the last report."""
+"""How a stream is doing: counts since it began, times and reasons since the last report."""
 
 from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import Counter
-from dataclasses import dataclass, field
-from time import monotonic
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-
-@dataclass(frozen=True)
-class Counts:
-    """Frames since the node was configured."""
-
-    received: int = 0
-    processed: int = 0
-    dropped: int = 0  # a newer frame came before its turn, or the same one came twice
-    failed: int = 0
-    lost: int = 0  # by the middleware, on the way here
-    unwanted: int = 0  # came while nobody subscribed to any output
+from dcfm_ros.media.frame_timing import FrameCounts
+from dcfm_ros.stream.segmentation import Segmentation
 
 
 @dataclass
@@ -27,10 +18,9 @@ class Window:
     """What happened since the last report."""
 
     seconds: float = 0.0
-    counts: Counts = Counts()
+    counts: FrameCounts = field(default_factory=FrameCounts)
     total_ms: list[float] = field(default_factory=list)
     latency_ms: list[float] = field(default_factory=list)
-    triggers: Counter[str] = field(default_factory=Counter)
     bad_images: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)  # of the worker or of the common branch
     no_stamp: bool = False
@@ -41,62 +31,71 @@ class Report:
     """Everything the diagnostics need of one camera."""
 
     running: bool
-    counts: Counts
+    counts: FrameCounts
     window: Window
     silent_s: float  # since the last image, or the start if that was later; infinite before the first image
-    last: Any  # the newest Segmentation; None before the first
+    last: Segmentation | None  # the newest
     agreement: float  # when it was last measured; NaN if never
     triggers: Counter[str]
-    image_size: str
     refused: str  # why the parameters are not those that were asked for; empty: they are
 
 
 class Health:
-    """Written by the executor's thread and the worker, read by the diagnostics."""
+    """What happens to a stream's frames, told by any thread; read by the diagnostics.
 
-    def __init__(self) -> None:
+    Args:
+        clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
+        self._counts = FrameCounts()
         self._triggers: Counter[str] = Counter()
         self._window = Window()
-        self._window_start = monotonic()
-        self._window_counts = Counts()
-        self._start = -math.inf
+        self._window_start = self._clock()
+        self._window_counts = FrameCounts()
+        self._started = -math.inf
         self._last_image = -math.inf
-        self._last: Any = None
+        self._last: Segmentation | None = None
         self._agreement = math.nan
-        self._image_size = ""
         self._refused = ""
 
     def started(self) -> None:
         """The camera begins to work, perhaps anew: from now on it is judged, and for nothing that came before."""
         with self._lock:
-            self._start = monotonic()
+            self._started = self._clock()
             self._refused = ""
             self._new_window()
 
     def count(self, what: str, number: int = 1) -> None:
-        """Add to one of the fields of Counts."""
+        """Add to one of the fields of FrameCounts."""
         with self._lock:
-            self._counts[what] += number
+            self._add(what, number)
+
+    def counted(self, counts: FrameCounts) -> None:
+        """An image has come, and these are the counts now: for whoever counts frames anyway."""
+        with self._lock:
+            self._counts = counts
+            self._last_image = self._clock()
 
     def image_came(self, *, stamped: bool) -> None:
         """An image message arrived."""
         with self._lock:
-            self._counts["received"] += 1
-            self._last_image = monotonic()
+            self._add("received")
+            self._last_image = self._clock()
             self._window.no_stamp |= not stamped
 
-    def bad_image(self, reason: str) -> None:
-        """An image could not be used."""
+    def bad_image(self, reason: str, number: int = 1) -> None:
+        """An image, or several of them, could not be used."""
         with self._lock:
-            self._counts["failed"] += 1
-            self._window.bad_images[reason] += 1
+            self._add("failed", number)
+            self._window.bad_images[reason] += number
 
     def error(self, reason: str, *, frame_failed: bool) -> None:
         """The network failed, for a frame (which then has no mask) or in the common branch."""
         with self._lock:
-            self._counts["failed"] += frame_failed
+            self._add("failed", frame_failed)
             self._window.errors[reason] += 1
 
     def refused(self, reason: str) -> None:
@@ -104,31 +103,28 @@ class Health:
         with self._lock:
             self._refused = reason
 
-    def processed(self, result: Any, total_ms: float, latency_ms: float, image_size: str) -> None:
+    def processed(self, result: Segmentation, total_ms: float, latency_ms: float) -> None:
         """A frame has got its mask."""
         with self._lock:
-            self._counts["processed"] += 1
+            self._add("processed")
             self._window.total_ms.append(total_ms)
             if not math.isnan(latency_ms):
                 self._window.latency_ms.append(latency_ms)
             if result.trigger:
-                self._window.triggers[result.trigger] += 1
                 self._triggers[result.trigger] += 1
             if not math.isnan(result.agreement):
                 self._agreement = result.agreement
             self._last = result
-            self._image_size = image_size
 
-    def counts(self) -> Counts:
+    def counts(self) -> FrameCounts:
         """The counts now."""
-        with self._lock:
-            return Counts(**self._counts)
+        return self._counts
 
     def report(self, *, running: bool) -> Report:
         """Everything, and a new window begins."""
         with self._lock:
             window = self._new_window()
-            silent_since = max(self._last_image, self._start) if self._counts["received"] else -math.inf
+            silent_since = max(self._last_image, self._started) if self._counts.received else -math.inf
             return Report(
                 running=running,
                 counts=self._window_counts,
@@ -137,19 +133,17 @@ class Health:
                 last=self._last,
                 agreement=self._agreement,
                 triggers=self._triggers.copy(),
-                image_size=self._image_size,
                 refused=self._refused,
             )
 
     def _new_window(self) -> Window:
         """The window that ends now."""
-        now, counts = monotonic(), Counts(**self._counts)
+        now = self._clock()
         window, self._window = self._window, Window()
         window.seconds, self._window_start = now - self._window_start, now
-        window.counts = _difference(counts, self._window_counts)
-        self._window_counts = counts
+        window.counts = self._counts - self._window_counts
+        self._window_counts = self._counts
         return window
 
-
-def _difference(now: Counts, before: Counts) -> Counts:
-    return Counts(**{name: getattr(now, name) - getattr(before, name) for name in vars(now)})
+    def _add(self, what: str, number: int = 1) -> None:
+        self._counts = replace(self._counts, **{what: getattr(self._counts, what) + number})

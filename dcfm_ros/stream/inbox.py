@@ -1,4 +1,4 @@
-"""Where frames wait for the worker: a full inbox drops the oldest."""
+"""Where frames wait for whoever segments them: a full inbox drops the oldest."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ T = TypeVar("T")
 
 
 class Inbox(Generic[T]):
-    """Hands values from the executor's thread to one worker thread."""
+    """A queue of at most `depth` values; one thread puts them in, another takes them out."""
 
     def __init__(self, depth: int) -> None:
         self._waiting: deque[T] = deque(maxlen=depth)
         self._changed = threading.Condition()
         self._closed = False
 
-    def put(self, value: T) -> int:
-        """Add the newest value; returns how many older ones it pushed out (0 or 1)."""
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, value: T) -> T | None:
+        """Add the newest value; returns the oldest one if it had to make room, else None."""
         with self._changed:
-            pushed_out = int(len(self._waiting) == self._waiting.maxlen)
+            pushed_out = self._waiting[0] if len(self._waiting) == self._waiting.maxlen else None
             self._waiting.append(value)
             self._changed.notify()
             return pushed_out
@@ -37,10 +40,10 @@ class Inbox(Generic[T]):
         return self._closed
 
     def close(self) -> int:
-        """Forget what waits and wake the worker up for good; returns how many values were forgotten."""
+        """Discard what is waiting and wake the taker for good; returns how many values were discarded."""
         with self._changed:
-            forgotten = len(self._waiting)
+            discarded = len(self._waiting)
             self._waiting.clear()
             self._closed = True
             self._changed.notify_all()
-            return forgotten
+            return discarded

@@ -1,0 +1,207 @@
+"""What /diagnostics says of a stream and its engine, from a node and from a replay alike."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, quantiles
+
+from dcfm_ros.engines.base import Engine
+from dcfm_ros.media.health import Report
+
+HARDWARE_ID = "dcfm"
+OK, WARN, ERROR = 0, 1, 2  # as in diagnostic_msgs/DiagnosticStatus
+TOPICS = ("input", "processing", "common feature")
+
+
+@dataclass(frozen=True)
+class Status:
+    """A diagnostic_msgs/DiagnosticStatus without ROS; values are shown as text."""
+
+    name: str
+    level: int
+    message: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is judged as late: a mean above `budget_ms` is a warning, and an error after `over_budget_s`."""
+
+    budget_ms: float
+    over_budget_s: float = math.inf
+    input_timeout_s: float = math.inf
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is known of the images' publishers.
+
+    publishers: how many there are now. incompatible: why one of them cannot be heard, "" where all can.
+    clock_stands: simulated time is used and does not move: silence is no fault then. loss_hint: a remedy for lost images.
+    """
+
+    publishers: int = 1
+    incompatible: str = ""
+    clock_stands: bool = False
+    loss_hint: str = ""
+
+
+class CameraDiagnostics:
+    """Judges one camera's reports: statuses input, processing and common feature."""
+
+    def __init__(self, prefix: str, topic: str) -> None:
+        """`prefix` goes before each status's name."""
+        self._prefix = prefix
+        self._topic = topic
+        self._over_budget_s = 0.0
+
+    def statuses(
+        self, report: Report, limits: Limits, source: Input, *, enabled: bool = True
+    ) -> list[Status]:
+        """One status for each of TOPICS. enabled: false when paused by the service."""
+        if not report.running:
+            message = "inactive" if enabled else "paused by ~/enable"
+            return [Status(self._prefix + name, OK, message) for name in TOPICS]
+        return [self._input(report, limits, source), self._processing(report, limits), self._common(report)]
+
+    def _input(self, report: Report, limits: Limits, source: Input) -> Status:
+        window, counts = report.window, report.counts
+        rate = _rate(window.counts.received, window.seconds)
+        size = report.last.size if report.last else None
+        level, message = self._judge_input(report, limits, source) or (OK, f"{rate} images/s")
+        values = {
+            "topic": self._topic,
+            "publishers": source.publishers,
+            "image size": f"{size[0]}x{size[1]}" if size else "",
+            "images per second": rate,
+            "received": counts.received,
+            "failed": counts.failed,
+            "lost by the middleware": counts.lost,
+            "last reason": _commonest(window.bad_images),
+        }
+        return Status(f"{self._prefix}input", level, message, values)
+
+    def _judge_input(self, report: Report, limits: Limits, source: Input) -> tuple[int, str] | None:
+        """Level and message of what is worth saying about the images; None: nothing."""
+        window, now = report.window, report.window.counts
+        where = f"on {self._topic} ({source.publishers} publishers)"
+        if report.silent_s == math.inf:
+            return (
+                (ERROR, source.incompatible) if source.incompatible else (WARN, f"waiting for images {where}")
+            )
+        if source.clock_stands and now.received == 0:
+            return OK, "simulated time stands still"
+        if report.silent_s > limits.input_timeout_s:
+            return ERROR, f"no image for {report.silent_s:.1f} s {where}"
+        if window.bad_images:
+            level = ERROR if now.failed >= now.received else WARN
+            return level, f"{window.bad_images.total()} unusable images: {_commonest(window.bad_images)}"
+        if now.lost:
+            return WARN, f"{now.lost} images lost on the way to the node; {source.loss_hint}"
+        if window.no_stamp:
+            return WARN, "images have no stamp: the time of their arrival is used for triggers"
+        return None
+
+    def _processing(self, report: Report, limits: Limits) -> Status:
+        window, counts = report.window, report.counts
+        mean = _mean(window.total_ms)
+        if window.total_ms:
+            self._over_budget_s = self._over_budget_s + window.seconds if mean > limits.budget_ms else 0.0
+        rate = _rate(window.counts.processed, window.seconds)
+        level, message = self._judge_processing(report, limits, mean) or (
+            OK,
+            f"{rate} masks/s, {mean:.1f} ms each",
+        )
+        values = {
+            "masks per second": rate,
+            "frame ms, mean": _number(mean),
+            "frame ms, 95 %": _number(_p95(window.total_ms)),
+            "latency ms, mean": _number(_mean(window.latency_ms)),
+            "latency ms, 95 %": _number(_p95(window.latency_ms)),
+            "processed": counts.processed,
+            "dropped for newer ones": counts.dropped,
+            "while nobody subscribed": counts.unwanted,
+            "budget ms": limits.budget_ms,
+        }
+        return Status(f"{self._prefix}processing", level, message, values)
+
+    def _judge_processing(self, report: Report, limits: Limits, mean: float) -> tuple[int, str] | None:
+        """Level and message of what is worth saying about the work; None: nothing."""
+        window = report.window
+        if window.errors:
+            return ERROR, f"{window.errors.total()} failures: {_commonest(window.errors)}"
+        if mean > limits.budget_ms:
+            level = ERROR if self._over_budget_s > limits.over_budget_s else WARN
+            return level, f"a frame takes {mean:.1f} ms, over the budget of {limits.budget_ms:g} ms"
+        if report.refused:
+            return WARN, f"new parameters cannot be used, the previous ones stay in use: {report.refused}"
+        if window.total_ms:
+            return None
+        if window.counts.unwanted:
+            return OK, "nobody subscribes to an output: images are checked, not segmented"
+        return OK, "waiting for the first image" if report.last is None else "no frame since the last report"
+
+    def _common(self, report: Report) -> Status:
+        last, name = report.last, f"{self._prefix}common feature"
+        if last is None:
+            return Status(name, OK, "waiting for the first image")
+        level, message = OK, f"{last.age_ms:.0f} ms ({last.age_frames} frames) old"
+        if last.error:
+            level, message = ERROR, f"the last refresh failed: {last.error}; {message}"
+        elif last.stale:
+            level, message = WARN, f"{message}, more than max_age_ms"
+        values = {
+            "age ms": _number(last.age_ms),
+            "age frames": last.age_frames,
+            "last common branch ms": _number(last.timing.common),
+            "reuse agreement": _number(report.agreement, 4),
+            "image motion": _number(last.motion, 4),
+            "failures": last.errors,
+            **{f"refreshes: {name}": number for name, number in sorted(report.triggers.items())},
+        }
+        return Status(name, level, message, values)
+
+
+def engine_status(prefix: str, engine: Engine | None) -> Status:
+    """What runs the network, and which one."""
+    if engine is None:
+        return Status(f"{prefix}engine", OK, "not configured")
+    card = engine.card
+    values = {
+        "engine": engine.name,
+        "device": engine.device,
+        "precision": engine.precision,
+        "model": card.name,
+        "classes": len(card.classes),
+        "input size": f"{card.input_size[0]}x{card.input_size[1]}",
+        "licence": card.licence,
+    }
+    message = f"{card.name} on {engine.device} ({engine.name}, {engine.precision})"
+    if engine.problem:
+        return Status(f"{prefix}engine", WARN, f"{engine.problem}; {message}", values)
+    return Status(f"{prefix}engine", OK, message, values)
+
+
+def _commonest(reasons: Counter[str]) -> str:
+    return reasons.most_common(1)[0][0] if reasons else ""
+
+
+def _rate(number: int, seconds: float) -> str:
+    return f"{number / seconds:.1f}" if seconds > 0 else "0.0"
+
+
+def _number(value: float, digits: int = 1) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return fmean(values) if values else math.nan
+
+
+def _p95(values: list[float]) -> float:
+    if len(values) < 2:
+        return values[0] if values else math.nan
+    return quantiles(values, n=20, method="inclusive")[-1]
