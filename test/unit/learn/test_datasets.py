@@ -37,6 +37,24 @@ def test_camvid(tmp_path):
     assert dataset.neighbour(1, 7) is None and dataset.sequence(2) == "0001TP"
 
 
+def test_camvid_s_sequences_are_taken_and_left_out_by_name(tmp_path):
+    trees.camvid(tmp_path)
+    shutil.copytree(tmp_path / "train" / "0001TP", tmp_path / "train" / "0006R0")
+
+    def sequences(**options):
+        dataset = open_dataset("camvid", tmp_path, "train", **options)
+        return [dataset.sequence(index) for index in range(len(dataset))]
+
+    assert sequences() == 3 * ["0001TP"] + 3 * ["0006R0"]
+    assert sequences(sequences=["0006R0"]) == sequences(without=["0001TP"]) == 3 * ["0006R0"]
+    with pytest.raises(DcfmError, match="'without': '.*train' has no sequence '0002'; known: 0001TP, 0006R0"):
+        sequences(without=["0002"])
+    with pytest.raises(DcfmError, match=r"'sequences' must be a list of sequences, as in \[0001TP\]"):
+        sequences(sequences="0001TP")
+    with pytest.raises(DcfmError, match="no image in"):
+        sequences(sequences=["0001TP"], without=["0001TP"])
+
+
 def test_camvid_as_it_lies_there(data_root):
     sizes = {
         split: len(open_dataset("camvid", data_root / "camvid", split)) for split in ("train", "val", "test")
@@ -295,8 +313,8 @@ def test_labels_of_nothing_and_of_two_things(tmp_path):
 def test_unknown_names_and_options(tmp_path):
     with pytest.raises(DcfmError, match="unknown dataset 'kitti'; known: camvid, camvid_full"):
         open_dataset("kitti", tmp_path)
-    with pytest.raises(DcfmError, match="dataset 'camvid' has no option 'drives'; known: none"):
-        open_dataset("camvid", tmp_path, drives=3)
+    with pytest.raises(DcfmError, match="dataset 'vspw' has no option 'drives'; known: none"):
+        open_dataset("vspw", tmp_path, drives=3)
     with pytest.raises(DcfmError, match="no split 'all'; known: train, val, test"):
         open_dataset("synthetic", tmp_path, "all")
     with pytest.raises(DcfmError, match="drives, length and every must be 1 or more, got 0, 40, 1"):
