@@ -301,7 +301,7 @@ def test_memory_stays_flat(tmp_path):
     import sys
 
     code = (
-        "import resource, sys\nfrom dcfm_ros.media.source import open_source\n"
+        "import resource, sys\nfrom dcfm_ros.media.open_source import open_source\n"
         "n = sum(1 for _ in open_source(sys.argv[1]))\n"
         "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
