@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from rosbags.interfaces import (
@@ -38,7 +38,7 @@ _RELIABLE = Qos(
 )
 
 
-class BagWriter:
+class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
     """A bag being written: a folder with one .mcap file (chunks compressed with zstd) or one .db3, and its metadata.
 
     Only a chunk of about one megabyte is held in memory. `close` makes the bag whole; used as a context manager this
@@ -102,10 +102,5 @@ class BagWriter:
         """Write index and metadata; the bag is complete afterwards."""
         self._writer.close()
 
-    def __enter__(self) -> BagWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

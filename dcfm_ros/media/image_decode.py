@@ -22,6 +22,26 @@ class UnknownEncoding(BadImage):
     """An encoding this module does not decode."""
 
 
+def to_rgb(message: Any) -> np.ndarray:
+    """The picture of an Image or CompressedImage message, from ROS or from a bag, as uint8 H×W×3 RGB.
+
+    For rgb8 it is a view of the message's data.
+
+    Raises:
+        UnknownEncoding, BadImage: as `decode_image` and `decode_compressed` do.
+    """
+    if hasattr(message, "format"):
+        return decode_compressed(message.format, message.data)
+    return decode_image(
+        message.encoding,
+        message.height,
+        message.width,
+        message.step,
+        bool(message.is_bigendian),
+        message.data,
+    )
+
+
 def decode_image(
     encoding: str, height: int, width: int, step: int, is_bigendian: bool, data: Any
 ) -> np.ndarray:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.media.bags import IMAGE_TYPES, Bag, is_bag, stamp_ns
+from dcfm_ros.media.bag_files import is_bag
+from dcfm_ros.media.bags import IMAGE_TYPES, Bag, stamp_ns
 from dcfm_ros.media.files import ImageFolder
 from dcfm_ros.media.source import Frame, Source
 

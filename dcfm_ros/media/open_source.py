@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.media.bags import BagSource, is_bag
+from dcfm_ros.media.bag_files import is_bag
+from dcfm_ros.media.bag_source import BagSource
 from dcfm_ros.media.files import CameraSource, ImageFolder, VideoSource
 from dcfm_ros.media.source import Source
 

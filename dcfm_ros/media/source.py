@@ -6,12 +6,12 @@ Every source holds one frame at a time, so a 100 GB recording needs no more memo
 from __future__ import annotations
 
 import abc
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Frame:
     decode_ms: float = 0.0
 
 
-class Source(abc.ABC):
+class Source(contextlib.AbstractContextManager["Source"]):
     """A stream of frames. Iterating starts from the beginning each time (a camera: from now).
 
     Attributes:
@@ -77,12 +77,7 @@ class Source(abc.ABC):
     def close(self) -> None:
         """Release files and devices; the source cannot be iterated afterwards."""
 
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -10,7 +10,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.health import Health, Report
-from dcfm_ros.node.convert import compressed_to_rgb, image_to_rgb
 from dcfm_ros.node.events import subscription_events
 from dcfm_ros.node.frame_worker import FrameWorker, Latest
 from dcfm_ros.node.names import CameraNames
@@ -57,7 +56,6 @@ class Camera:
             engine=self._engine,
             phase=self._phase,
             latest=self._latest,
-            convert=compressed_to_rgb if self._compressed else image_to_rgb,
             outputs=self._outputs,
             health=self._health,
             node=self._node,

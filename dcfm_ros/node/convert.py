@@ -6,35 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.media.image_decode import BadImage, UnknownEncoding, decode_compressed, decode_image
+from dcfm_ros.media.image_decode import BadImage, UnknownEncoding, to_rgb
 
 
-def image_to_rgb(message: Any) -> np.ndarray:
-    """The picture of a sensor_msgs/Image as uint8 H×W×3 RGB, without copying where the layout allows it.
+def message_to_rgb(message: Any) -> np.ndarray:
+    """The picture of an Image or CompressedImage as uint8 H×W×3 RGB, without copying where the layout allows it.
 
     Raises:
-        BadImage: nothing can be made of the message; tells why.
+        BadImage: the message holds no usable picture; says why.
     """
     try:
-        return decode_image(
-            message.encoding,
-            message.height,
-            message.width,
-            message.step,
-            bool(message.is_bigendian),
-            message.data,
-        )
+        return to_rgb(message)
     except UnknownEncoding as error:
         return _through_cv_bridge(message, error)
-
-
-def compressed_to_rgb(message: Any) -> np.ndarray:
-    """The picture of a sensor_msgs/CompressedImage as uint8 H×W×3 RGB.
-
-    Raises:
-        BadImage: nothing can be made of the message; tells why.
-    """
-    return decode_compressed(message.format, message.data)
 
 
 def _through_cv_bridge(message: Any, unknown: UnknownEncoding) -> np.ndarray:

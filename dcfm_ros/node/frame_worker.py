@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
-import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.frame_timing import timing_fields
 from dcfm_ros.media.health import Health
 from dcfm_ros.media.image_decode import BadImage
+from dcfm_ros.node.convert import message_to_rgb
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs
 from dcfm_ros.stream.config import StreamConfig
@@ -51,7 +50,6 @@ class FrameWorker:
         engine: Engine,
         phase: float,
         latest: Latest,
-        convert: Callable[[Any], np.ndarray],
         outputs: Outputs,
         health: Health,
         node: Any,
@@ -60,14 +58,12 @@ class FrameWorker:
         Args:
             topic: for the log.
             phase: 0 to 1, where in the key frame interval this camera's refreshes fall.
-            convert: makes uint8 H×W×3 RGB of a message; raises BadImage.
             node: whose clock and log are used.
         """
         self._topic = topic
         self._engine = engine
         self._phase = phase
         self._latest = latest
-        self._convert = convert
         self._outputs = outputs
         self._health = health
         self._clock, self._log = node.get_clock(), node.get_logger()
@@ -133,7 +129,7 @@ class FrameWorker:
 
     def _work(self, message: Any) -> None:
         watch = Stopwatch()
-        rgb = self._convert(message)  # even for nobody: a bad image belongs into the diagnostics
+        rgb = message_to_rgb(message)  # even for nobody: a bad image belongs into the diagnostics
         convert_ms = watch.lap()
         if not self._outputs.wanted():
             self._rest()

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.metrics import ConfusionMatrix
-from dcfm_ros.media.bags import is_bag
+from dcfm_ros.media.bag_files import is_bag
 from dcfm_ros.media.source import IMAGE_SUFFIXES, natural_key
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure import machine
+from dcfm_ros.media.bag_source import BagSource
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.media.bags import BagSource
 from dcfm_ros.media.frame_timing import FrameCounts
 from dcfm_ros.media.labels import Labels, NoLabels
 from dcfm_ros.media.source import Frame, Source

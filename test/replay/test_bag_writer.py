@@ -10,7 +10,8 @@ from rosbags.highlevel import AnyReader
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media import messages
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.media.bags import Bag, to_rgb
+from dcfm_ros.media.bags import Bag
+from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.open_source import open_source
 
 

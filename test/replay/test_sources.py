@@ -311,6 +311,7 @@ def test_memory_stays_flat(tmp_path):
         result = subprocess.run(
             [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120
         )
+        assert result.returncode == 0, result.stderr
         frames, peaks[count] = map(int, result.stdout.split())
         assert frames == count
     assert (tmp_path / "bag400").joinpath("bag400.mcap").stat().st_size > 90e6

@@ -155,7 +155,7 @@ def test_other_encodings_are_left_to_cv_bridge(looking_glass, monkeypatch):
 
 
 def test_a_picture_without_padding_is_not_copied():
-    from dcfm_ros.node.convert import image_to_rgb
+    from dcfm_ros.node.convert import message_to_rgb
 
     message = image(RGB)
-    assert np.shares_memory(image_to_rgb(message), np.frombuffer(message.data, np.uint8))
+    assert np.shares_memory(message_to_rgb(message), np.frombuffer(message.data, np.uint8))

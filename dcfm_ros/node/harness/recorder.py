@@ -23,7 +23,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.media.bags import to_rgb
+from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.messages import COMPRESSED_IMAGE, FRAME_TIMING, IMAGE, jpeg, typestore
 from dcfm_ros.msg import FrameTiming
 from dcfm_ros.node.harness.talk import Words, run_process, say

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.media.bags import Bag, stamp_ns, to_rgb
+from dcfm_ros.media.bags import Bag, stamp_ns
+from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.labels import label_of
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord

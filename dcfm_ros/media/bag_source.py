@@ -1,0 +1,86 @@
+"""The images of a bag's topic as a source of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.bags import IMAGE_TYPES, Bag, Topic, stamp_ns
+from dcfm_ros.media.image_decode import to_rgb
+from dcfm_ros.media.source import Frame, Source
+from dcfm_ros.stream.stopwatch import Stopwatch
+
+
+class BagSource(Source):
+    """The images of one topic of a bag. Stamps are the header stamps, or the log times where those are zero."""
+
+    def __init__(self, path: Path, topic: str | None = None, labels: str | None = None) -> None:
+        super().__init__(path)
+        self.bag = Bag(path)
+        self.kind = "rosbag1" if self.bag.is_ros1 else "rosbag2"
+        chosen = _choose(self.bag, topic, labels)
+        self.topic = chosen.name
+        self.length = chosen.count
+        self.rate = chosen.rate or None
+
+    def _frames(self) -> Iterator[Frame]:
+        index, self.problem = 0, self.bag.problem
+        try:
+            for _, time_ns, message in self.bag.messages(self.topic):
+                watch = Stopwatch()
+                try:
+                    rgb = to_rgb(message)
+                except DcfmError as error:
+                    self.skipped[str(error)] += 1
+                else:
+                    stamp = stamp_ns(message) or time_ns
+                    yield Frame(rgb, stamp, time_ns, message.header.frame_id, f"{index:06d}", watch.total())
+                index += 1
+        except DcfmError as error:
+            if index == 0:
+                raise
+            stopped = f"reading stopped after {index} of {self.length} images: {error}"
+            self.problem = "; ".join(text for text in (self.problem, stopped) if text)
+
+
+def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:
+    """The topic asked for, or the only image topic beside the one with labels.
+
+    Raises:
+        DcfmError: no such topic, not an image topic, no image topic at all, or several.
+    """
+    images = [topic for topic in bag.topics if topic.type in IMAGE_TYPES]
+    if name is None:
+        found = [topic for topic in images if topic.count and topic.name != labels]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise DcfmError(
+                f"The bag {bag.path} has {len(found)} image topics; choose one with --topic:\n{_table(found)}"
+            )
+        raise DcfmError(f"The bag {bag.path} has no image topic with messages. It has:\n{_table(bag.topics)}")
+    chosen = [topic for topic in bag.topics if topic.name == name]
+    if not chosen:
+        raise DcfmError(
+            f"The bag {bag.path} has no topic {name!r}. Its image topics:\n{_table(images or bag.topics)}"
+        )
+    if chosen[0].type not in IMAGE_TYPES:
+        raise DcfmError(
+            f"The topic {name!r} of {bag.path} is {chosen[0].type}; expected {' or '.join(IMAGE_TYPES)}. "
+            f"Its image topics:\n{_table(images)}"
+        )
+    if not chosen[0].count:
+        raise DcfmError(f"The topic {name!r} of {bag.path} has no messages.")
+    return chosen[0]
+
+
+def _table(topics: list[Topic]) -> str:
+    if not topics:
+        return "  (none)"
+    name_width = max(len(topic.name) for topic in topics)
+    type_width = max(len(topic.type) for topic in topics)
+    return "\n".join(
+        f"  {topic.name:<{name_width}}  {topic.type:<{type_width}}  {topic.count:6d} messages  {topic.rate:6.2f} Hz"
+        for topic in topics
+    )
