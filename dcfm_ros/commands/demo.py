@@ -22,7 +22,7 @@ from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.report import live_report
 from dcfm_ros.replay.live.run import play, require_ros
 from dcfm_ros.replay.outputs import prepare
-from dcfm_ros.replay.report import write_report
+from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.text import summary_text
 
 GRAPH = Graph(DEMO)

@@ -23,12 +23,12 @@ from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.play_recording import play_recording
 from dcfm_ros.replay.many import jobs_for, recordings_in, run_many
 from dcfm_ros.replay.pools import LocalPool, Pool, RayPool
+from dcfm_ros.replay.report.recordings_page import write_recordings
 from dcfm_ros.replay.report.sweep_page import write_sweep
-from dcfm_ros.replay.report.table_page import write_table
 from dcfm_ros.replay.run_job import run_job
-from dcfm_ros.replay.spans import DEFAULT_SECONDS
+from dcfm_ros.replay.spans import DEFAULT_SPAN_S
 from dcfm_ros.replay.sweep import parse, run_sweep
-from dcfm_ros.replay.text import summary_text, sweep_text, table_text
+from dcfm_ros.replay.text import recordings_text, summary_text, sweep_text
 from dcfm_ros.stream.config import MODES, StreamConfig
 
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.
@@ -69,9 +69,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, help="weights file (default: the model that comes with the package)"
     )
     parser.add_argument(
-        "--segment",
+        "--span",
         type=float,
-        default=DEFAULT_SECONDS,
+        default=DEFAULT_SPAN_S,
         metavar="SECONDS",
         help="length of the stretches with numbers of their own (default: %(default)g)",
     )
@@ -202,8 +202,8 @@ def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Call
     pool: Pool = RayPool(args.ray) if args.ray else LocalPool(workers)
     jobs = jobs_for(job, recordings, 1 if args.ray else min(workers, len(recordings)))
     outcomes = run_many(jobs, job.folder, pool, stop, force=job.force)
-    page = write_table(outcomes, job.folder)
-    print(table_text(outcomes))
+    page = write_recordings(outcomes, job.folder)
+    print(recordings_text(outcomes))
     print(f"\n  open {page}")
     if stop():
         return _INTERRUPTED
@@ -220,7 +220,7 @@ def job_of(args: argparse.Namespace) -> Job:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise DcfmError(f"--{name} is 1 or more, not {value}.")
-    for name in ("segment", "rate", "budget_ms"):
+    for name in ("span", "rate", "budget_ms"):
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise DcfmError(f"--{name.replace('_', '-')} is a number above 0, not {value:g}.")
@@ -250,7 +250,7 @@ def job_of(args: argparse.Namespace) -> Job:
         bag=not args.no_bag,
         video=not args.no_video,
         budget_ms=args.budget_ms or _DEFAULT_BUDGET_MS,
-        segment_s=args.segment,
+        span_s=args.span,
     )
     same = ("weights", "topic", "labels", "frames", "rate", "storage", "merge", "confidence", "force")
     return dataclasses.replace(job, **{name: getattr(args, name) for name in same})

@@ -88,6 +88,11 @@ def times(value: float | None) -> str:
     return text if text == NOTHING else f"{text}×"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 frame, 2 frames."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def size(pixels: tuple[int, int]) -> str:
     """(width, height) as in 480×360."""
     return f"{pixels[0]}×{pixels[1]}"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -31,6 +28,7 @@ _COLUMNS = (
     "consistency",
     "accuracy",
 )
+CSV_HEAD = (*_COLUMNS, *(f"{step}_ms" for step in STEPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +81,12 @@ class FrameRecord:
         return math.isnan(self.received_ms)
 
 
-def write_csv(records: Iterable[FrameRecord], path: Path) -> None:
-    """One row per frame, for whatever tool the reader likes best."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow((*_COLUMNS, *(f"{step}_ms" for step in STEPS)))
-        for record in records:
-            cells = [getattr(record, column) for column in _COLUMNS]
-            cells += [record.steps.get(step, NAN) for step in STEPS]
-            table.writerow(_cell(cell) for cell in cells)
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, float):
-        return "" if math.isnan(value) else round(value, 6)
-    return value
+def csv_row(record: FrameRecord) -> list[object]:
+    """The record's values under `CSV_HEAD`."""
+    return [
+        *(getattr(record, column) for column in _COLUMNS),
+        *(record.steps.get(step, NAN) for step in STEPS),
+    ]
 
 
 class ConsistencyMeter:

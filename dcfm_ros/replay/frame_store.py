@@ -19,7 +19,7 @@ _FLOATS = tuple(item.name for item in fields(FrameRecord) if item.name not in (*
 _NUMBERS = (*_INTEGERS, *_FLOATS)
 
 
-class RecordStore(Sequence[FrameRecord]):
+class FrameStore(Sequence[FrameRecord]):
     """A sequence that grows by `append`, kept in a temporary file that vanishes with it.
 
     Numbers come back as they went in, shares of classes as float32.

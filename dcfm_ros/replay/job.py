@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay.spans import DEFAULT_SECONDS
+from dcfm_ros.replay.spans import DEFAULT_SPAN_S
 from dcfm_ros.stream.config import StreamConfig
 
 
@@ -19,7 +19,7 @@ class Job:
     `open_labels`. frames: stop after so many. rate: of a folder of images, Hz. clock: "fast" or "robot". bag, video:
     whether to write them. storage: of the bag. merge: the input's messages go into the bag, too. confidence: whether
     it is computed; None: only where it does not disturb the measurement. budget_ms: latency that is a warning.
-    segment_s: length of the stretches with numbers of their own. force: replace a former run.
+    span_s: length of the stretches with numbers of their own. force: replace a former run.
 
     Raises:
         DcfmError: a mode whose outcome the clock cannot know.
@@ -41,7 +41,7 @@ class Job:
     merge: bool = False
     confidence: bool | None = None
     budget_ms: float = 200.0
-    segment_s: float = DEFAULT_SECONDS
+    span_s: float = DEFAULT_SPAN_S
     force: bool = False
 
     def __post_init__(self) -> None:

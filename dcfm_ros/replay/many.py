@@ -19,7 +19,7 @@ from dcfm_ros.media.source import IMAGE_SUFFIXES, natural_key
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.pools import Pool
-from dcfm_ros.replay.report.page import as_json
+from dcfm_ros.replay.report.report import as_json
 from dcfm_ros.replay.run_job import Done, run_job
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v"})

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay.report.page import FRAMES, NUMBERS, PAGE
+from dcfm_ros.media.video_writer import VideoWriter
 
-BAG, VIDEO, LOG = "bag", "overlay", "log"
+PAGE, NUMBERS, FRAMES, TABLE = "index.html", "results.json", "frames.csv", "table.csv"
+RUNS, BAG, VIDEO, LOG = "runs", "bag", "overlay", "log"
 # Tells a folder that a run has written from one of the user's own, of which nothing is ever removed.
 _MARK = ".dcfm_run"
-RUNS, TABLE = "runs", "table.csv"
+VIDEO_RATE = 15.0
+"""Frames per second of a video whose input does not know its own."""
 _OURS = (PAGE, NUMBERS, FRAMES, TABLE, BAG, LOG, f"{VIDEO}.webm", f"{VIDEO}.mp4")
 
 
@@ -34,6 +36,13 @@ class Outputs:
     def runs(self) -> Path:
         """Where the reports of several runs lie, each in a folder of its own."""
         return self.folder / RUNS
+
+    @staticmethod
+    def video_files(video: VideoWriter | None) -> dict[str, str]:
+        """File name -> what it is, of a video that was written."""
+        if video is None or video.path is None:
+            return {}
+        return {video.path.name: "every frame with its mask as a video"}
 
     @property
     def log(self) -> Path:

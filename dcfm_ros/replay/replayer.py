@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure import machine
+from dcfm_ros.measure.table import counted
 from dcfm_ros.media.bag_source import BagSource
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.frame_timing import FrameCounts
@@ -20,18 +20,17 @@ from dcfm_ros.replay.clocks import Clock, Played
 from dcfm_ros.replay.diagnostics import Diagnostics
 from dcfm_ros.replay.frame_record import NAN, FrameRecord
 from dcfm_ros.replay.job import Job
-from dcfm_ros.replay.outputs import Outputs
-from dcfm_ros.replay.report import Report
+from dcfm_ros.replay.outputs import VIDEO_RATE, Outputs
+from dcfm_ros.replay.report.report import Report, report_of
 from dcfm_ros.replay.sinks import Sinks
-from dcfm_ros.replay.summary import summarise, usual_interval_ms
-from dcfm_ros.replay.tally import Run
+from dcfm_ros.replay.summary import usual_interval_ms
+from dcfm_ros.replay.tally import Tally
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.workers import way_of
 
-_VIDEO_RATE = 15.0
 # When a frame comes, at most one mask is still being made: the newest finished one is among the last two.
-_MASKS_IN_HAND = 2
+_LATEST_MASKS = 2
 
 
 class Replayer:
@@ -49,9 +48,9 @@ class Replayer:
         self._job, self._source, self._labels = job, source, labels
         self._stream, self._clock, self._outputs = stream, clock, outputs
         self._card = stream.engine.card
-        self._run = Run(self._card, job.segment_s)
+        self._tally = Tally(self._card, job.span_s)
         self._masks: deque[tuple[float, np.ndarray]] = deque(
-            maxlen=_MASKS_IN_HAND
+            maxlen=_LATEST_MASKS
         )  # when done, ms; newest last
         self._received = self._processed = self._dropped = self._repeated = 0
         self._interrupted = False
@@ -75,14 +74,14 @@ class Replayer:
         finally:
             sinks.close()
         self._left_out = sinks.left_out
-        if not self._run.records:
+        if not self._tally.records:
             if self._interrupted:
                 raise KeyboardInterrupt
             reasons = "; ".join(self._source.skipped) or self._source.problem or "it has no frames"
             raise DcfmError(
                 f"No frame of {self._source.path} could be segmented: {self._problem or reasons}."
             )
-        self._name_files(sinks)
+        self._files = self._named(sinks)
         return self._interrupted
 
     def _sinks(self) -> Sinks:
@@ -91,7 +90,7 @@ class Replayer:
         return Sinks(
             self._card,
             BagWriter(self._outputs.bag, job.storage) if job.bag else None,
-            VideoWriter(self._outputs.video, source.rate or _VIDEO_RATE) if job.video else None,
+            VideoWriter(self._outputs.video, source.rate or VIDEO_RATE) if job.video else None,
             Diagnostics(self._stream.engine, source, job.budget_ms),
             merge,
         )
@@ -131,10 +130,10 @@ class Replayer:
         if label is not None and self._clock.name == "robot":
             known = [mask for done_ms, mask in self._masks if done_ms <= played.came_ms]
             if known:
-                self._run.hold(known[-1], label)
+                self._tally.add_latest(known[-1], label)
         if result is None:
             self._dropped += 1
-            self._run.lose(FrameRecord(frame.stamp_ns, sent_ms=played.came_ms))
+            self._tally.lose(FrameRecord(frame.stamp_ns, sent_ms=played.came_ms))
             return
         self._processed += 1
         timing = result.timing
@@ -159,14 +158,14 @@ class Replayer:
             common_ms=timing.common,
             confidence=float(result.confidence.mean()) / 255 if result.confidence is not None else NAN,
         )
-        self._run.add(record, frame.rgb, result.mask, label)
+        self._tally.add(record, frame.rgb, result.mask, label)
         self._masks.append((played.done_ms, result.mask))
 
     def _label(self, frame: Frame) -> np.ndarray | None:
         try:
             return self._labels.of(frame)
         except DcfmError as error:
-            self._run.label_problems[str(error)] += 1
+            self._tally.label_problems[str(error)] += 1
             return None
 
     def _counts(self) -> FrameCounts:
@@ -174,59 +173,49 @@ class Replayer:
         received = self._received + self._repeated + failed
         return FrameCounts(received, self._processed, self._dropped + self._repeated, failed)
 
-    def _name_files(self, sinks: Sinks) -> None:
-        if sinks.video is not None and sinks.video.path is not None:
-            self._files[sinks.video.path.name] = "every frame with its mask as a video"
+    def _named(self, sinks: Sinks) -> dict[str, str]:
+        files = self._outputs.video_files(sinks.video)
         if sinks.bag is not None:
             what = "masks, confidence, overlay, timing and diagnostics with the input's stamps"
             merged = ", beside all messages of the input" if self._job.merge else ""
-            self._files[self._outputs.bag.name] = what + merged
+            files[self._outputs.bag.name] = what + merged
+        return files
 
-    def _notes(self) -> tuple[str, ...]:
+    def _notes(self) -> list[str]:
         notes = []
         if self._interrupted:
-            notes.append(f"interrupted by Ctrl-C after {len(self._run.records)} frames")
+            notes.append(f"interrupted by Ctrl-C after {counted(len(self._tally.records), 'frame')}")
         notes += [text for text in (self._problem, self._source.problem) if text]
         if self._repeated:
-            notes.append(f"{self._repeated} frames came twice (same stamp) and were left out")
-        told = (
-            ("frames could not be read", self._source.skipped),
-            ("labels were not used", self._run.label_problems),
-            ("times the stream began anew", self._run.breaks),
-            ("messages of the input are not in the output", self._left_out),
-        )
-        notes += [f"{count} {what}: {why}" for what, reasons in told for why, count in reasons.items()]
-        return tuple(notes)
+            notes.append(
+                f"{counted(self._repeated, 'repeated frame')} left out (same stamp as the one before)"
+            )
+        skipped, left_out = self._source.skipped.items(), self._left_out.items()
+        notes += [f"{counted(count, 'unreadable frame')} skipped: {why}" for why, count in skipped]
+        notes += [
+            f"{counted(count, 'message')} of the input not in the output: {why}" for why, count in left_out
+        ]
+        return notes
 
     def report(self) -> Report:
         """The report of what has been processed."""
-        records, source = self._run.records, self._source
-        facts = machine.describe()
-        return Report(
+        source, records = self._source, self._tally.records
+        return report_of(
+            self._tally,
+            self._card,
             title="replay" if self._clock.name == "fast" else "replay as on the robot",
             subject=f"{source.path} ({source.kind}{', ' + source.topic if source.topic else ''}), "
-            f"segmented frame by frame on {facts.get('Processor', 'this machine')}.",
+            f"segmented frame by frame",
             latency_meaning=self._clock.latency,
             rest_meaning=self._clock.rest,
-            classes=self._card.classes,
-            colors=self._card.colors,
-            summary=summarise(records),
-            records=records,
-            pictures=self._run.pictures,
-            confusion=self._run.confusion,
-            consistency_windows=self._run.video_consistency(),
-            labelled=self._run.labelled,
-            in_hand=self._run.in_hand,
             interval_ms=usual_interval_ms([record.stamp_ns / 1e6 for record in records]),
-            segments=self._run.segments(),
             notes=self._notes(),
             settings=self._settings(),
-            machine=facts,
             files=self._files,
         )
 
     def _settings(self) -> dict[str, str]:
-        engine, card = self._stream.engine, self._card
+        engine = self._stream.engine
         width, height = self._stream.network_size
         clocks = {"fast": "every frame, as fast as possible", "robot": "simulated real time, as on the robot"}
         return {
@@ -235,8 +224,6 @@ class Replayer:
             "Clock": clocks[self._clock.name],
             "Key frames": describe_way(way_of(engine, self._stream.config)),
             "Refresh": describe_triggers(self._stream.config),
-            "Model": card.name,
-            "Licence of the weights": card.licence,
             "Network input": f"{width}×{height}",
             "Engine": f"{engine.name}, {engine.device}, {engine.precision}",
         }

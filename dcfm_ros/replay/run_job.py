@@ -15,7 +15,8 @@ from dcfm_ros.replay.clocks import make_clock
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import prepare
 from dcfm_ros.replay.replayer import Replayer
-from dcfm_ros.replay.report import Report, write_report
+from dcfm_ros.replay.report.page import write_report
+from dcfm_ros.replay.report.report import Report
 
 
 @dataclass(frozen=True)

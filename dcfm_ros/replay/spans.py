@@ -13,11 +13,11 @@ from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, Video
 from dcfm_ros.measure.spread import Distribution
 from dcfm_ros.replay.frame_record import FrameRecord
 
-DEFAULT_SECONDS = 10.0
+DEFAULT_SPAN_S = 10.0
 
 
 @dataclass
-class Segment:
+class Span:
     """A stretch of a recording between two breaks (a jump in time, another image size), at most some seconds long.
 
     first: index of its first record. frames: how many records it has. start_ns, end_ns: stamps of first and last.
@@ -38,25 +38,25 @@ class Segment:
 
 
 @dataclass
-class Segments:
-    """Cuts a run into segments while its frames go by.
+class Spans:
+    """Cuts a run into spans while its frames go by.
 
     Args:
         num_classes: of the model.
-        seconds: the longest a segment gets, in message time.
+        seconds: the longest a span gets, in message time.
     """
 
     num_classes: int
-    seconds: float = DEFAULT_SECONDS
-    all: list[Segment] = field(default_factory=list)
+    seconds: float = DEFAULT_SPAN_S
+    all: list[Span] = field(default_factory=list)
 
-    def at(self, index: int, stamp_ns: int, *, cut: bool = False) -> Segment:
-        """The segment of the record with this index; begins a new one after a cut, or when the last is full."""
+    def at(self, index: int, stamp_ns: int, *, cut: bool = False) -> Span:
+        """The span of the record with this index; begins a new one after a cut, or when the last is full."""
         last = self.all[-1] if self.all else None
         if last is None or cut or not 0 <= stamp_ns - last.start_ns < self.seconds * 1e9:
             if last is not None:
                 last.video.next_video()  # it is finished: its per-pixel state can go
-            last = Segment(index, stamp_ns, stamp_ns, VideoConsistency(num_classes=self.num_classes))
+            last = Span(index, stamp_ns, stamp_ns, VideoConsistency(num_classes=self.num_classes))
             self.all.append(last)
         last.frames += 1
         last.end_ns = stamp_ns
@@ -64,8 +64,8 @@ class Segments:
 
 
 @dataclass(frozen=True)
-class SegmentNumbers:
-    """What a segment comes to; shares are 0-1, NaN where not known.
+class SpanNumbers:
+    """What a span comes to; shares are 0-1, NaN where not known.
 
     start_s: since the run's first frame. latency_p95: milliseconds.
     """
@@ -91,30 +91,30 @@ class SegmentNumbers:
         return values
 
 
-def numbers_of(segments: Sequence[Segment], records: Sequence[FrameRecord]) -> list[SegmentNumbers]:
-    """The numbers of every segment, from the records of the whole run."""
-    return [_numbers(segment, records, segments[0].start_ns) for segment in segments]
+def numbers_of(spans: Sequence[Span], records: Sequence[FrameRecord]) -> list[SpanNumbers]:
+    """The numbers of every span, from the records of the whole run."""
+    return [_numbers(span, records, spans[0].start_ns) for span in spans]
 
 
-def _numbers(segment: Segment, records: Sequence[FrameRecord], run_start_ns: int) -> SegmentNumbers:
-    part = records[segment.first : segment.first + segment.frames]
+def _numbers(span: Span, records: Sequence[FrameRecord], run_start_ns: int) -> SpanNumbers:
+    part = records[span.first : span.first + span.frames]
     done = [record for record in part if not record.lost]
     latency = Distribution.of([record.latency_ms for record in done])
-    matrix = segment.confusion
-    return SegmentNumbers(
-        first=segment.first,
+    matrix = span.confusion
+    return SpanNumbers(
+        first=span.first,
         frames=len(part),
         lost=len(part) - len(done),
         key_frames=sum(record.key_frame for record in done),
-        start_s=(segment.start_ns - run_start_ns) / 1e9,
-        duration_s=(segment.end_ns - segment.start_ns) / 1e9,
+        start_s=(span.start_ns - run_start_ns) / 1e9,
+        duration_s=(span.end_ns - span.start_ns) / 1e9,
         latency_p95=latency.percentiles[95] if latency else math.nan,
         mean_iou=matrix.mean_iou if matrix else math.nan,
         pixel_accuracy=matrix.pixel_accuracy if matrix else math.nan,
         agreement=_mean([record.agreement for record in done]),
         consistency=_mean([record.consistency for record in done]),
         confidence=_mean([record.confidence for record in done]),
-        video_consistency={window: segment.video.value(window) for window in CONSISTENCY_WINDOWS},
+        video_consistency={window: span.video.value(window) for window in CONSISTENCY_WINDOWS},
         per_class_iou=tuple(matrix.per_class_iou.tolist()) if matrix else (),
     )
 

@@ -79,7 +79,7 @@ def summarise(records: Sequence[FrameRecord]) -> Summary:
         frame_rate_in=benchmark.get("MEAN_PLAYBACK_FRAME_RATE"),
         frame_rate=benchmark.get("MEAN_FRAME_RATE"),
         key_frames=dict(
-            Counter(record.trigger or "asked" for record in done if record.key_frame).most_common()
+            Counter(record.trigger or "requested" for record in done if record.key_frame).most_common()
         ),
         latency=spread("latency_ms"),
         latency_key=spread("latency_ms", [record for record in done if record.key_frame]),

@@ -16,7 +16,7 @@ from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
-from dcfm_ros.replay.report import Report
+from dcfm_ros.replay.report.report import Report
 from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.sinks import MASK
 from dcfm_ros.stream.config import StreamConfig
@@ -281,7 +281,7 @@ def _reference(job: Job, runs: Sequence[Job]) -> Job:
 
 def point_of(name: str, settings: dict[str, str], report: Report, page: str, *, is_truth: bool) -> Point:
     """A run's place in the sweep."""
-    summary, matrix = report.summary, report.in_hand or report.confusion
+    summary, matrix = report.summary, report.latest_mask or report.confusion
     quality = math.nan
     if matrix is not None and matrix.pixels:
         quality = matrix.mean_iou if is_truth else matrix.pixel_accuracy

@@ -9,46 +9,46 @@ import numpy as np
 
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 from dcfm_ros.replay.frame_record import ConsistencyMeter, FrameRecord
-from dcfm_ros.replay.frame_store import RecordStore
+from dcfm_ros.replay.frame_store import FrameStore
 from dcfm_ros.replay.pictures import PictureBook
-from dcfm_ros.replay.spans import DEFAULT_SECONDS, Segment, SegmentNumbers, Segments, numbers_of
+from dcfm_ros.replay.spans import DEFAULT_SPAN_S, Span, SpanNumbers, Spans, numbers_of
 from dcfm_ros.stream.overlay import Legend, draw_overlay
 
 
-class Run:
-    """What a run has come to so far. In memory are a fixed number of pictures and a few numbers per segment.
+class Tally:
+    """What a run has come to so far. In memory are a fixed number of pictures and a few numbers per span.
 
     Args:
         card: names and RGB colours of the classes, by id (a ModelCard).
-        segment_s: the longest a segment gets, seconds of message time.
+        span_s: the longest a span gets, seconds of message time.
 
     Attributes:
         records: one per frame, in the order added.
         confusion: of all frames with a label; None before the first.
         labelled: how many frames had a label.
-        in_hand: of all labels against the mask that was newest when their frame came; None outside of real time.
+        latest_mask: of all labels against the newest mask finished when their frame arrived; None outside of real time.
         label_problems: labels that could not be used: reason -> count.
         breaks: places where the stream begins anew: reason -> count.
     """
 
-    def __init__(self, card: Legend, segment_s: float = DEFAULT_SECONDS) -> None:
+    def __init__(self, card: Legend, span_s: float = DEFAULT_SPAN_S) -> None:
         self.card = card
-        self.records = RecordStore(len(card.classes))
+        self.records = FrameStore(len(card.classes))
         self.pictures = PictureBook()
         self.confusion: ConfusionMatrix | None = None
         self.labelled = 0
-        self.in_hand: ConfusionMatrix | None = None
+        self.latest_mask: ConfusionMatrix | None = None
         self.label_problems: Counter[str] = Counter()
         self.breaks: Counter[str] = Counter()
         self._consistency = ConsistencyMeter()
         self._video = VideoConsistency(num_classes=len(self.card.classes))
-        self._segments = Segments(len(card.classes), segment_s)
+        self._spans = Spans(len(card.classes), span_s)
         self._last_ns: int | None = None
         self._last_shape: tuple[int, ...] | None = None
 
     def lose(self, record: FrameRecord) -> None:
         """A frame for which no mask came."""
-        self._segment(record, self._last_shape)
+        self._span(record, self._last_shape)
         self.records.append(record)
 
     def add(
@@ -61,12 +61,12 @@ class Run:
             mask: uint8 h×w class ids.
             label: uint8 h×w true class ids, 255 for unlabelled.
         """
-        segment = self._segment(record, (*rgb.shape[:2], *mask.shape))
+        span = self._span(record, (*rgb.shape[:2], *mask.shape))
         record = dataclasses.replace(
             record,
             consistency=self._consistency.step(rgb, mask),
             shares=self._shares(mask),
-            accuracy=self._compare(mask, label, segment) if label is not None else record.accuracy,
+            accuracy=self._compare(mask, label, span) if label is not None else record.accuracy,
         )
         self.pictures.offer(
             len(self.records),
@@ -77,22 +77,22 @@ class Run:
         )
         self.records.append(record)
 
-    def hold(self, mask: np.ndarray, label: np.ndarray) -> None:
-        """What a robot has in hand when a frame comes, whose true label is given; other sizes are left out."""
+    def add_latest(self, mask: np.ndarray, label: np.ndarray) -> None:
+        """The newest mask finished when a frame arrives, and that frame's label; other sizes are left out."""
         if mask.shape == label.shape:
             matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
-            self.in_hand = matrix if self.in_hand is None else self.in_hand + matrix
+            self.latest_mask = matrix if self.latest_mask is None else self.latest_mask + matrix
 
     def video_consistency(self) -> dict[int, float]:
         """Video consistency against the labels by window, 0-1; NaN where the video is too short."""
         return {window: self._video.value(window) for window in CONSISTENCY_WINDOWS} if self.labelled else {}
 
-    def segments(self) -> list[SegmentNumbers]:
+    def spans(self) -> list[SpanNumbers]:
         """The numbers of every stretch of the run."""
-        return numbers_of(self._segments.all, self.records)
+        return numbers_of(self._spans.all, self.records)
 
-    def _segment(self, record: FrameRecord, shape: tuple[int, ...] | None) -> Segment:
-        """The segment the next record belongs to. What is measured from frame to frame begins anew at a break."""
+    def _span(self, record: FrameRecord, shape: tuple[int, ...] | None) -> Span:
+        """The span the next record belongs to. What is measured from frame to frame begins anew at a break."""
         why = ""
         if self._last_ns is not None and record.stamp_ns < self._last_ns:
             why = "the stamps jump back"
@@ -103,13 +103,13 @@ class Run:
             self._video.next_video()
             self._consistency = ConsistencyMeter()
         self._last_ns, self._last_shape = record.stamp_ns, shape or self._last_shape
-        return self._segments.at(len(self.records), record.stamp_ns, cut=bool(why))
+        return self._spans.at(len(self.records), record.stamp_ns, cut=bool(why))
 
     def _shares(self, mask: np.ndarray) -> tuple[float, ...]:
         counts = np.bincount(mask.reshape(-1), minlength=256)[: len(self.card.classes)]
         return tuple((counts / mask.size).tolist())
 
-    def _compare(self, mask: np.ndarray, label: np.ndarray, segment: Segment) -> float:
+    def _compare(self, mask: np.ndarray, label: np.ndarray, span: Span) -> float:
         if label.shape != mask.shape:
             reason = (
                 f"the label is {label.shape[1]}×{label.shape[0]}, the mask {mask.shape[1]}×{mask.shape[0]}"
@@ -119,6 +119,6 @@ class Run:
         matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
         self.confusion = matrix if self.confusion is None else self.confusion + matrix
         self._video.add(mask, label)
-        segment.compare(mask, label, matrix)
+        span.compare(mask, label, matrix)
         self.labelled += 1
         return matrix.pixel_accuracy

@@ -2,54 +2,55 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
-from dcfm_ros.measure.spread import Distribution
+from dcfm_ros.measure.table import counted, number, percent
 from dcfm_ros.replay.many import Outcome, total_confusion
-from dcfm_ros.replay.report.page import Report
+from dcfm_ros.replay.report import tables
+from dcfm_ros.replay.report.recordings_page import recordings_table
+from dcfm_ros.replay.report.report import Report
+from dcfm_ros.replay.report.sweep_page import INTERRUPTED, sweep_table
 from dcfm_ros.replay.sweep import Sweep
 
-_RULE = "─"
+_MIN_WIDTH = 72
 
 
 def summary_text(report: Report) -> str:
     """The summary as lines of text, without a trailing newline."""
     summary = report.summary
-    lines = [
-        ("frames in", f"{summary.frames_in}{_at(1e3 / report.interval_ms if report.interval_ms else None)}"),
-        ("masks out", f"{summary.masks_out}{_at(summary.frame_rate)}"),
-        ("lost", _lost(report)),
-        ("key frames", _key_frames(report)),
-        ("", ""),
-        ("latency, ms", "    p50     p95     p99     max"),
-        ("  all frames", _row(summary.latency)),
-        ("  key frames", _row(summary.latency_key)),
-        ("  other frames", _row(summary.latency_other)),
-    ]
+    frames = {
+        "frames in": f"{summary.frames_in}{_rate(1e3 / report.interval_ms if report.interval_ms else None)}",
+        "masks out": f"{summary.masks_out}{_rate(summary.frame_rate)}",
+        "lost": _lost(report),
+        "key frames": _key_frames(report),
+    }
     if summary.common_ms is not None and summary.common_ms.maximum > 0:
-        lines.append(("common branch", f"{summary.common_ms.mean:.1f} ms on average, once per key frame"))
-    quality = _quality(report)
-    if quality:
-        lines += [("", ""), *quality]
-    body = [f"  {name:<16} {value}".rstrip() for name, value in lines if name or not value]
-    width = max(len(line) for line in body) + 2
-    title = f"{_RULE * 2} {report.title} "
-    notes = [f"  note: {note}" for note in report.notes]
-    return "\n".join([title + _RULE * max(2, width - len(title)), *body, *notes])
+        frames["common branch"] = f"{number(summary.common_ms.mean)} ms on average, once per key frame"
+    blocks = [_lines(frames), tables.latency(summary).text(), _lines(_quality(report))]
+    return _titled(report.title, blocks, report.notes)
 
 
-def _at(rate: float | None) -> str:
-    return f" at {rate:.2f} Hz" if rate else ""
+def _titled(title: str, blocks: Sequence[str], notes: Sequence[str]) -> str:
+    """A line with the title, the blocks that are not empty, indented, and the notes."""
+    body = "\n\n".join(block for block in blocks if block).splitlines()
+    lines = [f"  {line}".rstrip() for line in [*body, *(f"note: {note}" for note in notes)]]
+    return "\n".join([f"── {title} ".ljust(_MIN_WIDTH, "─"), *lines])
+
+
+def _lines(values: dict[str, str]) -> str:
+    return "\n".join(f"{name:<16} {value}" for name, value in values.items())
+
+
+def _rate(hz: float | None) -> str:
+    return f" at {hz:.2f} Hz" if hz else ""
 
 
 def _lost(report: Report) -> str:
-    odd = [
-        f"{report.extra[name]} {name.replace('_', ' ')}"
-        for name in ("duplicates", "out_of_order")
-        if name in report.extra
-    ]
-    return ", ".join([str(report.summary.lost), *odd])
+    odd = ("duplicates", "out_of_order")
+    found = [f"{report.extra[name]} {name.replace('_', ' ')}" for name in odd if name in report.extra]
+    return ", ".join([str(report.summary.lost), *found])
 
 
 def _key_frames(report: Report) -> str:
@@ -57,84 +58,47 @@ def _key_frames(report: Report) -> str:
     return f"{report.summary.key_frame_count} ({why})" if why else "0"
 
 
-def _row(spread: Distribution | None) -> str:
-    if spread is None:
-        return "      –       –       –       –"
-    values = [*spread.percentiles.values(), spread.maximum]
-    return "".join(f"{value:7.1f} " for value in values).rstrip()
-
-
-def _quality(report: Report) -> list[tuple[str, str]]:
-    summary, lines = report.summary, []
+def _quality(report: Report) -> dict[str, str]:
+    summary, lines = report.summary, {}
     if report.mean_iou is not None and report.confusion is not None:
-        lines.append(("mIoU", f"{report.mean_iou:.2%} on {report.labelled} labelled frames"))
-        lines.append(("pixel accuracy", f"{report.confusion.pixel_accuracy:.2%}"))
-        windows = [
-            f"VC{w} {value:.2%}" for w, value in report.consistency_windows.items() if not math.isnan(value)
-        ]
-        if windows:
-            lines.append(("consistency", ", ".join(windows)))
-    if report.in_hand is not None:
-        lines.append(
-            ("mIoU in hand", f"{report.in_hand.mean_iou:.2%} for the newest mask there is when a frame comes")
-        )
+        lines["mIoU"] = f"{percent(report.mean_iou, 2)} on {report.labelled} labelled frames"
+        lines["pixel accuracy"] = percent(report.confusion.pixel_accuracy, 2)
+        windows = report.consistency_windows.items()
+        known = [f"VC{window} {percent(value, 2)}" for window, value in windows if not math.isnan(value)]
+        if known:
+            lines["consistency"] = ", ".join(known)
+    if report.latest_mask is not None:
+        iou = percent(report.latest_mask.mean_iou, 2)
+        lines["mIoU, latest"] = f"{iou} for the newest mask finished when each frame arrives"
     if summary.agreement is not None:
-        lines.append(
-            (
-                "reuse agreement",
-                f"{summary.agreement.mean:.2%} of the pixels, least {summary.agreement.minimum:.2%}",
-            )
-        )
+        mean, lowest = percent(summary.agreement.mean, 2), percent(summary.agreement.minimum, 2)
+        lines["reuse agreement"] = f"{mean} of the pixels, {lowest} at the lowest"
     if summary.consistency is not None:
-        lines.append(
-            (
-                "flow consistency",
-                f"{summary.consistency.mean:.2%} of the pixels keep their label along the flow",
-            )
-        )
+        mean = percent(summary.consistency.mean, 2)
+        lines["flow consistency"] = f"{mean} of the pixels keep their label along the flow"
     return lines
 
 
 def sweep_text(sweep: Sweep) -> str:
     """The runs of a sweep, cheapest first, and the recommendation."""
-    width = max([len(point.name) for point in sweep.points] + [8])
-    lines = [
-        f"{_RULE * 2} sweep {_RULE * (width + 44)}",
-        f"  {'':<{width}}  quality  ms/frame   p95 ms    lost  keys",
-    ]
-    for point in sorted(sweep.points, key=lambda p: (math.isnan(p.cost_ms), p.cost_ms)):
-        if point.problem:
-            lines.append(f"  {point.name:<{width}}  {point.problem}")
-            continue
-        mark = " *" if point == sweep.best else ""
-        lines.append(
-            f"  {point.name:<{width}} {point.quality:8.2%} {point.cost_ms:9.1f} {point.latency_p95:8.1f} "
-            f"{point.lost:7.1%} {point.key_frames:5.0%}{mark}"
-        )
+    cheapest = sorted(sweep.points, key=lambda point: (math.isnan(point.cost_ms), point.cost_ms))
+    points = tuple(
+        dataclasses.replace(point, problem="failed" if point.problem else "") for point in cheapest
+    )
     head = f"take {sweep.best.name}" if sweep.best else "no run keeps up"
-    notes = ["  note: interrupted by Ctrl-C: not every run of the grid was made"] if sweep.interrupted else []
-    return "\n".join([*lines, "", f"  quality: {sweep.quality}", f"  {head}: {sweep.why}", *notes])
+    verdict = f"quality: {sweep.quality}\n{head}: {sweep.why}"
+    blocks = [sweep_table(dataclasses.replace(sweep, points=points)).text(), verdict]
+    notes = [f"{point.name} failed: {point.problem}" for point in cheapest if point.problem]
+    return _titled("sweep", blocks, [*notes, *([INTERRUPTED] if sweep.interrupted else [])])
 
 
-def table_text(outcomes: Sequence[Outcome]) -> str:
+def recordings_text(outcomes: Sequence[Outcome]) -> str:
     """One line per recording, and the accuracy over all of them."""
-    width = max([len(outcome.name) for outcome in outcomes] + [9])
-    lines = [
-        f"{_RULE * 2} {len(outcomes)} recordings {_RULE * (width + 24)}",
-        f"  {'recording':<{width}}  frames   masks  p95 ms     mIoU",
-    ]
-    for outcome in outcomes:
-        if outcome.numbers is None:
-            lines.append(f"  {outcome.name:<{width}}  {outcome.problem}")
-            continue
-        summary = outcome.numbers["summary"]
-        latency = summary["latency"]["p95"] if summary["latency"] else math.nan
-        iou = outcome.confusion.mean_iou if outcome.confusion is not None else math.nan
-        shown = "" if math.isnan(iou) else f"{iou:9.2%}"
-        lines.append(
-            f"  {outcome.name:<{width}} {summary['frames_in']:7d} {summary['masks_out']:7d} {latency:7.1f}{shown}"
-        )
     total = total_confusion(outcomes)
-    if total is not None:
-        lines += ["", f"  mIoU of all labelled pixels together: {total.mean_iou:.2%}"]
-    return "\n".join(lines)
+    accuracy = f"mIoU of all labelled pixels together: {percent(total.mean_iou, 2)}" if total else ""
+    notes = [f"{outcome.name} failed: {outcome.problem}" for outcome in outcomes if outcome.problem]
+    shown = [
+        dataclasses.replace(outcome, problem="failed" if outcome.problem else "") for outcome in outcomes
+    ]
+    table = recordings_table(shown, ("frames", "masks", "lost", "p95 ms", "mIoU")).text()
+    return _titled(counted(len(outcomes), "recording"), [table, accuracy], notes)

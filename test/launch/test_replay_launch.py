@@ -47,7 +47,7 @@ def test_replay_plays_to_the_end(launched, weights, drive, tmp_path):
     summary = numbers["summary"]
     assert (summary["frames_in"], summary["masks_out"]) == (2 * FRAMES, 2 * FRAMES), launch.output
     assert numbers["accuracy"]["labelled_frames"] == 2 * FRAMES
-    assert numbers["notes"] == ["1 times the stream began anew: the stamps jump back"]
+    assert numbers["notes"] == ["1 break in the stream: the stamps jump back"]
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ def test_what_is_not_given_is_as_the_clock_wants_it(words, clock, mode, confiden
     [
         (["--frames", "0"], "--frames is 1 or more"),
         (["--rate", "0"], "--rate is a number above 0"),
-        (["--segment", "nan"], "--segment is a number above 0"),
+        (["--span", "nan"], "--span is a number above 0"),
         (["--loop", "-1"], "--loop is how often"),
         (["--merge", "--no-bag"], "--no-bag leaves out"),
         (["--mode", "background"], "needs --clock robot"),

@@ -88,7 +88,7 @@ def test_simulated_time_in_a_loop(tmp_path, recording, weights):
     assert cli.main(["replay", *options]) == 0
     numbers = json.loads((tmp_path / "out" / "results.json").read_text())
     assert numbers["summary"]["frames_in"] == 24 and numbers["summary"]["lost"] == 0
-    assert numbers["notes"] == ["1 times the stream began anew: the stamps jump back"]
+    assert numbers["notes"] == ["1 break in the stream: the stamps jump back"]
     assert numbers["summary"]["key_frames"]["reset"] == 1
     timings = [
         message for _, _, message in Bag(tmp_path / "out" / "bag").messages("/dcfm_replay/dcfm/timing")
@@ -128,4 +128,4 @@ def test_labels_that_cannot_be_read_are_counted(tmp_path, recording, weights):
     numbers = json.loads((tmp_path / "out" / "results.json").read_text())
     assert numbers["summary"]["masks_out"] == 4
     assert len(numbers["notes"]) == 1
-    assert numbers["notes"][0].startswith(f"4 labels were not used: A label image of {labels} is unreadable")
+    assert numbers["notes"][0].startswith(f"4 labels not used: A label image of {labels} is unreadable")

@@ -15,9 +15,9 @@ from fakes import FakeEngine, job
 from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.replay.many import replay_one
 from dcfm_ros.replay.outputs import prepare
-from dcfm_ros.replay.report import write_report
+from dcfm_ros.replay.report.page import write_report
+from dcfm_ros.replay.report.recordings_page import write_recordings
 from dcfm_ros.replay.report.sweep_page import write_sweep
-from dcfm_ros.replay.report.table_page import write_table
 from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.sweep import parse, run_sweep
 from dcfm_ros.stream.config import StreamConfig
@@ -37,6 +37,9 @@ FLAGS = (
 )
 
 
+TOPIC = "/<script>alert('topic')</script>"
+
+
 @pytest.fixture(autouse=True)
 def fake_engine(monkeypatch):
     monkeypatch.setattr("dcfm_ros.replay.run_job.create_engine", lambda weights, config: FakeEngine())
@@ -53,34 +56,36 @@ def recording(tmp_path):
     for index in range(30):
         stamp = stamp_of(index)
         label = np.full((48, 64), index % 3, np.uint8)
-        entries.append(("/image", bags.IMAGE, stamp, bags.image(bags.picture(index), stamp)))
+        entries.append((TOPIC, bags.IMAGE, stamp, bags.image(bags.picture(index), stamp)))
         entries.append(("/label", bags.IMAGE, stamp, bags.image(label, stamp, encoding="mono8")))
-    # A name that would be markup, if it were not escaped.
+    # Names that would be markup, if they were not escaped.
     return bags.write_ros2(tmp_path / "<b>drive & co</b>", entries)
 
 
 def run_page(recording, folder):
-    done = run_job(job(recording, folder, labels="/label", segment_s=1.0, video=True), never, quiet=True)
+    done = run_job(
+        job(recording, folder, topic=TOPIC, labels="/label", span_s=1.0, video=True), never, quiet=True
+    )
     report = dataclasses.replace(done.report, load=[LoadSample(t / 2, 50.0 + t, 300.0) for t in range(6)])
     return write_report(report, folder)
 
 
 def sweep_page(recording, folder):
-    base = job(recording, folder, labels="/label", stream=StreamConfig(mode="inline"))
+    base = job(recording, folder, topic=TOPIC, labels="/label", stream=StreamConfig(mode="inline"))
     axes = parse(["trigger=interval:1,interval:5,motion:0.1"])
     return write_sweep(run_sweep(base, axes, never, rate=None, budget_ms=None), "<i>a drive</i>", folder)
 
 
-def table_page(recording, folder):
+def recordings_page(recording, folder):
     prepare(folder, force=False)
     jobs = [
-        job(recording, folder / "runs" / "a", labels="/label"),
+        job(recording, folder / "runs" / "a", topic=TOPIC, labels="/label"),
         job(folder / "none", folder / "runs" / "b"),
     ]
-    return write_table([replay_one(entry, never) for entry in jobs], folder)
+    return write_recordings([replay_one(entry, never) for entry in jobs], folder)
 
 
-PAGES = [run_page, sweep_page, table_page]
+PAGES = [run_page, sweep_page, recordings_page]
 
 
 @pytest.mark.parametrize("write", PAGES)
@@ -96,26 +101,63 @@ def test_a_page_needs_nothing_else(tmp_path, recording, write):
     assert numbers["title"]
 
 
+def below(text, heading):
+    """What the page shows under a heading, up to the next one."""
+    return re.search(rf"<h[23]>{re.escape(heading)}</h[23]>(.*?)(?=<h[23]>|</main>)", text, re.S).group(1)
+
+
+def rows(markup):
+    """Cells of a table's rows, head first, as text."""
+    lines = re.findall(r"<tr>(.*?)</tr>", markup, re.S)
+    return [[re.sub("<.*?>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", line)] for line in lines]
+
+
 def test_the_page_shows_what_it_promises(tmp_path, recording):
-    text = run_page(recording, tmp_path / "out").read_text()
-    for title in (
-        "Latency",
-        "Distribution",
-        "Where the time goes",
-        "Reuse agreement",
-        "Confidence",
-        "By segment",
-        "Worst moments",
-        "Slowest",
-        "Least agreement",
-        "Lowest confidence",
-        "Share of each class over time",
-        "The node's process",
-        "How this was measured",
-    ):
-        assert title in text, title
-    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1).replace("<\\/", "</"))
+    done = run_page(recording, tmp_path / "out")
+    text, numbers = done.read_text(), json.loads((tmp_path / "out" / "results.json").read_text())
+    summary = numbers["summary"]
+    assert below(text, "Every frame").count("<circle") == 30
+    latency = [f"{summary['latency'][name]:.1f}" for name in ("p50", "p95", "p99", "max")]
+    assert rows(below(text, "Distribution"))[1] == ["all frames", "30", *latency]
+    steps = {row[0]: row[-1] for row in rows(below(text, "Where the time goes, mean ms"))}
+    assert {"independent", "fuse", "label map"} <= set(steps)
+    for track in ("Age of the common feature, ms", "Reuse agreement", "Accuracy", "Confidence"):
+        assert re.search(r"<(path|circle)", below(text, track)), track
+    spans = rows(below(text, "By time span"))
+    assert [row[:3] for row in spans[1:]] == [[f"{n}.0 s", "0.9 s", "10"] for n in range(3)]
+    shares = rows(below(text, "Share of each class over time"))
+    iou = numbers["accuracy"]["per_class_iou"]
+    assert [(row[0], row[2]) for row in shares[1:]] == [
+        (name, f"{iou[name]:.1%}".replace("%", " %")) for name in iou
+    ]
+    assert below(text, "Slowest").count("<figure>") == 3 and below(text, "Lowest confidence").count(
+        "true labels"
+    )
+    assert "<path" in below(text, "Processor, % of one core") and "<path" in below(
+        text, "Resident memory, MB"
+    )
+    assert dict(rows(below(text, "Machine"))) == numbers["machine"]
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
     assert len(data["frames"]["t"]) == 30 and data["pictures"]
+
+
+def test_what_others_have_named_is_shown_and_not_run(tmp_path, recording):
+    done = run_job(job(recording, tmp_path / "out", topic=TOPIC, labels="/label"), never, quiet=True)
+    names = ("<script>alert('class')</script>", "a & b", '"c"')
+    report = dataclasses.replace(done.report, classes=names, notes=("<script>alert('note')</script>",))
+    text = write_report(report, tmp_path / "out").read_text()
+    assert "<script>alert" not in text
+    for what in ("topic", "class", "note"):
+        assert f"&lt;script&gt;alert(&#39;{what}&#39;)&lt;/script&gt;" in text
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["notes"] == list(report.notes)
+
+
+def test_a_page_of_one_frame_without_labels(tmp_path):
+    entries = [("/image", bags.IMAGE, stamp_of(0), bags.image(bags.picture(0), stamp_of(0)))]
+    path = bags.write_ros2(tmp_path / "bag", entries)
+    text = run_job(job(path, tmp_path / "out"), never, quiet=True).page.read_text()
+    assert "1 frame in, 1 mask out, 0 lost" in text
+    assert "mIoU" not in text and "By time span" not in text
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcfm_ros.replay.frame_record import STEPS, FrameRecord
-from dcfm_ros.replay.frame_store import RecordStore
+from dcfm_ros.replay.frame_store import FrameStore
 
 NUMBERS = st.floats(allow_infinity=False)
 RECORDS = st.builds(
@@ -34,7 +34,7 @@ def same(a, b):
 @given(records=st.lists(RECORDS, max_size=12), copies=st.integers(1, 120))
 @settings(deadline=None, max_examples=30)
 def test_what_goes_in_comes_out(records, copies):
-    store, many = RecordStore(3), records * copies
+    store, many = FrameStore(3), records * copies
     for record in many:
         store.append(record)
     assert len(store) == len(many)
@@ -48,7 +48,7 @@ def test_what_goes_in_comes_out(records, copies):
 
 
 def test_indices_that_do_not_exist():
-    store = RecordStore(1)
+    store = FrameStore(1)
     with pytest.raises(IndexError):
         store[0]
     store.append(FrameRecord(1))

@@ -156,7 +156,7 @@ def test_two_runs_give_identical_bytes(tmp_path):
 
 def test_numbers_are_those_of_the_output_bag(tmp_path):
     path = labelled_bag(tmp_path / "in", length=20)
-    done = replay(path, tmp_path / "out", labels="/label", segment_s=1.0)
+    done = replay(path, tmp_path / "out", labels="/label", span_s=1.0)
     found = masks_of(tmp_path / "out")
     masks, labels = [found[stamp_of(i)] for i in range(20)], [truth(i) for i in range(20)]
     matrix = ConfusionMatrix.of(np.stack(masks), np.stack(labels), 3)
@@ -169,8 +169,8 @@ def test_numbers_are_those_of_the_output_bag(tmp_path):
     for window in (8, 16):
         wanted = video_consistency(masks, labels, window, 3)
         assert accuracy["video_consistency"][str(window)] == pytest.approx(wanted)
-    # Segments of one second are ten frames each.
-    first, second = numbers["segments"]
+    # Spans of one second are ten frames each.
+    first, second = numbers["spans"]
     for segment, part in ((first, slice(0, 10)), (second, slice(10, 20))):
         of_part = ConfusionMatrix.of(np.stack(masks[part]), np.stack(labels[part]), 3)
         assert segment["mean_iou"] == pytest.approx(of_part.mean_iou)
@@ -306,7 +306,7 @@ def test_stamps_that_jump_back_begin_the_stream_anew(tmp_path):
         tmp_path / "in", [(stamp_of(n), stamp_of(i), bags.picture(i)) for n, i in enumerate(order)]
     )
     done = replay(path, tmp_path / "out")
-    assert done.report.notes == ("1 times the stream began anew: the stamps jump back",)
+    assert done.report.notes == ("1 break in the stream: the stamps jump back",)
     assert [record.trigger for record in done.report.records] == [
         "first",
         "",
@@ -316,7 +316,7 @@ def test_stamps_that_jump_back_begin_the_stream_anew(tmp_path):
         "",
         "",
     ]
-    assert [segment.frames for segment in done.report.segments] == [4, 3]
+    assert [span.frames for span in done.report.spans] == [4, 3]
     assert math.isnan(done.report.records[4].consistency)
 
 
@@ -335,9 +335,9 @@ def test_images_that_change_their_size_or_encoding(tmp_path):
     assert [mask.shape for mask in masks_of(tmp_path / "out").values()] == [(48, 64)] * 3 + [(24, 32)] * 2 + [
         (48, 64)
     ]
-    assert "2 times the stream began anew: the images change their size" in done.report.notes
+    assert "2 breaks in the stream: the images change their size" in done.report.notes
     assert any(
-        note.startswith("1 frames could not be read") and "martian" in note for note in done.report.notes
+        note.startswith("1 unreadable frame skipped: ") and "martian" in note for note in done.report.notes
     )
 
 
@@ -358,7 +358,7 @@ def test_an_image_that_cannot_be_used_is_counted_and_named_in_the_bag(tmp_path):
 def test_frames_sent_twice_are_left_out(tmp_path):
     path = write_images(tmp_path / "in", [(stamp_of(n), stamp_of(n // 2), bags.picture(n)) for n in range(6)])
     done = replay(path, tmp_path / "out")
-    assert done.report.notes == ("3 frames came twice (same stamp) and were left out",)
+    assert done.report.notes == ("3 repeated frames left out (same stamp as the one before)",)
     assert done.report.summary.masks_out == 3
 
 
@@ -373,8 +373,8 @@ def test_labels_that_do_not_fit_are_counted(tmp_path):
     done = replay(bags.write_ros2(tmp_path / "in", entries), tmp_path / "out", labels="/label")
     assert done.report.labelled == 3
     notes = "\n".join(done.report.notes)
-    assert "2 labels were not used: the label is 32×24, the mask 64×48" in notes
-    assert "1 labels were not used" in notes and "8SC1" in notes
+    assert "2 labels not used: the label is 32×24, the mask 64×48" in notes
+    assert "1 label not used: " in notes and "8SC1" in notes
 
 
 def test_labels_are_found_again_after_a_jump_back(tmp_path):
@@ -470,4 +470,4 @@ def test_what_is_in_hand_counts_late_and_dropped_masks(tmp_path, monkeypatch):
         if known:
             wanted = wanted + ConfusionMatrix.of(masks[known[-1]], truth(index), 3)
     assert report.summary.lost == 1
-    assert report.in_hand == wanted and report.in_hand.pixels < 9 * 44 * 64
+    assert report.latest_mask == wanted and report.latest_mask.pixels < 9 * 44 * 64

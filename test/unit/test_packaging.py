@@ -26,6 +26,8 @@ PACKAGES = {
     "tqdm": ("tqdm", "python3-tqdm"),
     "rosbags": ("rosbags", "python3-rosbags-pip"),
     "numba": ("numba", "python3-numba"),
+    "jinja2": ("jinja2", "python3-jinja2"),
+    "markupsafe": ("jinja2", "python3-jinja2"),  # jinja2 needs it
     "onnx": ("onnx", None),
     "onnxruntime": ("onnxruntime", None),
     "openvino": ("openvino", None),
@@ -139,6 +141,7 @@ def test_pip_install_lays_everything_where_it_is_found(tmp_path):
     assert f"dcfm {dcfm_ros.__version__}" in result.stdout, result.stderr
     paths = result.stdout.splitlines()[0].split()
     assert len(paths) == 3 and all(Path(path).is_relative_to(site) for path in paths)
-    assert {path.name for path in (site / "dcfm_ros").rglob("*.css")} == {
-        path.name for path in (ROOT / "dcfm_ros").rglob("*.css")
+    templates = Path("dcfm_ros", "replay", "report", "templates")
+    assert {path.name for path in (site / templates).iterdir()} == {
+        path.name for path in (ROOT / templates).iterdir()
     }

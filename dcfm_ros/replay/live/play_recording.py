@@ -20,7 +20,7 @@ from dcfm_ros.replay.live.recorded import read_sent
 from dcfm_ros.replay.live.report import live_report
 from dcfm_ros.replay.live.run import play, require_ros
 from dcfm_ros.replay.outputs import Outputs, prepare
-from dcfm_ros.replay.report import write_report
+from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.run_job import check_input
 from dcfm_ros.replay.text import summary_text
 
@@ -60,7 +60,7 @@ def play_recording(job: Job, *, sim_time: bool, loop: int, parameters: Sequence[
         rate=job.rate,
         with_video=job.video,
         sent=read_sent(outputs.log / _SENT),
-        segment_s=job.segment_s,
+        span_s=job.span_s,
     )
     print(summary_text(report))
     print(f"\n  open {write_report(report, outputs.folder)}")

@@ -14,8 +14,8 @@ from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.labels import label_of
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord
-from dcfm_ros.replay.spans import DEFAULT_SECONDS
-from dcfm_ros.replay.tally import Run
+from dcfm_ros.replay.spans import DEFAULT_SPAN_S
+from dcfm_ros.replay.tally import Tally
 from dcfm_ros.stream.overlay import Legend, draw_overlay
 
 _WINDOW = 256
@@ -135,8 +135,8 @@ def read_recording(
     progress: Any = None,
     *,
     sent: Sequence[Sent] | None = None,
-    segment_s: float = DEFAULT_SECONDS,
-) -> tuple[Run, Arrivals]:
+    span_s: float = DEFAULT_SPAN_S,
+) -> tuple[Tally, Arrivals]:
     """Match every frame that was played with its mask, timing and label.
 
     Args:
@@ -145,7 +145,7 @@ def read_recording(
         video: gets the overlay of every frame.
         progress: called with no arguments after every image.
         sent: what was played, and when; None: every recorded image, at its stamp.
-        segment_s: length of the run's segments, seconds.
+        span_s: length of the run's spans, seconds.
 
     Raises:
         DcfmError: the bag is damaged, or holds no images.
@@ -157,7 +157,7 @@ def read_recording(
     arrived = arrivals(bag, topics, sent)
     masks, labels = Stamped(bag, topics.mask), Stamped(bag, topics.label)
     images = _images_of(bag, topics.image, sent)
-    run = Run(card, segment_s)
+    run = Tally(card, span_s)
     first_ns = sent[0].sent_ns
     for frame, image in zip(arrived.frames, images, strict=True):
         record, stamp = _record(frame, first_ns), frame.sent.stamp_ns

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine_load import LoadSample
+from dcfm_ros.measure.table import counted
 from dcfm_ros.replay.live.graph import START_PATIENCE
 from dcfm_ros.replay.live.process_meter import ProcessMeter
 from dcfm_ros.replay.live.processes import Child, Crew, child_environment
@@ -182,10 +183,10 @@ def _note(event: dict[str, Any], outcome: Outcome) -> None:
         raise DcfmError(event["message"])
     if event["event"] == "done" and "sent" in event:
         outcome.notes += tuple(
-            f"{count} images could not be used: {why}" for why, count in event["skipped"].items()
+            f"{counted(count, 'image')} not used: {why}" for why, count in event["skipped"].items()
         )
         outcome.notes += tuple(
-            f"{count} labels were not used: {why}" for why, count in event["labels"].items()
+            f"{counted(count, 'label')} not used: {why}" for why, count in event["labels"].items()
         )
         if event["problem"]:
             outcome.notes += (event["problem"],)

@@ -1,5 +1,1 @@
 """The report of a run: one HTML page that needs nothing else, the same numbers as JSON, and a row per frame as CSV."""
-
-from dcfm_ros.replay.report.page import Report, write_report
-
-__all__ = ["Report", "write_report"]

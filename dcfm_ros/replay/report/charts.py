@@ -238,7 +238,7 @@ def _track(
     return plot.svg(track.title, over_time=True)
 
 
-def load_over_time(samples: Sequence[LoadSample]) -> list[tuple[str, str]]:
+def load_over_time(samples: Sequence[LoadSample]) -> Sequence[tuple[str, str]]:
     """Processor and memory of a process over time, each as (title, drawing)."""
     times = [sample.time_s for sample in samples]
     drawn = []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from markupsafe import Markup, escape
 
 _MAX_POINTS = 1600
 
@@ -163,12 +164,12 @@ class Plot:
     def _is_inside(self, box: tuple[float, float, float, float]) -> bool:
         return box[0] >= self.left and box[2] <= self.right and box[1] >= self.top and box[3] <= self.bottom
 
-    def svg(self, title: str, *, over_time: bool = False) -> str:
+    def svg(self, title: str, *, over_time: bool = False) -> Markup:
         """The finished drawing. `over_time` lets the page's pointer line find it."""
         width, height = self.size
         data = f' data-left="{self.left}" data-right="{self.right}"' if over_time else ""
         css = "chart time" if over_time else "chart"
-        return (
+        return Markup(
             f'<svg class="{css}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}"{data}>'
             f"{''.join(self._parts)}</svg>"
         )

@@ -1,0 +1,107 @@
+"""The page of many recordings: one table over all, each with a link to its own report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from dcfm_ros.measure.table import Table, counted, number, percent
+from dcfm_ros.replay.many import Outcome, total_confusion
+from dcfm_ros.replay.outputs import TABLE
+from dcfm_ros.replay.report import tables
+from dcfm_ros.replay.report.files import write_csv, write_json, write_page
+
+# Column: name, path in a run's results.json, format; % is a share.
+_COLUMNS = (
+    ("frames", ("summary", "frames_in"), "d"),
+    ("masks", ("summary", "masks_out"), "d"),
+    ("lost", ("summary", "lost"), "d"),
+    ("Hz", ("summary", "frame_rate"), ".1f"),
+    ("p50 ms", ("summary", "latency", "p50"), ".1f"),
+    ("p95 ms", ("summary", "latency", "p95"), ".1f"),
+    ("p99 ms", ("summary", "latency", "p99"), ".1f"),
+    ("mIoU", ("accuracy", "mean_iou"), "%"),
+    ("VC8", ("accuracy", "video_consistency", "8"), "%"),
+    ("VC16", ("accuracy", "video_consistency", "16"), "%"),
+    ("agreement", ("summary", "agreement", "mean"), "%"),
+    ("flow consistency", ("summary", "consistency", "mean"), "%"),
+    ("confidence", ("summary", "confidence", "mean"), "%"),
+)
+_NAMES = tuple(name for name, _, _ in _COLUMNS)
+
+
+def write_recordings(outcomes: Sequence[Outcome], folder: Path) -> Path:
+    """Write page, JSON and CSV into the folder; returns the page's path."""
+    total = totals(outcomes)
+    runs = [
+        {
+            "name": o.name,
+            "page": o.page,
+            "problem": o.problem,
+            "interrupted": o.interrupted,
+            "results": o.numbers,
+        }
+        for o in outcomes
+    ]
+    write_json(folder, {"title": "recordings", "total": total, "runs": runs})
+    head = ("recording", *_NAMES, "problem")
+    rows = ([o.name, *(_at(o.numbers, path) for _, path, _ in _COLUMNS), o.problem] for o in outcomes)
+    write_csv(folder / TABLE, head, rows)
+    return write_page(
+        folder,
+        "recordings.html",
+        title="recordings",
+        headline=f"{counted(total['recordings'], 'recording')}, {counted(total['masks_out'], 'mask')}.",
+        outcomes=outcomes,
+        total=total,
+        table=recordings_table(outcomes),
+        class_table=_class_table(total),
+    )
+
+
+def recordings_table(outcomes: Sequence[Outcome], shown: Collection[str] = _NAMES) -> Table:
+    """A row for every recording, with what is known of at least one; the last cell says what went wrong.
+
+    shown: heads of the columns between the first and the last.
+    """
+
+    def column(path: tuple[str, ...], form: str) -> Callable[[Outcome], str]:
+        return lambda outcome: _shown(_at(outcome.numbers, path), form)
+
+    columns = [(name, column(path, form)) for name, path, form in _COLUMNS if name in shown]
+    remark = ("", lambda outcome: outcome.problem or ("interrupted" if outcome.interrupted else ""))
+    table = Table.of(outcomes, [("recording", lambda outcome: outcome.name), *columns, remark])
+    return table.without_empty_columns()
+
+
+def totals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Counts over all recordings, and the accuracy of all their labelled pixels together."""
+    values: dict[str, Any] = {"recordings": len(outcomes), "failed": sum(bool(o.problem) for o in outcomes)}
+    for name in ("frames_in", "masks_out", "lost"):
+        values[name] = sum(_at(outcome.numbers, ("summary", name)) or 0 for outcome in outcomes)
+    matrix = total_confusion(outcomes)
+    if matrix is not None:
+        classes = next(outcome.classes for outcome in outcomes if outcome.classes)
+        values["mean_iou"] = matrix.mean_iou
+        values["pixel_accuracy"] = matrix.pixel_accuracy
+        values["per_class_iou"] = dict(zip(classes, matrix.per_class_iou.tolist(), strict=False))
+    return values
+
+
+def _at(values: Any, path: tuple[str, ...]) -> Any:
+    """The value at a path of keys; None where there is none."""
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
+
+
+def _shown(value: float | None, form: str) -> str:
+    return percent(value, 2) if form == "%" else number(value, form)
+
+
+def _class_table(total: dict[str, Any]) -> Table | None:
+    if "per_class_iou" not in total:
+        return None
+    rows = tuple((name, tables.iou(value)) for name, value in total["per_class_iou"].items())
+    return Table(("class", "IoU"), rows)
