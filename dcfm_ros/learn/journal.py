@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from dcfm_ros.learn.config import TrainConfig
 from dcfm_ros.learn.losses import Losses
@@ -98,10 +99,6 @@ def _tensorboard(out: Path) -> Any:
 
 def _progress_bar(steps: int, start: int) -> Any:
     if not sys.stderr.isatty():
-        return None
-    try:
-        from tqdm import tqdm
-    except ImportError:
         return None
     return tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True)
 

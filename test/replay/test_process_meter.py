@@ -1,44 +1,76 @@
-"""Which processes count as one when it is measured what a process uses."""
+"""What a process is measured to use."""
 
 import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
-from dcfm_ros.replay.live.process_meter import _family
+from dcfm_ros.replay.live.process_meter import ProcessMeter
 
-pytestmark = pytest.mark.skipif(
-    not os.path.exists(f"/proc/self/task/{os.getpid()}/children"), reason="no /proc that lists children"
-)
+HELD_MB = 300
+PATIENCE_S = 60
 
 
 @pytest.fixture
 def child_of_a_thread():
-    """A process that a thread other than the main one has started, while that thread lives."""
-    started, over, children = threading.Event(), threading.Event(), []
+    """A process that holds memory, and that a thread other than the main one has started, while that thread lives."""
+    code = f"held = b'x' * ({HELD_MB} * 2**20); print('holds', flush=True); input()"
+    over, children, started = threading.Event(), [], threading.Event()
 
     def start():
-        children.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        children.append(subprocess.Popen([sys.executable, "-c", code], **pipes))
         started.set()
         over.wait()
 
     thread = threading.Thread(target=start)
     thread.start()
-    assert started.wait(60)
+    assert started.wait(PATIENCE_S)
+    assert children[0].stdout.readline() == b"holds\n"
     yield children[0]
-    children[0].communicate(b"\n")
+    if children[0].poll() is None:
+        children[0].communicate(b"\n")
     over.set()
     thread.join()
 
 
+def until(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_the_children_of_every_thread_count(child_of_a_thread):
-    family = _family(os.getpid())
-    assert family[0] == os.getpid() and family.count(child_of_a_thread.pid) == 1
+    meter = ProcessMeter(os.getpid())
+    meter.begin()
+    until(lambda: meter.samples)
+    with_child = meter.samples[-1].memory_mb
+    child_of_a_thread.communicate(b"\n")
+    count = len(meter.samples)
+    until(lambda: len(meter.samples) > count + 1)
+    meter.end()
+    assert with_child - meter.samples[-1].memory_mb == pytest.approx(HELD_MB, abs=100)
 
 
-def test_a_process_that_has_gone_has_no_children():
+def test_work_is_processor_time():
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    meter = ProcessMeter(busy.pid)
+    meter.begin()
+    until(lambda: any(sample.cpu_percent > 0 for sample in meter.samples))
+    busy.kill()
+    busy.wait()
+    meter.end()
+    assert [sample.time_s for sample in meter.samples] == sorted(sample.time_s for sample in meter.samples)
+
+
+def test_a_process_that_has_gone_is_not_sampled():
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    assert _family(gone.pid) == [gone.pid]
+    meter = ProcessMeter(gone.pid)
+    meter.begin()
+    until(lambda: "process meter" not in [thread.name for thread in threading.enumerate()])
+    assert meter.samples == []

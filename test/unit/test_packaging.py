@@ -26,6 +26,7 @@ PACKAGES = {
     "tqdm": ("tqdm", "python3-tqdm"),
     "rosbags": ("rosbags", "python3-rosbags-pip"),
     "numba": ("numba", "python3-numba"),
+    "psutil": ("psutil", "python3-psutil"),
     "jinja2": ("jinja2", "python3-jinja2"),
     "markupsafe": ("jinja2", "python3-jinja2"),  # jinja2 needs it
     "onnx": ("onnx", None),
