@@ -46,7 +46,7 @@ def picture(
 
     frames, neighbours: uint8 N×3×H×W; target: uint8 N×H×W.
     """
-    frames, neighbours, target = frames[:rows], neighbours[:rows], target[:rows]
+    frames, neighbours, target = (part[:rows].to(_device(model)) for part in (frames, neighbours, target))
     size = (target.shape[1], target.shape[2])
     masks = (target, predict(model, frames, frames, size), predict(model, frames, neighbours, size))
     table = np.zeros((256, 3), np.uint8)

@@ -20,11 +20,16 @@ import torch
 import trees
 import yaml
 
+from dcfm_ros.cli import main
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.config import AugmentConfig, LossConfig, OptimConfig, SourceConfig, TrainConfig
-from dcfm_ros.learn.train import autocast_type, class_weight, open_source, starting_model, to_plain, train
+from dcfm_ros.learn.learner import autocast_type
+from dcfm_ros.learn.losses import symmetric_losses
+from dcfm_ros.learn.start import class_weight, open_source, starting_model, to_plain
+from dcfm_ros.learn.train import train
 from dcfm_ros.learn.validation import validate
 from dcfm_ros.model.checkpoint import load_model, save_model
+from dcfm_ros.model.config import ModelConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -159,7 +164,6 @@ def test_it_goes_on_from_a_model(config, town):
     torch.testing.assert_close(after["fusion.conv.weight"], before["fusion.conv.weight"], atol=1e-6, rtol=0)
     other = load_model(first)
     bad = replace(other.card, classes=other.card.classes[:2], colors=other.card.colors[:2])
-    from dcfm_ros.model.config import ModelConfig
     from dcfm_ros.model.dcfm import build_model
 
     save_model(build_model(ModelConfig(num_classes=2), bad), Path(config.out) / "two.safetensors")
@@ -276,6 +280,54 @@ def test_resuming_with_another_model_is_refused(config):
     other = replace(config, model=replace(config.model, deep_channels=64))
     with pytest.raises(DcfmError, match="cannot be resumed with this configuration"):
         train(other, resume=True)
+
+
+# -- when it goes wrong ----------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_last_good_state(long, monkeypatch):
+    whole = train(long)
+    calls = iter(range(1, 13))
+
+    def spoilt(*arguments):
+        losses = symmetric_losses(*arguments)
+        return replace(losses, total=losses.total * (math.nan if next(calls) == 5 else 1.0))
+
+    broken = replace(long, out=long.out + "_broken", save_every=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("dcfm_ros.learn.learner.symmetric_losses", spoilt)
+        with pytest.raises(
+            DcfmError, match="the loss of step 5 is nan; go on from step 4 with --resume, with a"
+        ):
+            train(broken)
+    assert not (Path(broken.out) / "last.safetensors").exists()
+    assert same_weights(train(broken, resume=True), whole)
+
+
+def test_weights_that_explode_end_the_command_with_an_error(config, tmp_path, capsys):
+    plain = OptimConfig(name="sgd", lr=1e30, backbone_lr_ratio=1.0, warmup_steps=0)
+    file = tmp_path / "town.yaml"
+    file.write_text(yaml.safe_dump(to_plain(asdict(replace(config, steps=9, optim=plain)))))
+    assert main(["train", str(file)]) != 0
+    assert "of step 2 is nan; begin again with a lower optim.lr" in capsys.readouterr().err
+    assert not (Path(config.out) / "state.pt").exists()
+
+
+def test_a_gradient_that_is_no_number_never_reaches_the_weights(config, monkeypatch):
+    def infinite(*arguments):
+        losses = symmetric_losses(*arguments)
+        return replace(losses, total=losses.total + torch.sqrt(losses.total * 0))
+
+    monkeypatch.setattr("dcfm_ros.learn.learner.symmetric_losses", infinite)
+    with pytest.raises(DcfmError, match="the gradient of step 1 is nan; begin again"):
+        train(config)
+
+
+def test_a_batch_of_one_without_neighbours_is_too_small_for_batch_norm(config):
+    alone = replace(config, batch=1, loss=LossConfig(reused=0, consistency=0), model=ModelConfig("resnet18"))
+    with pytest.raises(DcfmError, match="a batch of 1 in each process, without neighbours, is too small"):
+        train(alone)
+    train(replace(alone, freeze_norm=True, out=alone.out + "_frozen"))
 
 
 # -- what it says ----------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ def test_overrides(tmp_path):
 def test_what_is_written_down_reads_back_the_same(tmp_path):
     from dataclasses import asdict
 
-    from dcfm_ros.learn.train import to_plain
+    from dcfm_ros.learn.start import to_plain
 
     config = load_config(SHIPPED[0])
     text = yaml.safe_dump(to_plain(asdict(config)))

@@ -1,4 +1,4 @@
-"""Several processes train what one process trains."""
+"""Several processes train what one process trains, as far as batch norms can be synchronised."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from torch import nn
 
 import dcfm_ros.model.dcfm
 from dcfm_ros.learn.config import AugmentConfig, OptimConfig, SourceConfig, TrainConfig
-from dcfm_ros.learn.sync_norm import SyncBatchNorm, synchronise_norms
-from dcfm_ros.learn.train import open_source, starting_model, to_plain, train
+from dcfm_ros.learn.processes import Processes
+from dcfm_ros.learn.start import open_source, starting_model, to_plain
+from dcfm_ros.learn.train import train
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,6 +54,7 @@ def test_two_processes_train_what_one_trains(tmp_path, monkeypatch):
         augment=AugmentConfig(crop=(96, 72), scale=(0.4, 1.0)),
         optim=OptimConfig(name="sgd", lr=0.01, backbone_lr_ratio=1.0, warmup_steps=0, clip_norm=5.0),
         ema_decay=0.5,
+        freeze_norm=True,
         amp=False,
         threads=1,
         workers=0,
@@ -83,9 +85,6 @@ def test_two_processes_train_what_one_trains(tmp_path, monkeypatch):
     assert [process.returncode for process in processes] == [0, 0], errors
 
     one, two = (torch.load(tmp_path / name / "state.pt", weights_only=True) for name in ("one", "two"))
-    for name, value in one["model"].items():
-        if name.endswith(("running_mean", "running_var")):
-            torch.testing.assert_close(two["model"][name], value, rtol=0.02, atol=0.005, msg=name)
     # A network that begins at random makes much of rounding: even one process's gradients agree to a twentieth only, if
     # it adds up in another order.
     torch.manual_seed(config.seed)
@@ -99,29 +98,14 @@ def test_two_processes_train_what_one_trains(tmp_path, monkeypatch):
         assert float((way - other).norm() / way.norm()) < 0.1, part
 
 
-def test_synchronised_norm_of_one_process_is_batch_norm():
-    """Outputs, gradients, statistics; the parameters are the same objects."""
-    torch.manual_seed(0)
-    plain = nn.Sequential(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5))
-    synced = nn.Sequential(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5))
-    synced.load_state_dict(plain.state_dict())
-    weight = synced[1].weight
-    synchronise_norms(synced)
-    assert isinstance(synced[1], SyncBatchNorm) and synced[1].weight is weight
-    assert synced.state_dict().keys() == plain.state_dict().keys()
-    x = torch.randn(4, 3, 6, 7) * 3 + 5
-    way = torch.randn(4, 5, 6, 7)
+@pytest.mark.parametrize(
+    ("rank", "freeze_norm", "told"), [(0, False, True), (0, True, False), (1, False, False)]
+)
+def test_one_process_says_that_norms_are_not_synchronised_on_a_cpu(rank, freeze_norm, told, capsys):
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{free_port()}", rank=0, world_size=1)
     try:
-        for _ in range(3):
-            results = []
-            for module in (plain, synced):
-                module.zero_grad()
-                out = module(x)
-                (out * way).sum().backward()
-                results.append((out, module[0].weight.grad, module[1].weight.grad))
-            torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(synced.state_dict(), plain.state_dict())
-        torch.testing.assert_close(synced.eval()(x), plain.eval()(x))
+        Processes(rank, 2, torch.device("cpu")).together(nn.Conv2d(1, 1, 1), freeze_norm)
     finally:
         dist.destroy_process_group()
+    words = "PyTorch synchronises batch norms on GPUs only: here each process normalises by its own part"
+    assert (words in capsys.readouterr().out) == told

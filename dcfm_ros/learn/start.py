@@ -1,0 +1,82 @@
+"""What a training begins with: its folder, its data, the model at step 0 and the weights of the classes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.learn.checkpoint import steps_done
+from dcfm_ros.learn.config import LossConfig, SourceConfig, TrainConfig, expanded
+from dcfm_ros.learn.datasets import FrameDataset, open_dataset
+from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.config import ModelCard
+from dcfm_ros.model.dcfm import DCFM, build_model
+from dcfm_ros.model.imagenet import load_imagenet
+
+
+def prepare_folder(config: TrainConfig, resume: bool) -> Path:
+    """The output folder with the configuration in it; DcfmError rather than writing over another training."""
+    out = expanded(config.out, "out")
+    done = None if resume else steps_done(out)
+    if done is not None:
+        raise DcfmError(
+            f"'{out}' holds a training of {done} steps; go on with --resume, or set out= to a new folder"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.yaml").write_text(yaml.safe_dump(to_plain(asdict(config)), sort_keys=False))
+    return out
+
+
+def open_source(config: TrainConfig, source: SourceConfig) -> FrameDataset:
+    root = expanded(config.data_root, "data_root") / expanded(source.root, "root")
+    return open_dataset(source.dataset, root, source.split, **source.options)
+
+
+def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
+    """The model at step 0, with a card of its own."""
+    card = ModelCard(
+        name=config.name,
+        classes=dataset.classes.names,
+        colors=dataset.classes.colors,
+        input_size=config.input_size,
+        licence=config.licence,
+        notes=config.notes,
+    )
+    if config.init:
+        model = load_model(expanded(config.init, "init"))
+        if len(card.classes) != model.config.num_classes:
+            raise DcfmError(
+                f"'{config.init}' tells {model.config.num_classes} classes apart, the dataset has {len(card.classes)}"
+            )
+        model.card = replace(card, mean=model.card.mean, std=model.card.std)
+        return model
+    model = build_model(config.model, card)
+    if config.pretrained:
+        load_imagenet(model, expanded(config.pretrained, "pretrained"))
+    return model
+
+
+def class_weight(dataset: FrameDataset, config: LossConfig, frames: int = 400) -> Tensor | None:
+    """float32 (classes,) as LossConfig says, from the labels of up to `frames` frames; None where all count alike."""
+    if config.class_weight_power == 0:
+        return None
+    classes = len(dataset.classes.names)
+    counts = np.zeros(classes)
+    for index in np.unique(np.linspace(0, len(dataset) - 1, frames).round().astype(int)):
+        counts += np.bincount(dataset[int(index)].label.ravel(), minlength=256)[:classes]
+    # A class that was not met is as rare as one pixel, and no measure of what is usual.
+    weight = (np.median(counts[counts > 0]) / np.maximum(counts, 1)) ** config.class_weight_power
+    return torch.tensor(np.minimum(weight, config.class_weight_limit), dtype=torch.float32)
+
+
+def to_plain(value: object) -> object:
+    """Tuples as lists, so that plain YAML can hold them."""
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    return [to_plain(item) for item in value] if isinstance(value, list | tuple) else value
