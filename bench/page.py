@@ -11,7 +11,7 @@ import yaml
 from goals import Verdict, gpu_verdicts, verdicts
 from steady_result import GPU_CASE, MAIN_CASE, Steady, load_steady_runs
 
-from dcfm_ros.bench.plot import save_plot
+from dcfm_ros.bench import plot
 from dcfm_ros.bench.result import BUSY, FORMAT, Case, Part, Report, load_report
 from dcfm_ros.bench.table import (
     Lines,
@@ -96,7 +96,7 @@ def write_page(folder: Path, notes: Path, page: Path) -> list[Path]:
     for measured in load_measured(folder):
         for case in (case for part in measured.report.parts for case in part.cases):
             paths.append(page.parent / PICTURES / picture(case, measured.on))
-            save_plot(case, paths[-1])
+            plot.draw(case, paths[-1])
     return paths
 
 

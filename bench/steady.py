@@ -31,11 +31,11 @@ from steady_result import GPU_CASE, Steady, Way, load_steady_runs, save_steady_r
 
 from dcfm_ros.bench.contestants import Setting
 from dcfm_ros.bench.frames import Image, street
-from dcfm_ros.bench.machine import OthersLoad, machine
 from dcfm_ros.bench.suite import gpu_goal, on_gpu, shipped, vspw
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.machine import OthersLoad, this_machine
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.workers import default_way
@@ -201,7 +201,7 @@ def table(runs: dict[str, Steady]) -> str:
             ]
             lines.append("| " + " | ".join(cells) + " |")
         lines.append("")
-    facts = machine()
+    facts = this_machine().words()
     return "\n".join(
         [*lines, "Machine: " + "; ".join(f"{name}: {fact}" for name, fact in facts.items()) + "."]
     )

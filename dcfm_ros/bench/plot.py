@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dcfm_ros.bench.result import PUBLISHED, SEGFORMER, TUNED, Case, Row
 from dcfm_ros.bench.table import contestant, measured, size
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, new_plot, save_plot
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-# Colours that people who see red and green alike tell apart (Okabe and Ito), and marks that need no colour at all.
-COLOURS = ("#0072B2", "#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#999933", "#882255")
+COLOURS = (BLUE, GREEN, SKY, PURPLE, ORANGE, "#999933", "#882255")
 MARKS = ("o", "s", "D", "^", "v", "P", "X")
-GREY, RED = "#666666", "#D55E00"
+"""No contestant is told by its colour alone."""
 
 
-def require_matplotlib() -> None:
-    """Raises DcfmError where plots cannot be made."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise DcfmError("a plot needs matplotlib, which is not installed; `pip install matplotlib`")
+def draw(case: Case, path: str | Path) -> None:
+    """Mean ms per frame over K for every contestant, SegFormer as level lines; PNG or SVG by the path's suffix.
 
-
-def save_plot(case: Case, path: str | Path) -> None:
-    """Mean ms per frame over K for every contestant, SegFormer as level lines; PNG or SVG by the path's suffix."""
-    require_matplotlib()
-    from matplotlib import rc_context
-
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Text stays text, and the same numbers give the same file.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dcfm_ros"}):
-        figure = draw(case)
-        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
-
-
-def draw(case: Case) -> Figure:
-    """The picture as a figure."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    axes = figure.add_subplot()
+    Raises DcfmError without matplotlib.
+    """
+    figure, axes = new_plot(f"{case.backbone}, {case.classes} classes, {size(case.size)}", (7.2, 4.6))
     curves = [row for row in measured(case) if row.amortised]
     ours = 0
     for row in curves:
@@ -63,13 +39,10 @@ def draw(case: Case) -> Figure:
     for formatted in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         formatted(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
     axes.xaxis.minorticks_off()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_xlabel("key interval K (frames)")
     axes.set_ylabel("mean milliseconds per frame")
-    axes.set_title(f"{case.backbone}, {case.classes} classes, {size(case.size)}", fontsize=10, loc="left")
     figure.legend(loc="outside right upper", frameon=False, fontsize=7)
-    return figure
+    save_plot(figure, Path(path))
 
 
 def _curve(axes: Any, row: Row, style: dict[str, Any]) -> None:

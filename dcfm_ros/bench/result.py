@@ -1,19 +1,15 @@
 """What was measured: plain data that becomes JSON, tables, a plot and `docs/speed.md`.
 
-JSON is written from these dataclasses and read back into them strictly, so that they are its schema. Times are
-milliseconds, ratios say how many times faster, shares are 0-1; what was not measured is null.
+Times are milliseconds, ratios say how many times faster, shares are 0-1; what was not measured is null.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dcfm_ros.config import from_mapping
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.result_file import load_result
 from dcfm_ros.measure.spread import Spread
 
 FORMAT = "dcfm_ros bench 1"
@@ -199,39 +195,6 @@ def merge(report: Report | None, part: Part, order: Sequence[str]) -> Report:
     )
 
 
-def save_report(report: Report, path: str | Path) -> None:
-    """Writes `report` as JSON; the folder is made where it does not exist."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(_rounded(asdict(report)), indent=1, ensure_ascii=False, allow_nan=False)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(content + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
 def load_report(path: str | Path) -> Report:
-    """The report in a JSON file of `save_report`; DcfmError where it is missing or anything else."""
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DcfmError(f"measurements '{path}' cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DcfmError(f"measurements '{path}' are not JSON: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise DcfmError(f"'{path}' is not a result of `dcfm bench --json` (format '{FORMAT}')")
-    try:
-        return from_mapping(Report, content)
-    except DcfmError as error:
-        raise DcfmError(f"measurements '{path}': {error}") from error
-
-
-def _rounded(value: Any) -> Any:
-    """Six digits that count: more were noise."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return value
+    """The report in a JSON file of `dcfm bench`; DcfmError where it is missing or anything else."""
+    return load_result(Report, path, FORMAT, "dcfm bench --json")

@@ -11,12 +11,12 @@ from typing import Any
 from dcfm_ros.bench.case import measure_case
 from dcfm_ros.bench.contestants import Entry, Setting, entries_of
 from dcfm_ros.bench.label_maps import measure_label_maps
-from dcfm_ros.bench.machine import OthersLoad, machine
 from dcfm_ros.bench.memory import measure_memory
 from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, Part
 from dcfm_ros.bench.segformer import official_width
 from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.machine import OthersLoad, this_machine, version_of
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.shipped import default_weights
 
@@ -126,13 +126,16 @@ def record(name: str, command: str, work: Callable[[], dict[str, Any]]) -> Part:
     """What `work` measured, with when and where."""
     load, begin = OthersLoad(), time.perf_counter()
     found = work()
+    facts = this_machine().words()
+    if version := version_of("transformers"):
+        facts["transformers"] = version
     return Part(
         name=name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         command=command,
         seconds=time.perf_counter() - begin,
         others_cores=load.cores(),
-        machine=machine(),
+        machine=facts,
         **found,
     )
 

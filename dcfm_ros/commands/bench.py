@@ -78,10 +78,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _quick(args: argparse.Namespace) -> int:
     # Imported here: with torch they take seconds, which `--help` does not need.
+    from dcfm_ros.bench import plot
     from dcfm_ros.bench.case import measure_case
     from dcfm_ros.bench.contestants import entries_of
-    from dcfm_ros.bench.plot import require_matplotlib, save_plot
     from dcfm_ros.bench.suite import record
+    from dcfm_ros.measure.plots import require_matplotlib
 
     if args.plot:
         require_matplotlib()  # before the work, not after it
@@ -103,7 +104,7 @@ def _quick(args: argparse.Namespace) -> int:
     part = record("quick", _command_line(args), work)
     print(tell(part))
     if args.plot:
-        save_plot(part.cases[0], args.plot)
+        plot.draw(part.cases[0], args.plot)
         print(f"\nwrote {args.plot}")
     write(part, args.json)
     return 0
@@ -237,12 +238,13 @@ def _memory(setting: Setting, entries: Any) -> Any:
 
 def write(part: Part, path: str | None) -> None:
     """Puts a part into the JSON file at `path`, where one is given; its other parts stay."""
-    from dcfm_ros.bench.result import load_report, merge, save_report
+    from dcfm_ros.bench.result import load_report, merge
     from dcfm_ros.bench.suite import PARTS
+    from dcfm_ros.measure.result_file import save_result
 
     if path:
         before = load_report(path) if Path(path).exists() else None
-        save_report(merge(before, part, PARTS), path)
+        save_result(merge(before, part, PARTS), path)
         print(f"wrote {path}", file=sys.stderr)
 
 

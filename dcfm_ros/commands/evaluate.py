@@ -123,9 +123,10 @@ def _evaluate(args: argparse.Namespace) -> int:
     from dcfm_ros.engines.config import EngineConfig
     from dcfm_ros.learn.datasets import open_dataset
     from dcfm_ros.learn.evaluation.measure import measure, open_footage
-    from dcfm_ros.learn.evaluation.plots import require_matplotlib
-    from dcfm_ros.learn.evaluation.report import new_report, save_report
+    from dcfm_ros.learn.evaluation.report import new_report
     from dcfm_ros.learn.evaluation.table import terminal
+    from dcfm_ros.measure.plots import require_matplotlib
+    from dcfm_ros.measure.result_file import save_result
     from dcfm_ros.model.shipped import default_weights
 
     if not args.data:
@@ -162,7 +163,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     report = new_report(evaluations, command_line(args))
     print(terminal(report))
     if args.json:
-        save_report(report, args.json)
+        save_result(report, args.json)
         print(f"\nwrote {args.json}")
     if args.plots:
         _save_plots(report, args)

@@ -15,7 +15,7 @@ from pathlib import Path
 from dcfm_ros.commands.options import add_options, read_options
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure import machine
+from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.media.bag_writer import STORAGES
 from dcfm_ros.replay.clocks import CLOCKS
 from dcfm_ros.replay.interrupt import Interruptible
@@ -188,7 +188,7 @@ def _single(job: Job, stop: Callable[[], bool]) -> int:
 
 def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
     sweep = run_sweep(job, parse(args.sweep), stop, rate=args.rate, budget_ms=args.budget_ms)
-    processor = machine.describe().get("Processor", "this machine")
+    processor = this_machine().processor
     page = write_sweep(sweep, f"{job.input}, {len(sweep.points)} runs on {processor}.", job.folder)
     print(sweep_text(sweep))
     print(f"\n  open {page}")

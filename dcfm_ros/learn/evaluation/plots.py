@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, METHODS, WARPED
 from dcfm_ros.learn.evaluation.report import Evaluation, Row
-from dcfm_ros.learn.evaluation.table import NAMES, per_frame_row, size
+from dcfm_ros.learn.evaluation.table import NAMES, per_frame_row
+from dcfm_ros.measure.plots import BLUE, GREEN, GREY, ORANGE, RED, SKY, new_plot, save_plot
+from dcfm_ros.measure.table import size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# Colours that people who see red and green alike tell apart (Okabe and Ito), and marks that need no colour at
-# all.
 STYLES: dict[str, dict[str, Any]] = {
-    CAUSAL: {"color": "#0072B2", "marker": "o", "linewidth": 2.2},
-    BIDIRECTIONAL: {"color": "#56B4E9", "marker": "D", "linestyle": "--"},
-    WARPED: {"color": "#E69F00", "marker": "s"},
-    COPIED: {"color": "#D55E00", "marker": "v"},
+    CAUSAL: {"color": BLUE, "marker": "o", "linewidth": 2.2},
+    BIDIRECTIONAL: {"color": SKY, "marker": "D", "linestyle": "--"},
+    WARPED: {"color": ORANGE, "marker": "s"},
+    COPIED: {"color": RED, "marker": "v"},
 }
-GREY = "#666666"
 
 
 def save_plots(evaluation: Evaluation, folder: str | Path, name: str) -> list[Path]:
@@ -33,16 +29,15 @@ def save_plots(evaluation: Evaluation, folder: str | Path, name: str) -> list[Pa
     """
     if all(row.key_interval == 1 for row in evaluation.rows):
         return []
-    require_matplotlib()
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    model, data = evaluation.model, evaluation.data
+    title = f"{model.name} on {data.name} {data.split}, {size(model.input_size)}"
     paths = []
     for kind, draw in (("interval", draw_interval), ("cost", draw_cost)):
-        figure = _figure(evaluation)
-        draw(figure.axes[0], evaluation)
+        figure, axes = new_plot(title)
+        draw(axes, evaluation)
         for suffix in ("png", "svg"):
-            paths.append(folder / f"{name}_{kind}.{suffix}")
-            _save(figure, paths[-1])
+            paths.append(Path(folder) / f"{name}_{kind}.{suffix}")
+            save_plot(figure, paths[-1])
     return paths
 
 
@@ -80,10 +75,8 @@ def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
     for row in evaluation.rows:
         if row.trigger:
             place = (row.mean_ms, 100 * row.mean_iou)
-            axes.plot(*place, "*", color="#009E73", markersize=11)
-            axes.annotate(
-                row.trigger, place, (6, -10), textcoords="offset points", fontsize=7, color="#009E73"
-            )
+            axes.plot(*place, "*", color=GREEN, markersize=11)
+            axes.annotate(row.trigger, place, (6, -10), textcoords="offset points", fontsize=7, color=GREEN)
     axes.set_xlabel(f"milliseconds per frame ({evaluation.model.engine} on {evaluation.model.device})")
     axes.set_ylabel("mIoU (%)")
     axes.legend(frameon=False)
@@ -98,34 +91,3 @@ def _by_method(evaluation: Evaluation) -> list[tuple[str, list[Row]]]:
         if rows:
             lines.append((method, [first, *sorted(rows, key=lambda row: row.key_interval)]))
     return lines
-
-
-def require_matplotlib() -> None:
-    """Raises DcfmError where plots cannot be made."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise DcfmError(
-            "plots need matplotlib, which is not installed; `pip install matplotlib`, or leave --plots out"
-        )
-
-
-def _figure(evaluation: Evaluation) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    model, data = evaluation.model, evaluation.data
-    axes.set_title(
-        f"{model.name} on {data.name} {data.split}, {size(model.input_size)}", fontsize=10, loc="left"
-    )
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> None:
-    from matplotlib import rc_context
-
-    # Text stays text, and the same numbers give the same file.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dcfm_ros"}):
-        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -1,20 +1,17 @@
 """The result of an evaluation: plain data that becomes JSON, a table, plots and `docs/results.md`.
 
-JSON is written from these dataclasses and read back into them strictly, so that they are its schema. A
-measure without a value is null.
+A measure without a value is null.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from dcfm_ros.config import from_mapping
-from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.evaluation.machine import Machine, this_machine
+from dcfm_ros.measure.machine import MachineFacts, this_machine
+from dcfm_ros.measure.result_file import load_result
 
 FORMAT = "dcfm_ros evaluation 1"
 
@@ -111,7 +108,7 @@ class Report:
     format: str
     created: str
     command: str
-    machine: Machine
+    machine: MachineFacts
     evaluations: tuple[Evaluation, ...]
 
 
@@ -121,27 +118,6 @@ def new_report(evaluations: Sequence[Evaluation], command: str) -> Report:
     return Report(FORMAT, now, command, this_machine(), tuple(evaluations))
 
 
-def save_report(report: Report, path: str | Path) -> None:
-    """Writes `report` as JSON; the folder is made where it does not exist."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps(asdict(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-
-
 def load_report(path: str | Path) -> Report:
-    """The report in a JSON file of `save_report`; DcfmError where it is missing or anything else."""
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DcfmError(f"evaluation '{path}' cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DcfmError(f"evaluation '{path}' is not JSON: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise DcfmError(f"'{path}' is not a result of `dcfm evaluate --json` (format '{FORMAT}')")
-    try:
-        return from_mapping(Report, content)
-    except DcfmError as error:
-        raise DcfmError(f"evaluation '{path}': {error}") from error
+    """The report in a JSON file of `dcfm evaluate`; DcfmError where it is missing or anything else."""
+    return load_result(Report, path, FORMAT, "dcfm evaluate --json")

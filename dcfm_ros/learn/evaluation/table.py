@@ -1,11 +1,10 @@
-"""An evaluation as aligned text for the terminal; the same cells make the tables of `docs/results.md`."""
+"""An evaluation in tables, for the terminal and for `docs/results.md`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
 from dcfm_ros.learn.evaluation.report import Evaluation, Report, Row
+from dcfm_ros.measure.table import Table, number, size, times
 
 NAMES = {
     CAUSAL: "DCFM",
@@ -13,42 +12,40 @@ NAMES = {
     COPIED: "mask copied",
     WARPED: "mask moved by optical flow",
 }
-HEADER = (
-    "method",
-    "key frames",
-    "mIoU",
-    "loss",
-    "wIoU",
-    "mAcc",
-    "VC8",
-    "VC16",
-    "GMAC",
-    "ms",
-    "FPS",
-    "speed-up",
-)
-NONE = "–"
 # As many columns as a terminal of 100 characters holds.
 PER_CLASS_COLUMNS = 7
 
-Table = list[list[str]]
-
 
 def main_table(evaluation: Evaluation) -> Table:
-    """A header and one line per row: accuracies in percent, loss in points of mIoU below every-frame DCFM."""
+    """One line per row: accuracies in percent, loss in points of mIoU below every-frame DCFM."""
     per_frame = per_frame_row(evaluation)
-    return [list(HEADER), *(_cells(row, per_frame) for row in evaluation.rows)]
+    return Table.of(
+        evaluation.rows,
+        (
+            ("method", lambda row: NAMES[row.method]),
+            ("key frames", schedule_of),
+            ("mIoU", lambda row: points(row.mean_iou)),
+            ("loss", lambda row: points(None if row is per_frame else per_frame.mean_iou - row.mean_iou)),
+            ("wIoU", lambda row: points(row.weighted_iou)),
+            ("mAcc", lambda row: points(row.mean_accuracy)),
+            ("VC8", lambda row: points(row.vc8)),
+            ("VC16", lambda row: points(row.vc16)),
+            ("GMAC", lambda row: number(row.macs / 1e9, ".2f")),
+            ("ms", lambda row: number(row.mean_ms)),
+            ("FPS", lambda row: number(row.fps)),
+            ("speed-up", lambda row: times(row.speed_up)),
+        ),
+    )
 
 
 def class_table(evaluation: Evaluation) -> Table:
     """IoU of each class in percent: a line per class, a column per schedule of DCFM as a robot has it."""
     rows = [row for row in evaluation.rows if row.method == CAUSAL][:PER_CLASS_COLUMNS]
-    header = ["IoU", *(schedule_of(row) for row in rows)]
     lines = [
-        [name, *(percent(row.per_class_iou[index]) for row in rows)]
+        (name, *(points(row.per_class_iou[index]) for row in rows))
         for index, name in enumerate(evaluation.classes)
     ]
-    return [header, *lines]
+    return Table(("IoU", *map(schedule_of, rows)), tuple(lines))
 
 
 def per_frame_row(evaluation: Evaluation) -> Row:
@@ -63,8 +60,9 @@ def schedule_of(row: Row) -> str:
     return "every frame" if row.key_interval == 1 else f"every {row.key_interval}"
 
 
-def percent(share: float | None) -> str:
-    return NONE if share is None else f"{100 * share:.1f}"
+def points(share: float | None) -> str:
+    """A share, 0-1, in percent without the sign."""
+    return number(None if share is None else 100 * share)
 
 
 def headline(evaluation: Evaluation) -> list[str]:
@@ -79,53 +77,16 @@ def headline(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def size(pixels: tuple[int, int]) -> str:
-    return f"{pixels[0]}×{pixels[1]}"
-
-
 def terminal(report: Report) -> str:
     """The whole report as text."""
     blocks = []
     for evaluation in report.evaluations:
         blocks += [
             "\n".join(headline(evaluation)),
-            aligned(main_table(evaluation)),
-            aligned(class_table(evaluation)),
+            main_table(evaluation).text(),
+            class_table(evaluation).text(),
         ]
     return "\n\n".join(blocks)
-
-
-def aligned(table: Table) -> str:
-    """Columns as wide as their widest cell: words to the left, numbers to the right, a rule below the head."""
-    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    words = [any(cell[:1].isalpha() for cell in column[1:]) for column in zip(*table, strict=True)]
-
-    def text(line: Sequence[str]) -> str:
-        padded = (
-            cell.ljust(width) if left else cell.rjust(width)
-            for cell, width, left in zip(line, widths, words, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([text(table[0]), rule, *map(text, table[1:])])
-
-
-def _cells(row: Row, per_frame: Row) -> list[str]:
-    return [
-        NAMES[row.method],
-        schedule_of(row),
-        percent(row.mean_iou),
-        NONE if row is per_frame else f"{100 * (per_frame.mean_iou - row.mean_iou):.1f}",
-        percent(row.weighted_iou),
-        percent(row.mean_accuracy),
-        percent(row.vc8),
-        percent(row.vc16),
-        f"{row.macs / 1e9:.2f}",
-        f"{row.mean_ms:.1f}",
-        f"{row.fps:.1f}",
-        f"{row.speed_up:.2f}×",
-    ]
 
 
 def _videos(evaluation: Evaluation) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dcfm_ros.measure import machine
+from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.measure.machine_load import LoadSample, load_json
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.measure.table import counted
@@ -102,7 +102,7 @@ def report_of(
         notes: beside the tally's.
         fields: further fields of the report.
     """
-    facts = machine.describe()
+    facts = this_machine().words()
     told = (("label", "not used", tally.label_problems), ("break", "in the stream", tally.breaks))
     notes = [
         *notes,

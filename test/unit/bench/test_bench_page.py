@@ -8,8 +8,9 @@ from bench_reports import case, label_map_row, node_row, part, report, row
 from page import render, write_page
 from steady_result import Steady, Way, save_steady_runs
 
-from dcfm_ros.bench.result import MemoryRow, OutputRow, RateRow, load_report, merge, save_report
+from dcfm_ros.bench.result import MemoryRow, OutputRow, RateRow, load_report, merge
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.result_file import save_result
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS, NOTES, PAGE = ROOT / "bench/results", ROOT / "bench/misses.yaml", ROOT / "docs/speed.md"
@@ -35,7 +36,7 @@ def results(tmp_path):
             outputs=(OutputRow("overlay", (1280, 720), 30.0, 0.05),),
         ),
     )
-    save_report(report(*parts), tmp_path / "cpu.json")
+    save_result(report(*parts), tmp_path / "cpu.json")
     ways = (Way("inline", 100.0, 110.0, 1000.0, 0.1, 5.0), Way("thread", 104.0, 120.0, 140.0, 0.0, 9.5))
     save_steady_runs(tmp_path / "steady.json", {"mit_b2": Steady("a camera of 4 Hz", ways, *ways)})
     return tmp_path
@@ -46,7 +47,7 @@ def with_gpu(results):
     """Measured on another machine, too, which has one."""
     rows = (row("torch", "fp16", other=0.9, key=6.0, agreement=0.9995),)
     full = case(*rows, name="mit_b1_cityscapes_full")
-    save_report(
+    save_result(
         report(part("gpu", cases=(full,)), part("shipped", cases=(case(*rows),))), results / "gpu.json"
     )
     ways = (Way("inline", 2.0, 6.0, 6.1, 0.0, 4.5), Way("thread", 2.0, 2.1, 2.2, 0.0, 4.6))
@@ -77,7 +78,7 @@ def test_a_busy_machine_is_told(results):
     assert "to be taken with care" not in page(results, "")
     measured = load_report(results / "cpu.json")
     busy = replace(measured.part("node"), others_cores=1.3)
-    save_report(merge(measured, busy, ()), results / "cpu.json")
+    save_result(merge(measured, busy, ()), results / "cpu.json")
     assert "to be taken with care: node (1.3 cores)" in page(results, "")
 
 
@@ -103,7 +104,7 @@ def test_what_was_measured_on_a_gpu_has_its_own_part_of_the_page(with_gpu):
 
 def test_a_further_machine_has_its_own_column_of_the_goals(results):
     fast = (part("label_map", label_maps=(label_map_row(),)), part("mit_b2_vspw", cases=(case(row()),)))
-    save_report(report(*fast), results / "cpu_fast.json")
+    save_result(report(*fast), results / "cpu_fast.json")
     text = page(results, "fast: It is far away.\n")
     goals = text.partition("## Goals")[2].partition("##")[0]
     assert "| goal | asked | measured |  | fast |" in goals

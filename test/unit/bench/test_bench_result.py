@@ -5,8 +5,9 @@ import json
 import pytest
 from bench_reports import case, label_map_row, part, report, row
 
-from dcfm_ros.bench.result import load_report, merge, save_report
+from dcfm_ros.bench.result import load_report, merge
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.result_file import save_result
 
 
 @pytest.fixture
@@ -19,12 +20,12 @@ def whole():
 
 def test_round_trip(whole, tmp_path):
     path = tmp_path / "new" / "cpu.json"
-    save_report(whole, path)
+    save_result(whole, path)
     once = load_report(path)
     assert once.part("label_map") == whole.part("label_map")
     mean = once.parts[1].cases[0].rows[1].amortised[3].against[2].ratio.median
     assert mean == pytest.approx(900 / 28, rel=1e-5)  # six digits are kept
-    save_report(once, path)
+    save_result(once, path)
     assert load_report(path) == once
 
 
@@ -39,7 +40,7 @@ def test_round_trip(whole, tmp_path):
 )
 def test_anything_else_is_refused_with_the_reason(whole, tmp_path, change, word):
     path = tmp_path / "cpu.json"
-    save_report(whole, path)
+    save_result(whole, path)
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))

@@ -10,7 +10,7 @@ import pytest
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
-from dcfm_ros.learn.evaluation.markdown import BEGIN, END, fill, render
+from dcfm_ros.learn.evaluation.markdown import MARKS, fill, render
 from dcfm_ros.learn.evaluation.plots import save_plots
 from dcfm_ros.learn.evaluation.report import (
     DataFacts,
@@ -20,10 +20,11 @@ from dcfm_ros.learn.evaluation.report import (
     Row,
     load_report,
     new_report,
-    save_report,
 )
-from dcfm_ros.learn.evaluation.table import HEADER, aligned, class_table, main_table, terminal
+from dcfm_ros.learn.evaluation.table import class_table, main_table, terminal
+from dcfm_ros.measure.result_file import save_result
 
+BEGIN, END = MARKS
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 PER_FRAME = Row(
@@ -108,13 +109,13 @@ def report(evaluation) -> Report:
 
 def test_json_gives_back_the_same_report(report, tmp_path):
     path = tmp_path / "made" / "report.json"
-    save_report(report, path)
+    save_result(report, path)
     assert load_report(path) == report
 
 
 def test_json_is_strict_json_with_the_documented_keys(report, tmp_path):
     path = tmp_path / "report.json"
-    save_report(report, path)
+    save_result(report, path)
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
@@ -162,10 +163,10 @@ def test_a_missing_json_file_is_named(tmp_path):
 
 
 def test_main_table_in_percent_and_points(evaluation):
-    header, per_frame, every_5, _, motion, *_ = main_table(evaluation)
-    assert header == list(HEADER)
-    assert per_frame[:4] == ["DCFM", "every frame", "65.2", "–"]
-    assert dict(zip(header, every_5, strict=True)) == {
+    table = main_table(evaluation)
+    per_frame, every_5, _, motion, *_ = table.rows
+    assert per_frame[:4] == ("DCFM", "every frame", "65.2", "–")
+    assert dict(zip(table.head, every_5, strict=True)) == {
         "method": "DCFM",
         "key frames": "every 5",
         "mIoU": "63.1",
@@ -184,12 +185,12 @@ def test_main_table_in_percent_and_points(evaluation):
 
 def test_class_table_has_a_line_for_each_class(evaluation):
     table = class_table(evaluation)
-    assert table[0] == ["IoU", "every frame", "every 5", "every 10", "motion:0.1 (14 %)"]
-    assert [line[:2] for line in table[1:]] == [["sky", "90.0"], ["building", "–"], ["pole", "40.4"]]
+    assert table.head == ("IoU", "every frame", "every 5", "every 10", "motion:0.1 (14 %)")
+    assert [line[:2] for line in table.rows] == [("sky", "90.0"), ("building", "–"), ("pole", "40.4")]
 
 
 def test_columns_are_aligned(evaluation):
-    lines = aligned(main_table(evaluation)).splitlines()
+    lines = main_table(evaluation).text().splitlines()
     assert len({len(line) for line in lines}) == 1
     # Numbers end where their heading ends.
     end = lines[0].index("mIoU") + len("mIoU")
@@ -244,21 +245,22 @@ def test_missing_matplotlib_is_a_plain_message(evaluation, tmp_path, monkeypatch
 
 def test_page_holds_every_number_of_the_json(report, evaluation, tmp_path):
     other = replace(evaluation, model=replace(evaluation.model, name="other"), rows=evaluation.rows[:2])
-    save_report(report, tmp_path / "results" / "tiny.json")
-    save_report(new_report([other], "dcfm evaluate other"), tmp_path / "results" / "other.json")
+    save_result(report, tmp_path / "results" / "tiny.json")
+    save_result(new_report([other], "dcfm evaluate other"), tmp_path / "results" / "other.json")
     (tmp_path / "results" / "tiny_cost.svg").write_text("<svg/>", encoding="utf-8")
     page = render(
         [tmp_path / "results" / name for name in ("tiny.json", "other.json")], tmp_path / "results.md"
     )
     overview = page[page.index("## mIoU") : page.index("## tiny")]
     assert "| camvid val | every frame | every 5 | every 10 |" in overview
-    assert "| tiny       | 65.2        | 63.1    | 60.0     |" in overview
-    assert "| other      | 65.2        | 63.1    | –        |" in overview
-    for row in main_table(evaluation):
+    assert "| tiny | 65.2 | 63.1 | 60.0 |" in overview
+    assert "| other | 65.2 | 63.1 | – |" in overview
+    table = main_table(evaluation)
+    for row in (table.head, *table.rows):
         line = next(
             line for line in page.splitlines() if line.split("|")[1:3] and row[0] in line and row[1] in line
         )
-        assert [cell.strip() for cell in line.strip("|").split("|")] == row
+        assert tuple(cell.strip() for cell in line.strip("|").split("|")) == row
     assert "[`tiny.json`](results/tiny.json): `dcfm evaluate --data camvid:camvid`" in page
     assert "](results/tiny_cost.svg)" in page and "tiny_interval" not in page
 
@@ -273,7 +275,7 @@ def test_committed_page_is_what_the_generator_makes_of_the_committed_json():
 
 
 def test_a_page_that_people_write_keeps_their_words(report, tmp_path):
-    save_report(report, tmp_path / "tiny.json")
+    save_result(report, tmp_path / "tiny.json")
     page = f"# Card\n\nMy words.\n\n{BEGIN}\nold numbers\n{END}\n\nMore words.\n"
     filled = fill(page, [tmp_path / "tiny.json"], tmp_path / "README.md")
     assert filled.startswith(f"# Card\n\nMy words.\n\n{BEGIN}\n\n### tiny on camvid val\n")
