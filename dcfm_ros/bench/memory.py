@@ -14,6 +14,7 @@ from pathlib import Path
 from dcfm_ros.bench.contestants import Builder, Entry, Setting
 from dcfm_ros.bench.frames import street
 from dcfm_ros.bench.result import MemoryRow
+from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelConfig
 
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     config = task["setting"].pop("config")
     setting = Setting(
         **{**task["setting"], "size": tuple(task["setting"]["size"])},
-        config=ModelConfig.from_mapping(config) if config else None,
+        config=from_mapping(ModelConfig, config) if config else None,
     )
     entry = Entry(**task["entry"])
     imports = _peak_mib()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from dcfm_ros.commands.options import add_size, read_words
 from dcfm_ros.errors import DcfmError
 
 if TYPE_CHECKING:
@@ -31,15 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--backbone", help="instead of weights: a random model on this backbone, as in mit_b2")
     what.add_argument("--classes", type=int, default=19, metavar="N", help="of such a model (default: 19)")
+    add_size(what, "--size", "images (default: the model's)", (0, 0))
     what.add_argument(
-        "--size", type=_size, default=(0, 0), metavar="WxH", help="images (default: the model's)"
-    )
-    what.add_argument(
-        "--engines", type=_words, default=[], metavar="LIST", help="as in torch,openvino (default: all)"
+        "--engines", type=read_words, default=[], metavar="LIST", help="as in torch,openvino (default: all)"
     )
     what.add_argument(
         "--precisions",
-        type=_words,
+        type=read_words,
         default=[],
         metavar="LIST",
         help="as in fp32,int8 (default: all that suit the device)",
@@ -281,14 +280,3 @@ class _Bar:
         """The share of the timing that is done, 0-1."""
         self._bar.set_description("measuring")
         self._bar.update(min(100, round(100 * share)) - self._bar.n)
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; written like 480x360")
-    return int(width), int(height)

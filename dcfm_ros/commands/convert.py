@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import Any
 
+from dcfm_ros.commands.options import add_size
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.checkpoint import read_tensors, save_model
 from dcfm_ros.model.classes import CLASS_SETS
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(CLASS_SETS)}, or a JSON file {{name: [r, g, b], ...}} in the order of the class ids "
         "(default: the known set of that size, else numbered classes)",
     )
-    parser.add_argument("--input-size", default="", metavar="WxH", help="size the network was trained for")
+    add_size(parser, "--input-size", "size the network was trained for", ModelCard.input_size)
     parser.add_argument("--name", default="", help="the model's name (default: from the file name)")
     parser.add_argument(
         "--licence", default=ModelCard.licence, help="licence of the weights, with that of their data"
@@ -80,7 +80,7 @@ def _card(args: argparse.Namespace, num_classes: int) -> ModelCard:
         name=args.name or args.output.stem,
         classes=tuple(classes),
         colors=tuple(classes.values()),
-        input_size=_size(args.input_size),
+        input_size=args.input_size,
         licence=args.licence,
         notes=f"converted from {args.encoder.name} and {args.decoder.name}",
     )
@@ -111,12 +111,3 @@ def _read_classes(path: Path) -> dict[str, tuple[int, int, int]]:
     if not all(0 <= value <= 255 for color in classes.values() for value in color):
         raise DcfmError(f"--classes '{path}' has a colour outside 0-255")
     return classes
-
-
-def _size(text: str) -> tuple[int, int]:
-    if not text:
-        return ModelCard.input_size
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match or "0" in match.groups():
-        raise DcfmError(f"--input-size is '{text}'; expected WIDTHxHEIGHT in pixels, such as 1024x512")
-    return int(match[1]), int(match[2])

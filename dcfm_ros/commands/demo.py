@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcfm_ros.commands.options import add_size
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.labels import open_labels
 from dcfm_ros.media.open_source import open_source
@@ -43,9 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--frames", type=_positive, help="stop after this many frames (default: all; drive: 20 seconds)"
     )
     parser.add_argument("--fps", type=float, help="frames per second (default: as recorded; drive: 15)")
-    parser.add_argument(
-        "--size", type=_size, metavar="WxH", help="image size (default: as recorded; drive: 480x360)"
-    )
+    add_size(parser, "--size", "image size (default: as recorded; drive: 480x360)", smallest=16)
     parser.add_argument("--seed", type=int, default=0, help="which synthetic drive (default: %(default)s)")
     parser.add_argument("--topic", help="image topic of a bag with several")
     parser.add_argument("--labels", help="label topic of the bag, or folder of label images, to measure mIoU")
@@ -66,16 +65,6 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = (int(side) for side in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, like 640x480") from None
-    if not (16 <= width <= 8192 and 16 <= height <= 8192):
-        raise argparse.ArgumentTypeError(f"{text}: width and height are 16 to 8192 pixels")
-    return width, height
 
 
 @dataclass(frozen=True)

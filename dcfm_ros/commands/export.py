@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from dcfm_ros.commands.options import add_size, read_words
+from dcfm_ros.config import Size
 from dcfm_ros.engines.config import ENGINES, PRECISIONS, EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.engines.graph.check import check_graphs
@@ -20,10 +22,9 @@ from dcfm_ros.media.open_source import open_source
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.shipped import default_weights
-from dcfm_ros.stream.config import Size, parse_size
 from dcfm_ros.stream.preprocess import preprocess
 
-MOST_FRAMES = 48
+MAX_FRAMES = 48
 
 Image = NDArray[np.uint8]
 
@@ -38,10 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "weights", nargs="?", type=Path, help="a .safetensors (default: the model that comes along)"
     )
     parser.add_argument("-o", "--output", type=Path, help="folder for the ONNX files")
-    parser.add_argument("--size", default="", metavar="WxH", help="input size (default: the model's own)")
+    add_size(parser, "--size", "input size (default: the model's own)")
     parser.add_argument(
         "--engines",
-        default="",
+        type=read_words,
+        default=[],
         metavar="LIST",
         help=f"engines to build, as in openvino,tensorrt; of {', '.join(ENGINES)}",
     )
@@ -64,27 +66,27 @@ def run(args: argparse.Namespace) -> int:
     """Exports and builds, and says what came out."""
     weights = args.weights or default_weights()
     model = load_model(weights)
-    size = parse_size(args.size, "--size") if args.size else model.card.input_size
+    size = args.size or model.card.input_size
     frames = read_frames(args.calibrate, args.topic, size) if args.calibrate else []
     if args.output:
         export(model, size, args.output, frames)
-    engines = [name for name in args.engines.split(",") if name] or ([] if args.output else ["auto"])
+    engines = args.engines or ([] if args.output else ["auto"])
     for name in engines:
         build(weights, EngineConfig(engine=name, precision=args.precision, device=args.device), size, frames)
     return 0
 
 
 def read_frames(path: Path, topic: str | None, size: Size) -> list[Image]:
-    """Up to MOST_FRAMES frames, spread over all of them, at `size`. Raises DcfmError when there is none."""
+    """Up to MAX_FRAMES frames, spread over all of them, at `size`. Raises DcfmError when there is none."""
     with open_source(path, topic) as source:
-        step = max(1, (source.length or 0) // MOST_FRAMES)
+        step = max(1, (source.length or 0) // MAX_FRAMES)
         frames: list[Image] = []
         for i, frame in enumerate(
             tqdm(source, desc="reading frames", unit="frame", total=source.length, disable=None)
         ):
             if i % step == 0:
                 frames.append(np.array(preprocess(frame.rgb, size)))
-            if len(frames) == MOST_FRAMES:
+            if len(frames) == MAX_FRAMES:
                 break
     if not frames:
         raise DcfmError(f"'{path}' has no frames that can be read")

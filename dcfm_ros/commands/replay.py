@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from dcfm_ros.commands.options import add_options, read_options
+from dcfm_ros.config import usable_cores
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine import this_machine
@@ -79,8 +79,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_live(parser.add_argument_group("in the loop"))
     _configure_outputs(parser.add_argument_group("outputs"))
     _configure_several(parser.add_argument_group("several runs"))
-    add_options(parser.add_argument_group("stream"), StreamConfig, {}, _NO_OPTION)  # type: ignore[arg-type]
-    add_options(parser.add_argument_group("engine"), EngineConfig, {})  # type: ignore[arg-type]
+    add_options(parser.add_argument_group("stream"), StreamConfig, _NO_OPTION)
+    add_options(parser.add_argument_group("engine"), EngineConfig)
 
 
 def _configure_time(group: argparse._ArgumentGroup) -> None:
@@ -198,7 +198,7 @@ def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
 def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Callable[[], bool]) -> int:
     if not recordings:
         raise DcfmError(f"No recordings in {', '.join(map(str, args.input))}.")
-    workers = args.jobs or len(os.sched_getaffinity(0))
+    workers = args.jobs or usable_cores()
     pool: Pool = RayPool(args.ray) if args.ray else LocalPool(workers)
     jobs = jobs_for(job, recordings, 1 if args.ray else min(workers, len(recordings)))
     outcomes = run_many(jobs, job.folder, pool, stop, force=job.force)

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from dcfm_ros.config import from_mapping, set_key
+from dcfm_ros.config import Size, check, from_mapping, plain_value, read_yaml, set_key, setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelConfig
 
@@ -48,7 +46,7 @@ class AugmentConfig:
     a slight blur and of sensor noise.
     """
 
-    crop: tuple[int, int] = (384, 288)
+    crop: Size = (384, 288)
     scale: tuple[float, float] = (0.5, 2.0)
     flip: float = 0.5
     angle: float = 0.0
@@ -123,14 +121,9 @@ class TrainConfig:
     name, licence, notes   for the model card; input_size (width, height) too: what the model is meant to be fed with
     pretrained     ImageNet weights of the backbone; "" = random
     init           a `.safetensors` to start from instead; its architecture is taken, `model` and `pretrained` are not
-    batch          pairs in a step, over all processes; steps and all intervals count steps
-    ema_decay      of the running average of the weights, which is what is measured and saved; 0: the weights themselves
     freeze_norm    keep the batch norms' statistics as they are
     amp            mixed precision, where the device computes in bfloat16 (or is a GPU)
-    threads        CPU threads of the network, 0 = PyTorch's choice; workers: processes that prepare samples
     out            folder for the state, weights, logs and pictures
-    eval_frames    measure on at most so many frames of each dataset, evenly spread; 0 = all
-    picture_every  0 = no pictures; eval_every: 0 = only at the end
     """
 
     train: tuple[SourceConfig, ...]
@@ -139,40 +132,41 @@ class TrainConfig:
     name: str = "dcfm"
     licence: str = "not stated"
     notes: str = ""
-    input_size: tuple[int, int] = (480, 360)
+    input_size: Size = (480, 360)
     model: ModelConfig = field(default_factory=ModelConfig)
     pretrained: str = ""
     init: str = ""
-    steps: int = 160_000
-    batch: int = 8
+    steps: int = setting(160_000, "steps of the optimiser; all intervals count them, too", 1)
+    batch: int = setting(8, "pairs in a step, over all processes", 1)
     seed: int = 0
     augment: AugmentConfig = AugmentConfig()
     motion: MotionConfig = MotionConfig()
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
-    ema_decay: float = 0.0
+    ema_decay: float = setting(
+        0.0,
+        "of the weights' running average, which is measured and saved; 0: the weights themselves",
+        0.0,
+        0.999999,
+    )
     freeze_norm: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     amp: bool = True
     channels_last: bool = True
-    threads: int = 0
-    workers: int = 2
+    threads: int = setting(0, "CPU threads of the network; 0: PyTorch's choice", 0)
+    workers: int = setting(2, "processes that prepare samples", 0)
     out: str = "runs/dcfm"
-    log_every: int = 50
-    save_every: int = 500
-    eval_every: int = 4000
-    eval_frames: int = 0
-    picture_every: int = 1000
+    log_every: int = setting(50, "steps from one line of the log to the next", 1)
+    save_every: int = setting(500, "steps from one saved state to the next", 1)
+    eval_every: int = setting(4000, "steps from one measurement to the next; 0: only at the end", 0)
+    eval_frames: int = setting(0, "frames of each dataset to measure on, evenly spread; 0: all", 0)
+    picture_every: int = setting(1000, "steps from one picture to the next; 0: none", 0)
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "log_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise DcfmError(f"'{name}' is {getattr(self, name)}; it must be 1 or more")
+        check(self)
         if not self.train:
             raise DcfmError("'train' lists no dataset; a training needs at least one")
-        if not 0.0 <= self.ema_decay < 1.0:
-            raise DcfmError(f"'ema_decay' is {self.ema_decay}; it must be in [0, 1)")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -185,17 +179,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise DcfmError(
             f"configuration '{path}' does not exist; give the path of a YAML file like config/train/NAME.yaml"
         )
-    try:
-        values = yaml.load(path.read_text(), Loader) or {}
-    except yaml.YAMLError as error:
-        raise DcfmError(f"configuration '{path}' is not valid YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise DcfmError(f"configuration '{path}' must hold keys and values")
+    values = read_yaml(path, "configuration")
     for override in overrides:
         key, sign, text = override.partition("=")
         if not sign or not key:
             raise DcfmError(f"'{override}' is not of the form key=value")
-        set_key(values, key, yaml.load(text, Loader))
+        set_key(values, key, plain_value(text, key))
     try:
         return from_mapping(TrainConfig, values)
     except DcfmError as error:
@@ -211,12 +200,3 @@ def expanded(path: str, key: str) -> Path:
             f"'{key}' is '{path}', but the environment variable {missing[1]} is not set; set it, or set {key}="
         )
     return Path(filled).expanduser()
-
-
-class Loader(yaml.SafeLoader):
-    """YAML 1.1 takes `1e-4` for text; here it is a number."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
-)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelCard, ModelConfig, to_json
 from dcfm_ros.model.dcfm import DCFM, build_model
@@ -48,8 +49,8 @@ def load_model(path: str | Path) -> DCFM:
             f"published checkpoints are turned into one by `dcfm convert`"
         )
     try:
-        config = ModelConfig.from_mapping(json.loads(metadata["config"]))
-        card = ModelCard.from_mapping(json.loads(metadata["card"]))
+        config = from_mapping(ModelConfig, json.loads(metadata["config"]))
+        card = from_mapping(ModelCard, json.loads(metadata["card"]))
         model = build_model(config, card)
     except (KeyError, TypeError, ValueError, DcfmError) as error:
         raise DcfmError(f"weights file '{path}' has a configuration that cannot be read: {error}") from error

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass
 
+from dcfm_ros.config import Size, check, setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.classes import CAMVID
 
@@ -32,8 +31,6 @@ DEFAULT_DEEP_CHANNELS = {
     "resnet101": 4096,
     "mobilenetv2": 96,
 }
-STEMS = ("deep", "plain")
-CLASSIFIERS = ("linear", "mlp", "conv")
 
 
 @dataclass(frozen=True)
@@ -42,28 +39,36 @@ class ModelConfig:
 
     backbone             one of INDEPENDENT_FEATURES' keys
     independent_feature  which early feature is computed on every frame (paper 3.2)
-    num_classes          classes the classifier tells apart, 1-255
     independent_channels how many of the independent feature's first channels enter the fusion (0: all of them)
     deep_channels        channels of the deep head's output
     common_channels      channels of the common feature after a 1×1 reduction (0: no reduction)
-    classifier           "linear": one 1×1 conv; "mlp": two 1×1 convs; "conv": a 3×3 conv, then a 1×1 conv
     classifier_channels  hidden channels of the "conv" classifier
     drop_path            stochastic depth while training MiT backbones
-    stem                 ResNet only: "plain" 7×7 conv (default of 18) or "deep" three 3×3 convs (of 50 and 101)
     """
 
     backbone: str = "mobilenetv2"
     independent_feature: str = ""
-    num_classes: int = 11
+    num_classes: int = setting(
+        11, "classes the classifier tells apart; a mask of bytes has room for 255", 1, 255
+    )
     independent_channels: int = 0
     deep_channels: int = 0
     common_channels: int = 0
-    classifier: str = "linear"
+    classifier: str = setting(
+        "linear",
+        "linear: one 1×1 conv; mlp: two 1×1 convs; conv: a 3×3 conv, then a 1×1 conv",
+        choices=("linear", "mlp", "conv"),
+    )
     classifier_channels: int = 256
     drop_path: float = 0.0
-    stem: str = ""
+    stem: str = setting(
+        "",
+        "ResNet only: plain, a 7×7 conv (default of 18), or deep, three 3×3 convs (default of 50 and 101)",
+        choices=("", "deep", "plain"),
+    )
 
     def __post_init__(self) -> None:
+        check(self)
         if self.backbone not in INDEPENDENT_FEATURES:
             raise DcfmError(f"unknown backbone '{self.backbone}'; known: {', '.join(INDEPENDENT_FEATURES)}")
         if not self.independent_feature:
@@ -80,17 +85,6 @@ class ModelConfig:
             object.__setattr__(
                 self, "stem", "deep" if self.backbone in ("resnet50", "resnet101") else "plain"
             )
-        if self.stem not in STEMS:
-            raise DcfmError(f"unknown stem '{self.stem}'; known: {', '.join(STEMS)}")
-        if self.classifier not in CLASSIFIERS:
-            raise DcfmError(f"unknown classifier '{self.classifier}'; known: {', '.join(CLASSIFIERS)}")
-        if not 1 <= self.num_classes <= 255:
-            raise DcfmError(f"num_classes is {self.num_classes}; a mask of bytes holds 1 to 255 classes")
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> ModelConfig:
-        """Raises DcfmError for a key that is not a field."""
-        return cls(**_known_keys(cls, values))
 
 
 @dataclass(frozen=True)
@@ -104,41 +98,20 @@ class ModelCard:
     name: str = "untrained"
     classes: tuple[str, ...] = CAMVID.names
     colors: tuple[tuple[int, int, int], ...] = CAMVID.colors
-    input_size: tuple[int, int] = (480, 360)
+    input_size: Size = (480, 360)
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     licence: str = "not stated"
     notes: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("classes", "input_size", "mean", "std"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "colors", tuple(tuple(color) for color in self.colors))
+        check(self)
         if len(self.classes) != len(self.colors):
             raise DcfmError(
                 f"a model card has {len(self.classes)} class names and {len(self.colors)} colours"
             )
-        for name, length in (("input_size", 2), ("mean", 3), ("std", 3)):
-            if len(getattr(self, name)) != length:
-                raise DcfmError(f"a model card's {name} needs {length} numbers, got {getattr(self, name)}")
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> ModelCard:
-        """Raises DcfmError for a key that is not a field."""
-        return cls(**_known_keys(cls, values))
 
 
 def to_json(value: ModelConfig | ModelCard) -> str:
     """The dataclass as one line of JSON, as weights files carry it."""
     return json.dumps(asdict(value))
-
-
-T = TypeVar("T")
-
-
-def _known_keys(cls: type[T], values: Mapping[str, Any]) -> dict[str, Any]:
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-    for key in values:
-        if key not in known:
-            raise DcfmError(f"unknown key '{key}' for {cls.__name__}; known: {', '.join(known)}")
-    return dict(values)

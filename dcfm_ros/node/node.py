@@ -22,7 +22,8 @@ from dcfm_ros.node.camera import Camera
 from dcfm_ros.node.diagnostics import input_of, limits_of, status_message
 from dcfm_ros.node.names import camera_names
 from dcfm_ros.node.odometry import pose_of, wants_odometry
-from dcfm_ros.node.parameters import Configuration, Parameters
+from dcfm_ros.node.parameters import Configuration
+from dcfm_ros.node.ros_parameters import Parameters
 from dcfm_ros.node.warm_engine import create_engine
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE

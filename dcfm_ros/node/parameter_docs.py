@@ -50,7 +50,8 @@ def yaml() -> str:
         lines.append(f"    # {TITLES[name]}")
         for parameter in group(name):
             star = "* " if parameter.when == ANY_TIME else ""
-            text = f"{star}{parameter.text}{_range_note(parameter)}"
+            text = f"{star}{parameter.text}"
+            text += f" ({parameter.allowed})" if parameter.allowed else ""
             lines += textwrap.wrap(text, 100, initial_indent="    # ", subsequent_indent="    #   ")
             lines.append(f"    {parameter.name}: {_scalar(parameter.ros_default)}")
         lines.append("")
@@ -61,24 +62,11 @@ def _row(parameter: Parameter) -> str:
     cells = (
         f"`{parameter.name}`",
         f"`{_scalar(parameter.ros_default)}`",
-        _range(parameter),
+        parameter.allowed,
         WHEN.get(parameter.when, "never"),
         parameter.text.replace("<", "&lt;"),
     )
     return "| " + " | ".join(cells) + " |"
-
-
-def _range(parameter: Parameter) -> str:
-    if parameter.choices:
-        return ", ".join(parameter.choices)
-    if parameter.low is None or parameter.high is None:
-        return ""
-    return f"{parameter.low:g} to {parameter.high:g}"
-
-
-def _range_note(parameter: Parameter) -> str:
-    allowed = _range(parameter)
-    return f" ({allowed})" if allowed else ""
 
 
 def _scalar(value: object) -> str:

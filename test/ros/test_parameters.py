@@ -44,10 +44,11 @@ def test_every_parameter_has_a_descriptor_with_its_range(graph):
         assert descriptor.description == parameter.text
         assert parameter.when in descriptor.additional_constraints
         ranges = [*descriptor.integer_range, *descriptor.floating_point_range]
-        if isinstance(parameter.default, (int, float)) and parameter.low is not None:
-            (limits,) = ranges
-            assert (limits.from_value, limits.to_value) == (parameter.low, parameter.high), parameter.name
-        for choice in parameter.choices:
+        limits = parameter.field.metadata
+        if type(parameter.ros_default) in (int, float):
+            (allowed,) = ranges
+            assert (allowed.from_value, allowed.to_value) == (limits["low"], limits["high"]), parameter.name
+        for choice in limits["choices"]:
             assert choice in descriptor.additional_constraints
     assert next(d for d in descriptors if d.name == "autostart").read_only
 
@@ -120,7 +121,7 @@ def test_the_overlays_look_changes_at_once(graph, change):
     "changes, words",
     [
         ({"key_interval": -1}, ["key_interval"]),
-        ({"key_interval": 2.5}, ["key_interval"]),
+        ({"key_interval": 2.5}, ["key_interval", "whole number from 0"]),
         ({"max_age_ms": 0.0}, ["max_age_ms"]),
         ({"max_age_ms": float("nan")}, ["max_age_ms"]),
         ({"motion_threshold": 1.5}, ["motion_threshold"]),

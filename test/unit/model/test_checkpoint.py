@@ -110,7 +110,7 @@ def test_an_unknown_key_in_the_configuration_is_named(weights):
     save_file(
         read_tensors(weights), weights, {"format": "dcfm_ros 1", "config": '{"colour": 1}', "card": "{}"}
     )
-    with pytest.raises(DcfmError, match="unknown key 'colour' for ModelConfig"):
+    with pytest.raises(DcfmError, match="unknown key 'colour'; known: backbone"):
         load_model(weights)
 
 

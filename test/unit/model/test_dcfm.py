@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import INDEPENDENT_FEATURES, ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import build_model
@@ -110,9 +111,9 @@ def test_the_model_keeps_no_features():
     [
         ({"backbone": "vgg"}, "unknown backbone 'vgg'; known: mit_b0"),
         ({"independent_feature": "layer1"}, "'mobilenetv2' has no independent feature 'layer1'"),
-        ({"classifier": "big"}, "unknown classifier 'big'"),
-        ({"num_classes": 256}, "1 to 255"),
-        ({"stem": "wide"}, "unknown stem 'wide'"),
+        ({"classifier": "big"}, "classifier is 'big'; expected one of linear, mlp, conv"),
+        ({"num_classes": 256}, "num_classes is 256; expected a whole number from 1 to 255"),
+        ({"stem": "wide"}, "stem is 'wide'; expected one of"),
     ],
 )
 def test_wrong_configurations_are_named(values, message):
@@ -121,8 +122,8 @@ def test_wrong_configurations_are_named(values, message):
 
 
 def test_unknown_keys_are_errors():
-    with pytest.raises(DcfmError, match="unknown key 'depth' for ModelConfig; known: backbone"):
-        ModelConfig.from_mapping({"depth": 3})
+    with pytest.raises(DcfmError, match="unknown key 'depth'; known: backbone"):
+        from_mapping(ModelConfig, {"depth": 3})
 
 
 def test_a_card_must_fit_the_model():
