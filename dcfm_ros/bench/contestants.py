@@ -29,6 +29,7 @@ from dcfm_ros.model.dcfm import DCFM, build_model
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
+from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -125,9 +126,7 @@ class Stream:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.precision = engine.name, engine.precision
-        config = StreamConfig(
-            mode="inline", key_period_ms=0.0, motion_threshold=0.0, max_age_ms=1e12, agreement=False
-        )
+        config = StreamConfig(mode="inline", agreement=False, max_age_ms=NEVER_MS, **OFF)
         self._stream = StreamSegmenter(engine, config)
         self._stamp_ns = 0
         self.mask: Mask = np.empty((0, 0), np.uint8)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from tqdm import tqdm
 
+from dcfm_ros.commands.options import add_options, add_size, read_options, read_words
+from dcfm_ros.config import plain_value
+from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.evaluation.config import EvaluationConfig
+from dcfm_ros.stream.trigger_grammar import HOW_TO_WRITE
 
 if TYPE_CHECKING:
     from dcfm_ros.learn.evaluation.report import Report
-
-DEFAULTS = EvaluationConfig()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,56 +40,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--options", nargs="+", default=[], metavar="KEY=VALUE", help="options of the dataset, as in drives=2"
     )
-    what = parser.add_argument_group("what is compared")
-    what.add_argument(
-        "--key-intervals",
-        type=int,
-        nargs="+",
-        default=list(DEFAULTS.key_intervals),
-        metavar="K",
-        help="a key frame every K frames (default: 1 2 5 10 15)",
-    )
-    what.add_argument(
-        "--triggers",
-        type=_words,
-        default=[],
-        metavar="LIST",
-        help="other schedules, separated by commas: interval, time (ms), motion, disagreement, max_age (ms); "
-        "as in motion:0.1,motion:0.1+max_age:1000",
-    )
-    what.add_argument(
-        "--bidirectional",
-        action=argparse.BooleanOptionalAction,
-        default=DEFAULTS.bidirectional,
-        help="the published evaluation too, which looks ahead to the next key frame (default: yes)",
-    )
-    what.add_argument(
-        "--baselines",
-        action=argparse.BooleanOptionalAction,
-        default=DEFAULTS.baselines,
-        help="the last key frame's mask too, copied and moved along the optical flow (default: yes)",
-    )
-    what.add_argument(
-        "--offsets",
-        type=_offsets,
-        default=0,
-        metavar="all|N",
-        help="places of the key frames to average over (default: all)",
-    )
-    what.add_argument(
-        "--speed-frames",
-        type=int,
-        default=DEFAULTS.speed_frames,
-        metavar="N",
-        help="frames to time (default: 60)",
-    )
+    _configure_comparison(parser.add_argument_group("what is compared"))
     how = parser.add_argument_group("how it runs")
-    how.add_argument(
-        "--size", type=_size, default=(0, 0), metavar="WxH", help="network input (default: the model's)"
-    )
-    how.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
-    how.add_argument("--precision", default="auto", help="auto, fp32, fp16, bf16 (default: auto)")
-    how.add_argument("--threads", type=int, default=0, help="CPU threads (default: all cores)")
+    add_size(how, "--size", "network input (default: the model's)", (0, 0))
+    add_options(how, EngineConfig, leave_out=("engine", "compile"))
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", metavar="FILE", help="write everything measured to a JSON file")
     out.add_argument("--plots", metavar="DIR", help="write plots (PNG and SVG) into a folder")
@@ -99,6 +53,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="measure nothing: write a Markdown page from JSON files; where it has the marks "
         "<!-- results --> and <!-- /results -->, only what is between them",
     )
+
+
+def _configure_comparison(group: argparse._ArgumentGroup) -> None:
+    default = EvaluationConfig().key_intervals
+    group.add_argument(
+        "--key-intervals",
+        type=int,
+        nargs="+",
+        default=list(default),
+        metavar="K",
+        help=f"a key frame every K frames (default: {' '.join(map(str, default))})",
+    )
+    group.add_argument(
+        "--triggers",
+        type=read_words,
+        default=[],
+        metavar="LIST",
+        help=f"other schedules, separated by commas: {HOW_TO_WRITE}",
+    )
+    group.add_argument(
+        "--offsets",
+        type=_offsets,
+        default=0,
+        metavar="all|N",
+        help="places of the key frames to average over (default: all)",
+    )
+    add_options(group, EvaluationConfig, leave_out=("key_intervals", "triggers", "offsets", "input_size"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -120,7 +101,6 @@ def _render(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     # Imported here: with torch they take seconds, which `--help` does not need.
-    from dcfm_ros.engines.config import EngineConfig
     from dcfm_ros.learn.datasets import open_dataset
     from dcfm_ros.learn.evaluation.measure import measure, open_footage
     from dcfm_ros.learn.evaluation.report import new_report
@@ -134,22 +114,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.plots:
         # Before the work, not after it.
         require_matplotlib()
-    config = EvaluationConfig(
-        key_intervals=tuple(args.key_intervals),
-        triggers=tuple(args.triggers),
-        bidirectional=args.bidirectional,
-        baselines=args.baselines,
-        offsets=args.offsets,
-        input_size=args.size,
-        speed_frames=args.speed_frames,
-    )
-    # Models that are compared are run once: building a faster engine for each would take longer than it saves.
-    engine_config = EngineConfig(
-        engine=os.environ.get("DCFM_ENGINE", "torch"),
-        device=args.device,
-        precision=args.precision,
-        threads=args.threads,
-    )
+    config = read_options(args, EvaluationConfig, input_size=args.size)
+    engine_config = read_options(args, EngineConfig)
     weights = [Path(file) for file in args.files] or [default_weights()]
     name, _, root = args.data.partition(":")
     dataset = open_dataset(name, root, args.split, **_options(args.options))
@@ -195,23 +161,12 @@ def command_line(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
-
-
 def _offsets(text: str) -> int:
     if text == "all":
         return 0
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither 'all' nor a number of 1 or more")
+        raise DcfmError(f"--offsets is {text!r}; expected 'all' or a whole number of 1 or more")
     return int(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; written like 480x360")
-    return int(width), int(height)
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:
@@ -221,5 +176,5 @@ def _options(pairs: list[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise DcfmError(f"--options takes KEY=VALUE, not '{pair}'")
-        options[key] = yaml.safe_load(value)
+        options[key] = plain_value(value, key)
     return options

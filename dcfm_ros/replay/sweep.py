@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from dcfm_ros.config import from_text
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.replay.job import Job
@@ -20,22 +21,10 @@ from dcfm_ros.replay.report.report import Report
 from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.sinks import MASK
 from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.trigger_grammar import OFF, parse_triggers
 
 # Below this a difference in quality is not worth its cost: two tenths of a percentage point.
 TOLERANCE = 0.002
-_ALIASES = {"size": "input_size"}
-_TRIGGERS: Mapping[str, tuple[str, type]] = {
-    "interval": ("key_interval", int),
-    "time": ("key_period_ms", float),
-    "motion": ("motion_threshold", float),
-    "disagreement": ("disagreement", float),
-}
-_TRIGGERS_OFF: dict[str, Any] = {
-    "key_interval": 0,
-    "key_period_ms": 0.0,
-    "motion_threshold": 0.0,
-    "disagreement": 0.0,
-}
 _REFERENCE = "reference"
 
 
@@ -99,7 +88,8 @@ class Sweep:
 def parse(words: Sequence[str]) -> list[list[Setting]]:
     """`trigger=interval:5,motion:0.1 size=480x360,640x480` as one list of settings per axis.
 
-    Axes are `trigger`, `size` and every setting of stream and engine by name. Triggers join with `+`.
+    Axes are `trigger` (see `stream.trigger_grammar`; triggers that a value does not name are off), `size` and every
+    setting of stream and engine by name.
 
     Raises:
         DcfmError: an axis or a value that does not exist.
@@ -108,61 +98,27 @@ def parse(words: Sequence[str]) -> list[list[Setting]]:
     for word in words:
         name, equals, values = word.partition("=")
         if not equals or not values:
-            raise DcfmError(
-                f"--sweep {word}: expected NAME=VALUE,VALUE, as in trigger=interval:5,motion:0.1."
-            )
+            raise DcfmError(f"--sweep {word}: expected NAME=VALUE,VALUE, as in trigger=interval:5,motion:0.1")
         axes.append([_setting(name, value) for value in values.split(",")])
     names = [axis[0].axis for axis in axes]
     if len(set(names)) < len(names):
-        raise DcfmError(f"--sweep names an axis twice: {', '.join(names)}.")
+        raise DcfmError(f"--sweep names an axis twice: {', '.join(names)}")
     return axes
 
 
 def _setting(axis: str, text: str) -> Setting:
     if axis == "trigger":
-        return Setting(axis, text, stream=_trigger(text))
-    name = _ALIASES.get(axis, axis.replace("-", "_"))
-    for kind in ("stream", "engine"):
-        defaults = {item.name: item.default for item in dataclasses.fields(_config(kind))}
-        if name in defaults:
-            return Setting(axis, text, **{kind: {name: _value(axis, text, defaults[name])}})
-    known = [
-        "trigger",
-        *_ALIASES,
-        *(f.name for c in (StreamConfig, EngineConfig) for f in dataclasses.fields(c)),
-    ]
-    raise DcfmError(f"--sweep knows no axis {axis!r}; known: {', '.join(known)}.")
-
-
-def _config(kind: str) -> Any:
-    return StreamConfig if kind == "stream" else EngineConfig
-
-
-def _trigger(text: str) -> dict[str, Any]:
-    values: dict[str, Any] = dict(_TRIGGERS_OFF)
-    for part in text.split("+"):
-        name, _, number = part.partition(":")
-        if name not in _TRIGGERS:
-            raise DcfmError(
-                f"--sweep trigger={text}: unknown trigger {name!r}; known: {', '.join(_TRIGGERS)}."
-            )
-        field_name, kind = _TRIGGERS[name]
-        try:
-            values[field_name] = kind(number)
-        except ValueError:
-            raise DcfmError(f"--sweep trigger={text}: {name} needs a number, as in {name}:5.") from None
-    return values
-
-
-def _value(axis: str, text: str, default: Any) -> Any:
-    if isinstance(default, bool):
-        if text not in ("true", "false"):
-            raise DcfmError(f"--sweep {axis}={text}: expected true or false.")
-        return text == "true"
-    try:
-        return type(default)(text) if isinstance(default, (int, float)) else text
-    except ValueError:
-        raise DcfmError(f"--sweep {axis}={text}: expected a number.") from None
+        return Setting(axis, text, stream=OFF | parse_triggers(text))
+    name = "input_size" if axis == "size" else axis.replace("-", "_")
+    known: dict[str, tuple[str, type]] = {
+        item.name: (kind, config)
+        for kind, config in (("stream", StreamConfig), ("engine", EngineConfig))
+        for item in dataclasses.fields(config)
+    }
+    if name not in known:
+        raise DcfmError(f"--sweep knows no axis '{axis}'; known: trigger, size, {', '.join(known)}")
+    kind, config = known[name]
+    return Setting(axis, text, **{kind: {name: from_text(config, name, text, f"--sweep {axis}")}})
 
 
 def variants(job: Job, axes: Sequence[Sequence[Setting]]) -> list[tuple[dict[str, str], Job]]:
@@ -261,9 +217,7 @@ def _has_labels(job: Job) -> bool:
 def _reference(job: Job, runs: Sequence[Job]) -> Job:
     """Every frame a key frame, at the largest size of the grid, with the first engine: what reuse is measured against."""
     largest = max(runs, key=lambda run: run.stream.input_size[0] * run.stream.input_size[1])
-    stream = dataclasses.replace(
-        largest.stream, **{**_TRIGGERS_OFF, "key_interval": 1}, mode="inline", agreement=False
-    )
+    stream = dataclasses.replace(largest.stream, **{**OFF, "key_interval": 1}, mode="inline", agreement=False)
     return dataclasses.replace(
         job,
         stream=stream,

@@ -41,8 +41,11 @@ def test_what_is_not_given_is_as_the_clock_wants_it(words, clock, mode, confiden
         (["--mode", "background"], "needs --clock robot"),
         (["--background", "thread"], "--background is about key frames in the background"),
         (["--slices", "4", "--mode", "inline", "--clock", "robot"], "and in mode inline"),
-        (["--background", "foo", "--clock", "robot"], "unknown background 'foo'; known: auto, thread"),
-        (["--background", "process", "--clock", "robot"], "background 'process' was removed; use 'slices'"),
+        (["--background", "foo", "--clock", "robot"], "--background is 'foo'; expected one of auto, thread"),
+        (
+            ["--background", "process", "--clock", "robot"],
+            "background 'process' was removed; use 'slices' or 'thread'",
+        ),
         (["--live", "--clock", "robot"], "leave out --sweep, --clock"),
         (["--sweep", "size=1x1", "--live"], "leave out --sweep, --clock"),
     ],

@@ -66,7 +66,7 @@ def test_engines_are_built_ahead_of_time(weights, tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--engines", "vulkan"], "unknown engine 'vulkan'"),
+        (["--engines", "vulkan"], "engine is 'vulkan'; expected one of auto, torch"),
         (["--size", "big"], "--size"),
         (["--calibrate", "/nowhere"], "/nowhere does not exist"),
     ],

@@ -27,7 +27,7 @@ def never():
 def test_a_grid_is_every_combination(tmp_path):
     axes = parse(
         [
-            "trigger=interval:5,interval:10+motion:0.2,time:400",
+            "trigger=interval:5,interval:10+motion:0.2,time:400+max_age:900",
             "size=480x360,640x480",
             "engine=torch",
             "agreement=false",
@@ -45,7 +45,7 @@ def test_a_grid_is_every_combination(tmp_path):
     stream = run.stream
     assert (stream.key_interval, stream.motion_threshold, stream.key_period_ms) == (10, 0.2, 0.0)
     assert (stream.input_size, stream.agreement, run.engine.engine) == ((640, 480), False, "torch")
-    assert grid[5][1].stream.key_period_ms == 400.0
+    assert (grid[5][1].stream.key_period_ms, grid[5][1].stream.max_age_ms) == (400.0, 900.0)
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,16 @@ def test_a_grid_is_every_combination(tmp_path):
     [
         (["size"], "expected NAME=VALUE"),
         (["colour=red"], "knows no axis 'colour'; known: trigger, size, mode"),
-        (["trigger=rain:5"], "unknown trigger 'rain'; known: interval, time, motion, disagreement"),
-        (["trigger=interval:often"], "interval needs a number"),
-        (["key_interval=x"], "expected a number"),
-        (["agreement=maybe"], "expected true or false"),
+        (
+            ["trigger=rain:5"],
+            "unknown trigger 'rain' in 'rain:5'; known: interval, time, motion, odometry, disagr",
+        ),
+        (
+            ["trigger=interval:often"],
+            "trigger 'interval:often' needs a number after the colon, as in interval:1",
+        ),
+        (["key_interval=x"], "--sweep key_interval is 'x'; expected a whole number from 0"),
+        (["agreement=maybe"], "--sweep agreement is 'maybe'; expected true or false"),
         (["size=1x1", "size=2x2"], "names an axis twice"),
     ],
 )
@@ -66,8 +72,10 @@ def test_grids_that_make_no_sense(words, message):
 
 
 def test_values_the_stream_refuses(tmp_path):
-    with pytest.raises(DcfmError, match="motion_threshold is 7"):
-        variants(job(tmp_path, tmp_path), parse(["trigger=motion:7"]))
+    with pytest.raises(DcfmError, match="motion in 'motion:7' is 7; expected a number from 0 to 1"):
+        parse(["trigger=motion:7"])
+    with pytest.raises(DcfmError, match="input_size is .*; give width and height"):
+        variants(job(tmp_path, tmp_path), parse(["size=0x4"]))
 
 
 def point(name, quality, cost_ms, p95=None, lost=0.0):

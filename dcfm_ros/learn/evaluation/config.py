@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dcfm_ros.config import Size, check, setting
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.evaluation.triggers import parse_trigger
+from dcfm_ros.stream.trigger_grammar import parse_triggers
 
 CAUSAL, BIDIRECTIONAL, COPIED, WARPED = "dcfm", "dcfm_bidirectional", "copied_mask", "warped_mask"
 METHODS = (CAUSAL, BIDIRECTIONAL, COPIED, WARPED)
@@ -23,41 +24,36 @@ class MethodSpec:
     @property
     def stream_fields(self) -> dict[str, Any]:
         """The fields of StreamConfig that make this schedule."""
-        return parse_trigger(self.trigger or f"interval:{self.key_interval}")
+        return parse_triggers(self.trigger or f"interval:{self.key_interval}")
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
     """What is compared.
 
-    key_intervals  K: a key frame every K frames; 1 is per-frame segmentation and always among them
-    triggers       other schedules, as `motion:0.1` or `motion:0.1+max_age:1000`
-    bidirectional  also the published way, which looks ahead to the next key frame
-    baselines      also the last key frame's mask, copied and moved along the optical flow
-    offsets        how many of the K places key frames can fall on to average over, evenly spread; 0: all
-    input_size     (width, height) of the network's input; (0, 0): the model card's
-    speed_frames   how many frames to time
+    Raises DcfmError, naming the field, for a value that makes no sense.
     """
 
-    key_intervals: tuple[int, ...] = (1, 2, 5, 10, 15)
-    triggers: tuple[str, ...] = ()
-    bidirectional: bool = True
-    baselines: bool = True
-    offsets: int = 0
-    input_size: tuple[int, int] = (0, 0)
-    speed_frames: int = 60
+    key_intervals: tuple[int, ...] = setting(
+        (1, 2, 5, 10, 15), "a key frame every K frames; 1 is per-frame segmentation and always among them", 1
+    )
+    triggers: tuple[str, ...] = setting((), "other schedules, as motion:0.1 or motion:0.1+max_age:1000")
+    bidirectional: bool = setting(
+        True, "the published evaluation too, which looks ahead to the next key frame"
+    )
+    baselines: bool = setting(True, "the last key frame's mask too, copied and moved along the optical flow")
+    offsets: int = setting(
+        0, "how many of the K places key frames can fall on to average over, evenly spread; 0: all", 0
+    )
+    input_size: Size = setting((0, 0), "width and height of the network's input; 0, 0: the model card's")
+    speed_frames: int = setting(60, "frames to time", 1)
 
     def __post_init__(self) -> None:
-        if not self.key_intervals or min(self.key_intervals) < 1:
-            raise DcfmError(
-                f"key intervals are whole numbers of frames, 1 or more, not {list(self.key_intervals)}"
-            )
-        if self.offsets < 0:
-            raise DcfmError(f"offsets is how many to average over, 0 for all of them, not {self.offsets}")
-        if self.speed_frames < 1:
-            raise DcfmError(f"speed needs 1 frame or more to be measured on, not {self.speed_frames}")
+        check(self)
+        if not self.key_intervals:
+            raise DcfmError("key_intervals is empty; expected at least one whole number of frames")
         for trigger in self.triggers:
-            parse_trigger(trigger)
+            parse_triggers(trigger)
         object.__setattr__(self, "key_intervals", tuple(sorted({1, *self.key_intervals})))
 
     @property

@@ -12,13 +12,12 @@ from typing import Protocol
 
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, WARPED, MethodSpec
 from dcfm_ros.learn.evaluation.scene import Mask, Scene, Size
-from dcfm_ros.learn.evaluation.triggers import TRIGGERS
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 
 # Longer than any video: `max_age` is always on, and must not add key frames to a schedule that has none
 # there.
-NEVER_MS = 1e12
 
 
 class Method(Protocol):
@@ -114,8 +113,7 @@ class Carried:
 
 def inline_config(spec: MethodSpec, network_size: Size, mask_size: Size) -> StreamConfig:
     """An inline stream with exactly the triggers of `spec`; sizes are (width, height)."""
-    off = {field: kind(0) for field, kind in TRIGGERS.values()} | {"max_age_ms": NEVER_MS}
-    fields = off | spec.stream_fields
+    fields = OFF | {"max_age_ms": NEVER_MS} | spec.stream_fields
     return StreamConfig(
         mode="inline",
         input_size=network_size,

@@ -179,5 +179,8 @@ def test_wrong_options_are_named(options, message, tmp_path, reference_root):
         torch.save(tensors, tmp_path / f"{part}_epoch_1.pth")
     with pytest.raises(DcfmError, match=message):
         convert.run(arguments(tmp_path, "-o", str(tmp_path / "x.safetensors"), *options))
+
+
+def test_the_output_must_be_a_safetensors_file(tmp_path):
     with pytest.raises(DcfmError, match="ends in .safetensors"):
-        convert.run(arguments(tmp_path, "-o", str(tmp_path / "x.pth"), *options))
+        convert.run(arguments(tmp_path, "-o", str(tmp_path / "x.pth")))
