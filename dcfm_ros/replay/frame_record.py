@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import cv2
 import numpy as np
 
 NAN = float("nan")
 STEPS = ("convert", "preprocess", "independent", "fuse", "label_map", "publish")
-
-_COLUMNS = (
-    "stamp_ns",
-    "sent_ms",
-    "received_ms",
-    "latency_ms",
-    "key_frame",
-    "trigger",
-    "key_stamp_ns",
-    "age_ms",
-    "age_frames",
-    "motion",
-    "agreement",
-    "common_ms",
-    "confidence",
-    "consistency",
-    "accuracy",
-)
-CSV_HEAD = (*_COLUMNS, *(f"{step}_ms" for step in STEPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +62,14 @@ class FrameRecord:
         return math.isnan(self.received_ms)
 
 
+_MEASURES = tuple(item.name for item in fields(FrameRecord) if item.name not in ("steps", "shares"))
+CSV_HEAD = (*_MEASURES, "latency_ms", *(f"{step}_ms" for step in STEPS))
+
+
 def csv_row(record: FrameRecord) -> list[object]:
     """The record's values under `CSV_HEAD`."""
-    return [
-        *(getattr(record, column) for column in _COLUMNS),
-        *(record.steps.get(step, NAN) for step in STEPS),
-    ]
+    measures = (getattr(record, name) for name in _MEASURES)
+    return [*measures, record.latency_ms, *(record.steps.get(step, NAN) for step in STEPS)]
 
 
 class ConsistencyMeter:

@@ -33,7 +33,7 @@ class Tally:
 
     def __init__(self, card: Legend, span_s: float = DEFAULT_SPAN_S) -> None:
         self.card = card
-        self.records = FrameStore(len(card.classes))
+        self.records = FrameStore()
         self.pictures = PictureBook()
         self.confusion: ConfusionMatrix | None = None
         self.labelled = 0

@@ -34,7 +34,7 @@ def same(a, b):
 @given(records=st.lists(RECORDS, max_size=12), copies=st.integers(1, 120))
 @settings(deadline=None, max_examples=30)
 def test_what_goes_in_comes_out(records, copies):
-    store, many = FrameStore(3), records * copies
+    store, many = FrameStore(), records * copies
     for record in many:
         store.append(record)
     assert len(store) == len(many)
@@ -48,7 +48,7 @@ def test_what_goes_in_comes_out(records, copies):
 
 
 def test_indices_that_do_not_exist():
-    store = FrameStore(1)
+    store = FrameStore()
     with pytest.raises(IndexError):
         store[0]
     store.append(FrameRecord(1))
