@@ -7,7 +7,6 @@ import hashlib
 import importlib.util
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
 from collections import deque
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from dcfm_ros.engines.cache import cache_root, cached
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, mono8, rgb8
@@ -27,7 +27,7 @@ from dcfm_ros.media.source import FIRST_STAMP_NS
 
 IMAGE_TOPIC, LABEL_TOPIC = "/camera/image", "/camera/label"
 _FRAME_ID = "camera"
-_KEPT = 4
+_BAG = "bag"
 
 
 @dataclass(frozen=True)
@@ -44,67 +44,35 @@ class Drive:
         return f"synthetic drive {self.seed}, {self.length} frames of {self.size[0]}×{self.size[1]} at {self.fps:g} Hz"
 
 
-def rendered(drive: Drive, cache: Path | None = None) -> Path:
-    """The drive as a bag with images and labels; rendered now if it has not been before.
-
-    Args:
-        cache: where rendered drives are kept; None is the user's cache folder.
+def rendered(drive: Drive) -> Path:
+    """The drive as a bag with images and labels; rendered now if it is not in the cache.
 
     Raises:
-        DcfmError: a drive that cannot be rendered, or a cache that cannot be written.
+        DcfmError: a drive that cannot be rendered.
     """
-    folder = cache or _user_cache()
-    path = folder / f"drive_{_key(drive)}"
-    if path.is_dir():
-        os.utime(path)
-        return path
-    print(f"rendering the {drive.words}: once, it is kept in {folder} ...", file=sys.stderr)
-    partial = folder / f"partial_{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            _write(drive, partial / path.name)
-            (partial / path.name).rename(path)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        raise DcfmError(f"The rendered drive cannot be kept in {folder}: {error.strerror}.") from error
-    _forget_old(folder)
-    return path
+    from dcfm_ros.street import SyntheticDrive
+
+    # Refuses here, in this process, what cannot be rendered.
+    SyntheticDrive(drive.seed, drive.size, drive.fps, 1)
+
+    def build(folder: Path) -> None:
+        print(f"rendering the {drive.words}: once, then it is kept in {cache_root()} ...", file=sys.stderr)
+        _write(drive, folder / _BAG)
+
+    return cached("drive", {"drive": repr(drive), "renderer": _renderer()}, build) / _BAG
 
 
-def _user_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "dcfm_ros"
-
-
-def _key(drive: Drive) -> str:
-    """A name for this drive as this version of the renderer draws it."""
+def _renderer() -> str:
+    """A digest of the renderer's source: another version draws another drive."""
     spec = importlib.util.find_spec("dcfm_ros.street")
     assert spec is not None and spec.origin is not None
-    digest = hashlib.sha256(repr(drive).encode())
+    digest = hashlib.sha256()
     for file in sorted(Path(spec.origin).parent.glob("*.py")):
         digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _forget_old(folder: Path) -> None:
-    """Rendered drives are large: only those used last stay, and nothing of a process that was killed."""
-    drives = sorted(folder.glob("drive_*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    abandoned = [
-        path for path in folder.glob("partial_*") if not Path("/proc", path.name.split("_")[1]).exists()
-    ]
-    for path in drives[_KEPT:] + abandoned:
-        shutil.rmtree(path, ignore_errors=True)
+    return digest.hexdigest()
 
 
 def _write(drive: Drive, path: Path) -> None:
-    from dcfm_ros.street import SyntheticDrive
-
-    SyntheticDrive(
-        drive.seed, drive.size, drive.fps, 1
-    )  # refuses here, in this process, what cannot be rendered
-    path.parent.mkdir(parents=True, exist_ok=True)
     bar = tqdm(total=drive.length, unit="frame", desc="rendering the drive", dynamic_ncols=True, disable=None)
     with bar, BagWriter(path) as bag:
         for index, (image, label) in enumerate(_render(drive)):
