@@ -42,6 +42,8 @@ from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.node.harness.talk import Words, say
 from dcfm_ros.replay.live.processes import Child, Crew, child_environment
 from dcfm_ros.share import share_path
+from dcfm_ros.stamps import set_ns, to_ns
+from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 
 Size = tuple[int, int]
 
@@ -97,8 +99,7 @@ def _send(images: Any, infos: Any, size: Size, rate: float, count: int) -> int:
             time.sleep(wait)
         late += wait < -0.5 / rate
         # The stamp is taken last: a mask's arrival less its stamp holds nothing of the camera's own work.
-        stamp = message.header.stamp
-        stamp.sec, stamp.nanosec = divmod(time.time_ns(), 1_000_000_000)
+        set_ns(message.header.stamp, time.time_ns())
         images.publish(message)
         info.header = message.header
         infos.publish(info)
@@ -147,8 +148,7 @@ class Reader(Node):
         ]
 
     def _on_mask(self, message: Image) -> None:
-        stamp = message.header.stamp
-        sent_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+        sent_ns = to_ns(message.header.stamp)
         self.heard.latencies_ms.append((time.time_ns() - sent_ns) / 1e6)
 
     def _on_timing(self, message: FrameTiming) -> None:
@@ -165,10 +165,7 @@ class Bench:
         for name, value in (
             ("weights", weights),
             ("mode", mode),
-            ("key_interval", KEY_INTERVAL),
-            ("key_period_ms", 0.0),
-            ("motion_threshold", 0.0),
-            ("max_age_ms", 1e9),
+            *(OFF | {"key_interval": KEY_INTERVAL, "max_age_ms": NEVER_MS}).items(),
         ):
             node += ["-p", f"{name}:={value}"]
         self.mode, self._crew, self._reader = mode, crew, reader

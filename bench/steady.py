@@ -38,6 +38,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine import OthersLoad, this_machine
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 from dcfm_ros.stream.workers import default_way
 
 RESULTS = HERE / "results"
@@ -168,14 +169,8 @@ def measure(
 def config_of(way: str) -> StreamConfig:
     """Key frames by number only, so that all ways are asked for the same ones."""
     mode = {"mode": "inline"} if way == "inline" else {"mode": "background", "background": way}
-    return StreamConfig(
-        key_interval=KEY_INTERVAL,
-        key_period_ms=0.0,
-        motion_threshold=0.0,
-        max_age_ms=1e9,
-        agreement=False,
-        **mode,
-    )
+    triggers = OFF | {"key_interval": KEY_INTERVAL, "max_age_ms": NEVER_MS}
+    return StreamConfig(agreement=False, **triggers, **mode)
 
 
 def table(runs: dict[str, Steady]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from dcfm_ros import __version__
+from dcfm_ros.config import usable_cores
 
 VECTOR_UNITS = (
     "avx2",
@@ -87,7 +88,7 @@ def this_machine() -> MachineFacts:
 
     return MachineFacts(
         processor=_cpuinfo("model name", "Model") or platform.processor() or platform.machine(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=usable_cores(),
         gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else "",
         system=_system(),
         dcfm_ros=__version__,

@@ -12,6 +12,7 @@ from rosbags.serde import SerdeError
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_files import Part, Ros1Part, parts_of, reading
 from dcfm_ros.media.messages import COMPRESSED_IMAGE, IMAGE, own_typestore, typestore
+from dcfm_ros.stamps import to_ns
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 
@@ -122,4 +123,4 @@ def _merge_topics(parts: list[Part]) -> list[Topic]:
 
 def stamp_ns(message: Any) -> int:
     """The header stamp of a message in nanoseconds."""
-    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+    return to_ns(message.header.stamp)

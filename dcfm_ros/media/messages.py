@@ -15,6 +15,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.diagnostics import HARDWARE_ID, Status
 from dcfm_ros.media.frame_timing import FrameCounts, timing_fields
 from dcfm_ros.share import share_path
+from dcfm_ros.stamps import NS_PER_S
 from dcfm_ros.stream.segmentation import Segmentation
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -47,7 +48,7 @@ def message(kind: str, **fields: Any) -> Any:
 
 def header(stamp_ns: int, frame_id: str) -> Any:
     """A std_msgs/Header."""
-    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+    seconds, nanoseconds = divmod(stamp_ns, NS_PER_S)
     stamp = message("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
     return message("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
 

@@ -17,6 +17,7 @@ from dcfm_ros.media.image_decode import BadImage
 from dcfm_ros.node.convert import message_to_rgb
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs
+from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.inbox import Inbox
 from dcfm_ros.stream.segmentation import Pose
@@ -136,7 +137,7 @@ class FrameWorker:
             return
         result = self._stream().step(
             rgb,
-            _stamp_ns(message.header),
+            to_ns(message.header.stamp),
             odometry=self._latest.pose,
             confidence=self._outputs.wants_confidence(),
         )
@@ -211,13 +212,9 @@ class FrameWorker:
 
     def _latency_ms(self, header: Any) -> float:
         """From the stamp until now; NaN without a stamp, and where the stamp is of another clock."""
-        stamp_ns = _stamp_ns(header)
+        stamp_ns = to_ns(header.stamp)
         latency = (self._clock.now().nanoseconds - stamp_ns) / 1e6
         return latency if stamp_ns and 0 <= latency <= MAX_LATENCY_MS else math.nan
-
-
-def _stamp_ns(header: Any) -> int:
-    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
 
 
 def _reason(error: BaseException) -> str:

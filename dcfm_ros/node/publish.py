@@ -18,6 +18,7 @@ from dcfm_ros.model.config import ModelCard
 from dcfm_ros.msg import FrameTiming
 from dcfm_ros.node.camera_info import scaled_camera_info
 from dcfm_ros.node.names import CameraNames
+from dcfm_ros.stamps import set_ns
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Segmentation
 
@@ -155,7 +156,7 @@ class Outputs:
     def publish_timing(self, header: Any, key_stamp_ns: int, fields: dict[str, Any]) -> None:
         """One per frame, after everything else. fields: the others of a FrameTiming."""
         timing = FrameTiming(header=header, **fields)
-        timing.key_stamp.sec, timing.key_stamp.nanosec = divmod(key_stamp_ns, 1_000_000_000)
+        set_ns(timing.key_stamp, key_stamp_ns)
         self._timing.publish(timing)
 
     def close(self) -> None:

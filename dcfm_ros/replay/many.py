@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from dcfm_ros.config import usable_cores
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.media.bag_files import is_bag
@@ -68,7 +68,7 @@ def jobs_for(job: Job, recordings: Sequence[Path], workers: int) -> list[Job]:
     """The job for each recording, with a folder of its own; the cores are shared out among `workers`."""
     engine = job.engine
     if not engine.threads:
-        engine = dataclasses.replace(engine, threads=max(1, len(os.sched_getaffinity(0)) // workers))
+        engine = dataclasses.replace(engine, threads=max(1, usable_cores() // workers))
     jobs, taken = [], set()
     for path in recordings:
         name = base = re.sub(r"[^\w.+-]", "-", path.stem if path.is_file() else path.name)

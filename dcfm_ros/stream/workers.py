@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 import weakref
 
+from dcfm_ros.config import usable_cores
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.stream.background import BackgroundWorker, SlicedWorker
 from dcfm_ros.stream.common_feature import CommonBranch
@@ -62,7 +62,7 @@ def way_of(engine: Engine, config: StreamConfig) -> str:
 
 def threads_of(config: StreamConfig) -> int:
     """On how many threads a common branch computes that runs beside the frames."""
-    return config.background_threads or max(1, available_cores() // 2)
+    return config.background_threads or max(1, usable_cores() // 2)
 
 
 def default_way(engine: Engine) -> str:
@@ -72,10 +72,3 @@ def default_way(engine: Engine) -> str:
     youngest, and they need no core that is free (docs/latency.md).
     """
     return "slices" if engine.device == "cpu" else "thread"
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.learn.datasets.base import FrameDataset
+from dcfm_ros.media.source import FIRST_STAMP_NS
 
 # Slower than this it is a series of photographs: no robot keeps a common feature for so many metres.
 MIN_VIDEO_FPS = 5.0
@@ -118,4 +119,4 @@ def _around(dataset: FrameDataset, index: int, fps: float, max_step: float, reac
 
 
 def _stamp(frames: int, fps: float) -> int:
-    return 1_000_000_000 + round(frames * 1e9 / fps)
+    return FIRST_STAMP_NS + round(frames * 1e9 / fps)

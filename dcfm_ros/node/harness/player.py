@@ -28,6 +28,7 @@ from dcfm_ros.media.labels import open_labels
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.node.harness.talk import Words, run_process, say
+from dcfm_ros.stamps import set_ns
 
 QUEUE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
 _FRAME_ID = "camera"
@@ -59,9 +60,8 @@ class Player(Node):
         # The stamp is taken last: what arrives later minus the stamp is then transport and processing, nothing of ours.
         sent_ns = time.time_ns()
         stamp_ns = sent_ns if stamp_ns is None else stamp_ns
-        seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
         for publisher, message in messages:
-            message.header.stamp.sec, message.header.stamp.nanosec = seconds, nanoseconds
+            set_ns(message.header.stamp, stamp_ns)
             publisher.publish(message)
         return stamp_ns, sent_ns
 
@@ -90,7 +90,7 @@ class SimulatedTime:
         stamp_ns, at_ns = self._anchor
         message = Clock()
         now_ns = stamp_ns + time.monotonic_ns() - at_ns
-        message.clock.sec, message.clock.nanosec = divmod(now_ns, 1_000_000_000)
+        set_ns(message.clock, now_ns)
         self._publisher.publish(message)
 
 

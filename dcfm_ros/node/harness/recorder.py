@@ -27,6 +27,7 @@ from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.messages import COMPRESSED_IMAGE, FRAME_TIMING, IMAGE, jpeg, typestore
 from dcfm_ros.msg import FrameTiming
 from dcfm_ros.node.harness.talk import Words, run_process, say
+from dcfm_ros.stamps import NS_PER_S, to_ns
 
 QUEUE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
 _PROGRESS_PERIOD = 0.1
@@ -39,7 +40,7 @@ def header_stamp_ns(data: bytes) -> int:
     """The stamp of a serialized message that begins with a header: after four bytes that tell the byte order."""
     order = "<" if data[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
-    return seconds * 1_000_000_000 + nanoseconds
+    return seconds * NS_PER_S + nanoseconds
 
 
 class Recorder(Node):
@@ -128,7 +129,7 @@ class WriterThread:
 
     def _write_image(self, time_ns: int, data: bytes) -> None:
         message = typestore().deserialize_cdr(data, IMAGE)
-        stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+        stamp = to_ns(message.header.stamp)
         picture = jpeg(to_rgb(message), stamp, message.header.frame_id)
         self._bag.write(f"{self._image_topic}/compressed", COMPRESSED_IMAGE, time_ns, picture)
 

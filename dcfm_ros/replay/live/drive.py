@@ -6,7 +6,6 @@ import concurrent.futures
 import hashlib
 import importlib.util
 import multiprocessing
-import os
 import signal
 import sys
 from collections import deque
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from dcfm_ros.config import usable_cores
 from dcfm_ros.engines.cache import cache_root, cached
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import BagWriter
@@ -85,7 +85,7 @@ def _write(drive: Drive, path: Path) -> None:
 def _render(drive: Drive) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The frames in order, rendered by one process per core. Processes are started afresh: forking a process that
     has threads is not safe."""
-    workers = min(len(os.sched_getaffinity(0)), drive.length)
+    workers = min(usable_cores(), drive.length)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (drive,)) as pool:
         waiting: deque[concurrent.futures.Future[tuple[np.ndarray, np.ndarray]]] = deque()

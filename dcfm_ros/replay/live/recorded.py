@@ -16,6 +16,7 @@ from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord
 from dcfm_ros.replay.spans import DEFAULT_SPAN_S
 from dcfm_ros.replay.tally import Tally
+from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.overlay import Legend, draw_overlay
 
 _WINDOW = 256
@@ -201,7 +202,7 @@ def _record(frame: Arrival, first_ns: int) -> FrameRecord:
         received_ms,
         key_frame=bool(timing.key_frame or timing.trigger),
         trigger=timing.trigger,
-        key_stamp_ns=timing.key_stamp.sec * 1_000_000_000 + timing.key_stamp.nanosec,
+        key_stamp_ns=to_ns(timing.key_stamp),
         age_ms=float(timing.age_ms),
         age_frames=int(timing.age_frames),
         motion=float(timing.motion),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from fake_engine import FakeEngine, frame, until
 
+from dcfm_ros.config import usable_cores
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.model.config import ModelConfig
@@ -379,7 +380,7 @@ def test_the_thread_budget_is_handed_to_the_engine():
     create_worker(engine, config("thread", background_threads=3), None).close()
     assert engine.budget == 3
     create_worker(engine, config("thread"), None).close()
-    assert engine.budget == max(1, len(os.sched_getaffinity(0)) // 2)
+    assert engine.budget == max(1, usable_cores() // 2)
 
 
 @pytest.mark.parametrize(("refused", "granted"), [(("sched",), "nice"), (("sched", "nice"), "")])

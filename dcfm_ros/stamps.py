@@ -1,0 +1,17 @@
+"""ROS stamps (`sec` and `nanosec`) and whole nanoseconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NS_PER_S = 1_000_000_000
+
+
+def to_ns(stamp: Any) -> int:
+    """A `builtin_interfaces/Time`, of rclpy or of a bag, in nanoseconds."""
+    return int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
+
+
+def set_ns(stamp: Any, nanoseconds: int) -> None:
+    """The other way round: `nanoseconds` into the stamp's two fields."""
+    stamp.sec, stamp.nanosec = divmod(nanoseconds, NS_PER_S)
