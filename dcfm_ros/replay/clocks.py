@@ -20,6 +20,7 @@ from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import preprocess
 from dcfm_ros.stream.segmentation import Segmentation
 from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.slice_plan import SlicePlan
 from dcfm_ros.stream.worker import MakeWorker
 from dcfm_ros.stream.workers import threads_of, way_of
 
@@ -111,15 +112,13 @@ class RobotClock:
         return StreamSegmenter(engine, config, make_worker=self._thread(engine, config))
 
     def _slices(self, engine: Engine, config: StreamConfig) -> MakeWorker:
-        branch = CommonBranch(engine, config)
-        return lambda _, on_error: SimulatedSlices(
-            self._time, branch, on_error, pieces=config.slices, max_age_ms=config.max_age_ms
-        )
+        plan = SlicePlan(config.slices, config.max_age_ms)
+        return lambda branch, on_error: SimulatedSlices(self._time, branch, on_error, plan)
 
     def _thread(self, engine: Engine, config: StreamConfig) -> MakeWorker:
         # As in the node: key frames but the first get some of the cores.
         beside = CommonBranch(engine.background(threads_of(config)), config)
-        return lambda compute, on_error: SimulatedThread(self._time, compute, on_error, beside)
+        return lambda branch, on_error: SimulatedThread(self._time, branch, on_error, beside)
 
     def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
         inbox: SimulatedInbox[Frame] = SimulatedInbox()

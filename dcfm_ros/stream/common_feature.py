@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dcfm_ros.stream.config import StreamConfig
-from dcfm_ros.stream.pace import IN_ONE_GO, Pace
 from dcfm_ros.stream.segmentation import NAN
 from dcfm_ros.stream.stopwatch import Stopwatch
 
@@ -63,21 +62,11 @@ class CommonBranch:
         self.engine = engine
         self.agreement = config.agreement or config.disagreement > 0
 
-    def __call__(
-        self, frame: KeyFrame, before: CommonFeature | None, pace: Pace = IN_ONE_GO
-    ) -> CommonFeature:
-        steps = self.in_pieces(frame, before, pace.pieces)
-        while True:
-            pace.next_piece()
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
-
     def in_pieces(
         self, frame: KeyFrame, before: CommonFeature | None, pieces: int
     ) -> Generator[None, None, CommonFeature]:
-        """The same in about `pieces` pieces, and one more that measures the agreement: one at each `next`.
+        """The common feature of `frame`, in about `pieces` pieces and one more that measures the agreement with `before`:
+        one at each `next`.
 
         What the engine has to make ready for so many is made ready here and not in the first piece.
         """
@@ -86,9 +75,6 @@ class CommonBranch:
         else:
             parts = self._at_once(frame.independent)
         return self._steps(parts, frame, before)
-
-    def close(self) -> None:
-        """Nothing to end: `pace` abandons what is under way."""
 
     def _steps(
         self, parts: Generator[None, None, Any], frame: KeyFrame, before: CommonFeature | None

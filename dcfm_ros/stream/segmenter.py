@@ -103,7 +103,7 @@ class StreamSegmenter:
                     KeyFrame(moment.index, stamp_ns, moment.time_ns, self.network_size, independent)
                 )
                 self._triggers.refreshed(observation)
-            common = self._worker.newest or self._worker.wait()
+            common = self._worker.current()
             watch.lap()
 
             # 4. Fuse and classify, with the newest common feature that is finished.

@@ -7,16 +7,15 @@ import logging
 from collections.abc import Callable, Iterator
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.stream.common_feature import CommonFeature, KeyFrame
+from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 
 logger = logging.getLogger(__name__)
 
-Compute = Callable[[KeyFrame, CommonFeature | None], CommonFeature]
 OnError = Callable[[Exception], None]
 
 
 class Worker:
-    """Keeps the newest common feature. Its kinds differ in what `submit` does with a request.
+    """Keeps the newest common feature. This one computes it at once; others differ in what `submit` does with a request.
 
     Attributes:
         newest: the newest finished common feature, None before the first. Replaced in one assignment.
@@ -24,11 +23,11 @@ class Worker:
         error: what the last request failed with, None if it did not.
     """
 
-    def __init__(self, compute: Compute, on_error: OnError | None) -> None:
+    def __init__(self, branch: CommonBranch, on_error: OnError | None) -> None:
         self.newest: CommonFeature | None = None
         self.errors = 0
         self.error: Exception | None = None
-        self._compute = compute
+        self._branch = branch
         self._on_error = on_error
         self._era = 0
 
@@ -39,14 +38,13 @@ class Worker:
 
     def submit(self, frame: KeyFrame) -> None:
         """Ask for the common feature of `frame`."""
-        raise NotImplementedError
+        self._refresh(frame, self._era)
 
-    def wait(self) -> CommonFeature:
+    def current(self) -> CommonFeature:
         """The newest common feature. Raises DcfmError when there is none because the common branch failed."""
-        newest = self.newest
-        if newest is None:
+        if self.newest is None:
             raise DcfmError(f"the first frame has no common feature: {describe(self.error)}") from self.error
-        return newest
+        return self.newest
 
     def pause(self) -> None:
         """A frame begins: whoever shares the machine with it piece by piece makes room."""
@@ -71,10 +69,20 @@ class Worker:
     def close(self) -> None:
         """End within a second, even in the middle of a common branch, whose result is dropped."""
 
-    def _refresh(self, frame: KeyFrame, era: int, compute: Compute) -> None:
-        """Compute and swap. A failure is kept, counted and reported; the last good common feature stays in use."""
+    def _refresh(self, frame: KeyFrame, era: int, branch: CommonBranch | None = None) -> None:
+        """Compute in one go, and swap."""
+        for _ in self._pieces(frame, era, branch or self._branch, 1):
+            pass
+
+    def _pieces(self, frame: KeyFrame, era: int, branch: CommonBranch, count: int) -> Iterator[None]:
+        """Compute piece by piece, and swap: the first `next` only makes ready, each further one computes a piece.
+
+        A failure is kept, counted and reported; the last good common feature stays in use.
+        """
         try:
-            feature = compute(frame, self.newest)
+            steps = branch.in_pieces(frame, self.newest, count)
+            yield
+            feature = yield from steps
         except Exception as error:
             self._finish(era, None, error)
             self._report(error)
@@ -97,14 +105,33 @@ class Worker:
             logger.exception("on_error itself failed")
 
 
-class InlineWorker(Worker):
-    """Computes at once: the frame waits."""
+class DeferringWorker(Worker):
+    """Computes the first common feature of a stream at once, as there is nothing to do beside it.
+
+    Later requests wait until a subclass takes them; the newest wins.
+    """
+
+    _request: KeyFrame | None = None
+
+    @property
+    def waiting(self) -> bool:
+        return self._request is not None
 
     def submit(self, frame: KeyFrame) -> None:
-        self._refresh(frame, self._era, self._compute)
+        if self.newest is None:
+            self._refresh(frame, self._era)
+        else:
+            self._defer(frame)
+
+    def forget(self) -> None:
+        self._request = None
+        super().forget()
+
+    def _defer(self, frame: KeyFrame) -> None:
+        self._request = frame
 
 
-MakeWorker = Callable[[Compute, OnError | None], Worker]
+MakeWorker = Callable[[CommonBranch, OnError | None], Worker]
 
 
 def describe(error: Exception | None) -> str:

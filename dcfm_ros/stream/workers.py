@@ -9,11 +9,12 @@ import weakref
 
 from dcfm_ros.config import usable_cores
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.stream.background import BackgroundWorker, SlicedWorker
+from dcfm_ros.stream.background import BackgroundWorker
 from dcfm_ros.stream.common_feature import CommonBranch
 from dcfm_ros.stream.config import StreamConfig
-from dcfm_ros.stream.turns import Turns
-from dcfm_ros.stream.worker import InlineWorker, OnError, Worker
+from dcfm_ros.stream.slice_plan import SlicePlan
+from dcfm_ros.stream.slices import SlicedWorker, Turns
+from dcfm_ros.stream.worker import OnError, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -31,17 +32,10 @@ def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None
     whole = CommonBranch(engine, config)
     way = way_of(engine, config)
     if way == "inline":
-        return InlineWorker(whole, on_error)
+        return Worker(whole, on_error)
     logger.info("key frames are computed in the background: %s (asked for: %s)", way, config.background)
     if way == "slices":
-        return SlicedWorker(
-            whole,
-            on_error,
-            whole,
-            pieces=config.slices,
-            max_age_ms=config.max_age_ms,
-            turns=turns_of(engine),
-        )
+        return SlicedWorker(whole, on_error, SlicePlan(config.slices, config.max_age_ms), turns_of(engine))
     beside, idle = CommonBranch(engine.background(threads_of(config)), config), engine.device == "cpu"
     overdue_ms = config.max_age_ms if idle else math.inf
     return BackgroundWorker(whole, on_error, beside, idle=idle, overdue_ms=overdue_ms)

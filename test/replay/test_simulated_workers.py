@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from dcfm_ros.replay.simulated_workers import SimulatedSlices
 from dcfm_ros.replay.simulation import VirtualTime
-from dcfm_ros.stream.background import SlicedWorker
 from dcfm_ros.stream.common_feature import CommonBranch, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.slice_plan import SlicePlan
+from dcfm_ros.stream.slices import SlicedWorker
 
 FAILING = 7
 
@@ -56,8 +57,8 @@ def test_slices_do_what_the_real_ones_do(pieces, script):
     config = StreamConfig(agreement=False)
     engines = real_engine, simulated_engine = CountingEngine(), CountingEngine()
     branches = [CommonBranch(engine, config) for engine in engines]
-    real = SlicedWorker(branches[0], None, branches[0], pieces=pieces)
-    simulated = SimulatedSlices(VirtualTime(lambda: 0.0), branches[1], None, pieces=pieces)
+    real = SlicedWorker(branches[0], None, SlicePlan(pieces))
+    simulated = SimulatedSlices(VirtualTime(lambda: 0.0), branches[1], None, SlicePlan(pieces))
     expected = 0  # pieces so far
     try:
         for index, (fires, reset) in enumerate(script):

@@ -15,8 +15,8 @@ TIMEOUT_S = 60.0
 class FakeEngine:
     """A frame is its first pixel's value. A mask holds the value of the key frame, a confidence that of the frame.
 
-    `hold`: common branches wait in the middle until it is set. `begun`: how many were begun. `fail_next`: raised once
-    by the next one. Of `pieces`, each common branch is cut into as many as asked for.
+    `hold`: common branches wait in the middle until it is set. `begun`, `ended`: those that were, by their frames.
+    `fail_next`: raised once by the next one. A common branch is cut into as many pieces as are asked for.
     """
 
     name, device, precision, problem = "fake", "cpu", "fp32", ""
@@ -26,7 +26,7 @@ class FakeEngine:
         self.hold = threading.Event()
         self.hold.set()
         self.begun: list[int] = []
-        self.pieces: list[int] = []
+        self.ended: list[int] = []
         self.threads: list[str] = []
         self.budget = 0
         self.fail_next: Exception | None = None
@@ -42,13 +42,13 @@ class FakeEngine:
         self.threads.append(threading.current_thread().name)
         if not self.hold.wait(TIMEOUT_S):
             raise TimeoutError("nobody let the common branch go on")
+        self.ended.append(independent)
         error, self.fail_next = self.fail_next, None
         if error:
             raise error
         return independent
 
     def common_slices(self, independent, pieces):
-        self.pieces.append(pieces)
         value = self.common(independent)
         for _ in range(pieces - 1):
             yield
@@ -79,3 +79,8 @@ def until(condition) -> None:
             return
         pause.wait(0.002)
     raise AssertionError("it never happened")
+
+
+def workers() -> list[threading.Thread]:
+    """The threads of background workers that are alive."""
+    return [thread for thread in threading.enumerate() if thread.name == "dcfm common branch"]
