@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from fake_engine import FakeEngine, frame, until
+from fake_engine import TIMEOUT_S, FakeEngine, frame, until
 
 from dcfm_ros.config import usable_cores
 from dcfm_ros.engines.config import EngineConfig
@@ -151,7 +151,7 @@ def test_lower_priority_is_that_of_the_calling_thread_alone():
         target=lambda: got.extend((priority.lower_priority(), os.sched_getscheduler(0)))
     )
     thread.start()
-    thread.join()
+    thread.join(TIMEOUT_S)
     assert got == ["idle", os.SCHED_IDLE]
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
@@ -176,7 +176,7 @@ def test_where_the_system_refuses_idle_priority_the_thread_runs_all_the_same(mon
     got: list[str] = []
     thread = threading.Thread(target=lambda: got.append(priority.lower_priority()))
     thread.start()
-    thread.join()
+    thread.join(TIMEOUT_S)
     assert got == [granted]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 19, (
         "of the thread, not of the process"
@@ -189,7 +189,7 @@ def test_a_reset_ends_the_common_branch_of_the_past_at_its_next_piece():
             for _ in range(pieces):
                 done.append(independent)
                 in_work.set()
-                self.hold.wait(10)
+                self.hold.wait(TIMEOUT_S)
                 yield
             return independent
 
@@ -200,7 +200,7 @@ def test_a_reset_ends_the_common_branch_of_the_past_at_its_next_piece():
     worker.submit(key(0, 1))
     engine.hold.clear()
     worker.submit(key(1, 2))
-    assert in_work.wait(10)
+    assert in_work.wait(TIMEOUT_S)
     worker.forget()
     engine.hold.set()
     worker.submit(key(2, 3))

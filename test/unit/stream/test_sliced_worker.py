@@ -6,7 +6,7 @@ import itertools
 import threading
 
 import pytest
-from fake_engine import FakeEngine, frame, until
+from fake_engine import TIMEOUT_S, FakeEngine, frame, until
 from test_background import MS, config, key
 
 from dcfm_ros.stream import workers
@@ -68,7 +68,7 @@ def test_frames_wait_for_the_piece_in_work_but_for_no_more():
     thread.start()
     assert not paused.is_set(), "a piece is in work"
     engine.hold.set()
-    assert paused.wait(10)
+    assert paused.wait(TIMEOUT_S)
     assert worker.newest.index == 0, "the second piece has its turn after the frame"
     worker.resume()
     until(lambda: worker.newest.index == 1)
@@ -128,7 +128,7 @@ def test_frames_wait_for_the_piece_of_another_camera_until_that_is_closed(camera
     thread.start()
     assert not paused.is_set()
     cameras.first.close()  # though its piece hangs
-    assert paused.wait(10)
+    assert paused.wait(TIMEOUT_S)
 
 
 def test_a_common_branch_that_is_late_is_given_its_turn():
