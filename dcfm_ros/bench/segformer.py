@@ -26,8 +26,8 @@ from dcfm_ros.engines.graph.openvino import OpenVinoLibrary
 from dcfm_ros.engines.label_map.label_map import label_array
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones.mit import SIZES, MixTransformer
-from dcfm_ros.model.config import IMAGENET_MEAN, IMAGENET_STD
 from dcfm_ros.model.heads import SegFormerHead
+from dcfm_ros.model.normalisation import IMAGENET
 from dcfm_ros.stream.stopwatch import Stopwatch
 
 Image = NDArray[np.uint8]
@@ -95,8 +95,8 @@ class TunedSegFormer(nn.Module):
                 module.eps = 1e-5  # everywhere in transformers
         self.eval().requires_grad_(False)
         use_graph_forms(self)
-        std = torch.tensor(IMAGENET_STD)
-        self._scale, self._offset = 1 / (255 * std), -torch.tensor(IMAGENET_MEAN) / std
+        std = torch.tensor(IMAGENET.std)
+        self._scale, self._offset = 1 / (255 * std), -torch.tensor(IMAGENET.mean) / std
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = (pixels.float() * self._scale + self._offset).permute(0, 3, 1, 2)

@@ -14,6 +14,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.checkpoint import steps_done
 from dcfm_ros.learn.config import LossConfig, SourceConfig, TrainConfig, expanded
 from dcfm_ros.learn.datasets import FrameDataset, open_dataset
+from dcfm_ros.model.backbones.registry import BACKBONES
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.dcfm import DCFM, build_model
@@ -40,11 +41,14 @@ def open_source(config: TrainConfig, source: SourceConfig) -> FrameDataset:
 
 def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
     """The model at step 0, with a card of its own."""
+    mean, std = BACKBONES[config.model.backbone].normalisation
     card = ModelCard(
         name=config.name,
         classes=dataset.classes.names,
         colors=dataset.classes.colors,
         input_size=config.input_size,
+        mean=mean,
+        std=std,
         licence=config.licence,
         notes=config.notes,
     )

@@ -8,36 +8,14 @@ from dataclasses import asdict, dataclass
 from dcfm_ros.config import Size, check, setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.classes import CAMVID
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-MIT_FEATURES = ("patch_embedding", "first_block", "stage")
-INDEPENDENT_FEATURES: dict[str, tuple[str, ...]] = {
-    **{f"mit_b{i}": MIT_FEATURES for i in range(6)},
-    "resnet18": ("layer1",),
-    "resnet50": ("layer1",),
-    "resnet101": ("layer1",),
-    "mobilenetv2": ("stride4+8+16", "stride4+8", "stride4"),
-}
-DEFAULT_FEATURE = {
-    name: "first_block" if name.startswith("mit") else features[0]
-    for name, features in INDEPENDENT_FEATURES.items()
-}
-DEFAULT_DEEP_CHANNELS = {
-    **{f"mit_b{i}": 256 for i in range(6)},
-    "resnet18": 1024,
-    "resnet50": 4096,
-    "resnet101": 4096,
-    "mobilenetv2": 96,
-}
+from dcfm_ros.model.normalisation import IMAGENET
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Architecture of a DCFM network. Empty or zero fields take the backbone's default.
 
-    backbone             one of INDEPENDENT_FEATURES' keys
+    backbone             one of `backbones.registry.BACKBONES`
     independent_feature  which early feature is computed on every frame (paper 3.2)
     independent_channels how many of the independent feature's first channels enter the fusion (0: all of them)
     deep_channels        channels of the deep head's output
@@ -69,21 +47,24 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.backbone not in INDEPENDENT_FEATURES:
-            raise DcfmError(f"unknown backbone '{self.backbone}'; known: {', '.join(INDEPENDENT_FEATURES)}")
-        if not self.independent_feature:
-            object.__setattr__(self, "independent_feature", DEFAULT_FEATURE[self.backbone])
-        known = INDEPENDENT_FEATURES[self.backbone]
-        if self.independent_feature not in known:
+        # Imported here, so that what only reads these fields does without torch.
+        from dcfm_ros.model.backbones.registry import BACKBONES
+
+        if self.backbone not in BACKBONES:
+            raise DcfmError(f"unknown backbone '{self.backbone}'; known: {', '.join(BACKBONES)}")
+        spec = BACKBONES[self.backbone]
+        defaults = {
+            "independent_feature": spec.features[0],
+            "deep_channels": spec.deep_channels,
+            "stem": spec.stem,
+        }
+        for name, value in defaults.items():
+            if not getattr(self, name):
+                object.__setattr__(self, name, value)
+        if self.independent_feature not in spec.features:
             raise DcfmError(
                 f"backbone '{self.backbone}' has no independent feature '{self.independent_feature}'; "
-                f"known: {', '.join(known)}"
-            )
-        if not self.deep_channels:
-            object.__setattr__(self, "deep_channels", DEFAULT_DEEP_CHANNELS[self.backbone])
-        if not self.stem:
-            object.__setattr__(
-                self, "stem", "deep" if self.backbone in ("resnet50", "resnet101") else "plain"
+                f"known: {', '.join(spec.features)}"
             )
 
 
@@ -99,8 +80,8 @@ class ModelCard:
     classes: tuple[str, ...] = CAMVID.names
     colors: tuple[tuple[int, int, int], ...] = CAMVID.colors
     input_size: Size = (480, 360)
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, float, float] = IMAGENET.mean
+    std: tuple[float, float, float] = IMAGENET.std
     licence: str = "not stated"
     notes: str = ""
 

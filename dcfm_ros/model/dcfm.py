@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model.backbones import build_backbone
+from dcfm_ros.model.backbones.registry import BACKBONES
 from dcfm_ros.model.classes import CLASS_SETS, spread_color
 from dcfm_ros.model.config import ModelCard, ModelConfig
-from dcfm_ros.model.heads import build_head, resize, unit
+from dcfm_ros.model.heads import resize, unit
 
 DROPOUT = 0.1
 
@@ -35,8 +35,9 @@ class DCFM(nn.Module):
             )
         self.config = config
         self.card = card
-        self.backbone = build_backbone(config)
-        self.head = build_head(config, self.backbone.deep)
+        spec = BACKBONES[config.backbone]
+        self.backbone = spec.build(config)
+        self.head = spec.head(self.backbone.deep, config.deep_channels)
         channels = config.common_channels or config.deep_channels
         self.reduce = (
             nn.Conv2d(config.deep_channels, channels, 1, bias=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterator
 from typing import cast
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from dcfm_ros.model.backbones.mit import Attention, to_map, to_tokens
 from dcfm_ros.model.backbones.resnet import BasicBlock, Bottleneck
 from dcfm_ros.model.dcfm import DCFM, Fusion
-from dcfm_ros.model.heads import PYRAMID_BINS, LightHead, PyramidPooling, SegFormerHead, resize
+from dcfm_ros.model.heads import PYRAMID_BINS, Head, LightHead, PyramidPooling, SegFormerHead, resize
 
 
 def fold(model: DCFM) -> DCFM:
@@ -101,11 +100,12 @@ class OneHeadAttention(nn.Module):
         return F.scaled_dot_product_attention(q, k, v).squeeze(1)
 
 
-class FoldedSegFormerHead(SegFormerHead):
+class FoldedSegFormerHead(Head):
     """`SegFormerHead` with one 1×1 conv per scale."""
 
     def __init__(self, head: SegFormerHead) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
+        self.steps = head.steps
         scale, shift = scale_and_shift(head.norm)
         convs = []
         for fuse, module in zip(head.slices(), head.projections, strict=True):
@@ -117,16 +117,15 @@ class FoldedSegFormerHead(SegFormerHead):
         finest.bias = nn.Parameter(finest.bias + shift)
         self.convs = nn.ModuleList(convs)
 
-    def parts(self, features: tuple[Tensor, ...]) -> Iterator[Tensor]:
-        for feature, conv in zip(features, self.convs, strict=True):
-            yield resize(conv(feature), features[0])
+    def step(self, i: int, features: tuple[Tensor, ...], before: Tensor | None) -> Tensor:
+        if i == len(self.convs):
+            assert before is not None
+            return F.relu(before)
+        part = resize(self.convs[i](features[i]), features[0])
+        return part if before is None else before + part
 
-    def finish(self, total: Tensor | None) -> Tensor:
-        assert total is not None
-        return F.relu(total)
 
-
-class ReducedPyramid(nn.Module):
+class ReducedPyramid(Head):
     """`PyramidPooling` and the linear reduction after it: each context is reduced where it is small, then upsampled."""
 
     def __init__(self, head: PyramidPooling, reduce: nn.Conv2d) -> None:
@@ -136,7 +135,7 @@ class ReducedPyramid(nn.Module):
         parts = reduce.weight[:, :, 0, 0].split([reduce.in_channels - sum(widths), *widths], dim=1)
         self.reduces = nn.ModuleList([pointwise(part) for part in parts])
 
-    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
+    def step(self, i: int, features: tuple[Tensor, ...], before: Tensor | None) -> Tensor:
         (x,) = features
         total = self.reduces[0](x)
         for bins, context, reduce in zip(PYRAMID_BINS, self.contexts, self.reduces[1:], strict=True):

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import abstractmethod
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcfm_ros.model.backbones import FeatureInfo
-from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.backbones.base import FeatureInfo
 
 PYRAMID_BINS = (1, 2, 3, 6)
-LEAST_LENGTH = 1e-4
+MIN_LENGTH = 1e-4
 """Shorter features are not brought to unit length. The published 1e-12 is 0 in half precision, and 0 / 0 no number."""
 
 
-def build_head(config: ModelConfig, deep: tuple[FeatureInfo, ...]) -> nn.Module:
-    """The deep head that belongs to the backbone; it maps a tuple of N×C×h×w maps to one N×deep_channels×h×w map."""
-    if config.backbone.startswith("mit"):
-        return SegFormerHead(deep, config.deep_channels)
-    if config.backbone.startswith("resnet"):
-        return PyramidPooling(deep[0].channels, config.deep_channels)
-    return LightHead(deep, config.deep_channels)
+class Head(nn.Module):
+    """What maps the deep features, N×C×h×w each, to one N×deep_channels×h×w map, in a number of steps."""
+
+    steps = 1
+
+    @abstractmethod
+    def step(self, i: int, features: tuple[Tensor, ...], before: Tensor | None) -> Tensor:
+        """The result of step `i` from that of the step before (None for the first). The last one's is the head's."""
+
+    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
+        x = self.step(0, features, None)
+        for i in range(1, self.steps):
+            x = self.step(i, features, x)
+        return x
 
 
-class SegFormerHead(nn.Module):
+class SegFormerHead(Head):
     """SegFormer's MLP head up to its fused feature (arXiv 2105.15203, section 3.2), at stride 4.
 
     As published, each scale is projected, upsampled to stride 4, concatenated and fused by a 1×1 conv. All of that is
@@ -36,34 +42,27 @@ class SegFormerHead(nn.Module):
 
     def __init__(self, deep: tuple[FeatureInfo, ...], channels: int) -> None:
         super().__init__()
+        self.steps = len(deep) + 1
         self.projections = nn.ModuleList([nn.Linear(info.channels, channels) for info in deep])
         self.fuse = nn.Conv2d(len(deep) * channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
 
-    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        total: Tensor | None = None
-        for part in self.parts(features):
-            total = part if total is None else total + part
-        return self.finish(total)
-
-    def parts(self, features: tuple[Tensor, ...]) -> Iterator[Tensor]:
-        """What each scale adds to the sum, N×channels×h×w at stride 4, the finest first."""
-        for feature, module, fuse in zip(features, self.projections, self.slices(), strict=True):
-            projection = cast(nn.Linear, module)
-            weight = (fuse @ projection.weight)[:, :, None, None]
-            yield resize(F.conv2d(feature, weight, fuse @ projection.bias), features[0])
+    def step(self, i: int, features: tuple[Tensor, ...], before: Tensor | None) -> Tensor:
+        """Adds what a scale contributes at stride 4, the finest first; then the fused feature from their sum."""
+        if i == len(self.projections):
+            return F.relu(self.norm(before))
+        fuse, projection = self.slices()[i], cast(nn.Linear, self.projections[i])
+        weight = (fuse @ projection.weight)[:, :, None, None]
+        part = resize(F.conv2d(features[i], weight, fuse @ projection.bias), features[0])
+        return part if before is None else before + part
 
     def slices(self) -> tuple[Tensor, ...]:
         """Each scale's part of the fusing conv, channels×channels, the finest first."""
         # The published concatenation runs from the coarsest scale to the finest.
         return self.fuse.weight[:, :, 0, 0].chunk(len(self.projections), dim=1)[::-1]
 
-    def finish(self, total: Tensor | None) -> Tensor:
-        """The fused feature from the sum of all parts."""
-        return F.relu(self.norm(total))
 
-
-class PyramidPooling(nn.Module):
+class PyramidPooling(Head):
     """PSPNet's pyramid pooling (arXiv 1612.01105, section 3.2): the feature beside four pooled contexts of it."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
@@ -72,7 +71,7 @@ class PyramidPooling(nn.Module):
         self.convs = nn.ModuleList([nn.Conv2d(channels, width, 1, bias=False) for _ in PYRAMID_BINS])
         self.norms = nn.ModuleList([nn.BatchNorm2d(width) for _ in PYRAMID_BINS])
 
-    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
+    def step(self, i: int, features: tuple[Tensor, ...], before: Tensor | None) -> Tensor:
         (x,) = features
         parts = [x]
         for bins, conv, norm in zip(PYRAMID_BINS, self.convs, self.norms, strict=True):
@@ -81,7 +80,7 @@ class PyramidPooling(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-class LightHead(nn.Module):
+class LightHead(Head):
     """A top-down pyramid for small backbones: the coarsest scale, gated by global context, refined on the way up.
 
     Depth-wise separable 3×3 convs at strides 32, 16 and 8; at stride 4 only 1×1 convs, each applied before its
@@ -91,6 +90,7 @@ class LightHead(nn.Module):
     def __init__(self, deep: tuple[FeatureInfo, ...], channels: int) -> None:
         super().__init__()
         width = 128
+        self.steps = len(deep)
         self.gate = nn.Conv2d(deep[-1].channels, width, 1)
         self.laterals = nn.ModuleList([nn.Conv2d(info.channels, width, 1) for info in deep[1:]])
         self.refines = nn.ModuleList([separable(width) for _ in deep[1:]])
@@ -98,24 +98,17 @@ class LightHead(nn.Module):
         self.fine = nn.Conv2d(deep[0].channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
 
-    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        out: Tensor | None = None
-        for i in range(len(self.refines) - 1, -1, -1):
-            out = self.refine(i, features, out)
-        return self.finish(features, out)
-
-    def refine(self, i: int, features: tuple[Tensor, ...], above: Tensor | None) -> Tensor:
-        """The pyramid at its scale `i`, N×128×h×w, from what was refined at the scale above (None at the coarsest)."""
-        coarser = features[1:]
-        lateral = self.laterals[i](coarser[i])
-        if above is None:
-            return self.refines[i](lateral * torch.sigmoid(self.gate(F.adaptive_avg_pool2d(coarser[i], 1))))
-        return self.refines[i](resize(above, coarser[i]) + lateral)
-
-    def finish(self, features: tuple[Tensor, ...], refined: Tensor | None) -> Tensor:
-        """The head's output at stride 4 from the pyramid at its finest scale."""
-        fine = features[0]
-        return F.relu(self.norm(resize(self.coarse(refined), fine) + self.fine(fine)))
+    def step(self, i: int, features: tuple[Tensor, ...], before: Tensor | None) -> Tensor:
+        """The pyramid, N×128×h×w, refined at one scale after the other, the coarsest first; then the output at stride 4."""
+        fine, *coarser = features
+        if i == len(coarser):
+            return F.relu(self.norm(resize(self.coarse(before), fine) + self.fine(fine)))
+        scale = len(coarser) - 1 - i
+        lateral = self.laterals[scale](coarser[scale])
+        if before is None:
+            gate = self.gate(F.adaptive_avg_pool2d(coarser[scale], 1))
+            return self.refines[scale](lateral * torch.sigmoid(gate))
+        return self.refines[scale](resize(before, coarser[scale]) + lateral)
 
 
 def separable(width: int) -> nn.Sequential:
@@ -131,7 +124,7 @@ def separable(width: int) -> nn.Sequential:
 
 def unit(x: Tensor, channels: int = 1) -> Tensor:
     """`x` with unit length over its channels, which are that dimension; 0 stays 0."""
-    return F.normalize(x, dim=channels, eps=LEAST_LENGTH)
+    return F.normalize(x, dim=channels, eps=MIN_LENGTH)
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.backbones.layout import Rules, rename
+from dcfm_ros.model.backbones.mit import SEGFORMER_RULES
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import DCFM, build_model
 from dcfm_ros.model.strict import load_strictly
@@ -38,12 +40,10 @@ UNUSED = re.compile(r"backbone\.decoder\.(conv_seg|linear_pred)\.")
 """Layers of the published encoders that nothing reads."""
 
 ENCODER_RULES = (
-    (r"backbone\.encoder\.patch_embed(\d)\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.embed."),
-    (
-        r"backbone\.encoder\.block(\d)\.(\d+)\.(.*?)(dwconv\.)?(?=(dwconv|[a-z0-9_]+)\.(weight|bias)$)",
-        lambda m: f"backbone.stages.{int(m[1]) - 1}.blocks.{m[2]}.{m[3]}",
+    *(
+        (r"backbone\.encoder\." + pattern, lambda m, target=target: f"backbone.{target(m)}")
+        for pattern, target in SEGFORMER_RULES
     ),
-    (r"backbone\.encoder\.norm(\d)\.", lambda m: f"backbone.stages.{int(m[1]) - 1}.norm."),
     (r"backbone\.decoder\.linear_c(\d)\.proj\.", lambda m: f"head.projections.{int(m[1]) - 1}."),
     (r"backbone\.decoder\.linear_fuse\.conv\.", lambda m: "head.fuse."),
     (r"backbone\.decoder\.linear_fuse\.bn\.", lambda m: "head.norm."),
@@ -96,22 +96,11 @@ def published_config(config: Mapping[str, Any]) -> ModelConfig:
     )
 
 
-def translate(tensors: Mapping[str, Any], rules: tuple[Any, ...], what: str) -> dict[str, Tensor]:
+def translate(tensors: Mapping[str, Any], rules: Rules, what: str) -> dict[str, Tensor]:
     """Published names -> ours; unused layers are left out, an unknown name raises DcfmError."""
-    result = {}
-    for published, value in tensors.items():
-        name = published.removeprefix("module.")
-        if not UNUSED.match(name):
-            result[_rename(name, rules, what)] = torch.as_tensor(value)
-    return result
-
-
-def _rename(name: str, rules: tuple[Any, ...], what: str) -> str:
-    for pattern, target in rules:
-        renamed, count = re.subn("^" + pattern, target, name)
-        if count:
-            return renamed
-    raise DcfmError(f"the published {what} holds a tensor '{name}' that belongs to no known {what}")
+    names = {published.removeprefix("module."): value for published, value in tensors.items()}
+    used = {name: torch.as_tensor(value) for name, value in names.items() if not UNUSED.match(name)}
+    return rename(used, rules, what)
 
 
 def _known(table: Mapping[Any, str], config: Mapping[str, Any], key: str) -> str:

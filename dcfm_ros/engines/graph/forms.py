@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dcfm_ros.model.backbones.mit import Attention, MixMlp, to_map, to_tokens
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fold import OneHeadAttention, linear, pointwise
-from dcfm_ros.model.heads import LEAST_LENGTH, resize, unit
+from dcfm_ros.model.heads import MIN_LENGTH, resize, unit
 
 MOST_BYTES = 10_000_000
 """Of a float32 map that is better kept in one piece."""
@@ -76,7 +76,7 @@ def _weight(pointwise: object) -> Tensor:
 
 def factor(feature: Tensor, channels: int = 1) -> Tensor:
     """What normalises a feature over its channels, which are that dimension; they become one."""
-    return 1 / feature.norm(dim=channels, keepdim=True).clamp_min(LEAST_LENGTH)
+    return 1 / feature.norm(dim=channels, keepdim=True).clamp_min(MIN_LENGTH)
 
 
 def channel_last(x: Tensor) -> Tensor:

@@ -1,11 +1,22 @@
-"""What every backbone offers, and a backbone's description of its own features."""
+"""What every backbone offers, and what the rest of the package has to know about it."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
+
+from dcfm_ros.model.backbones.layout import Layout
+from dcfm_ros.model.normalisation import IMAGENET, Normalisation
+
+if TYPE_CHECKING:
+    from dcfm_ros.model.config import ModelConfig
+    from dcfm_ros.model.heads import Head
+
+Layer = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -14,6 +25,28 @@ class FeatureInfo:
 
     channels: int
     stride: int
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A backbone as the registry lists it.
+
+    features       the independent features it offers; the first is the default
+    deep_channels  the default for the channels of the deep head's output
+    build          makes the backbone that a configuration asks for, randomly initialised
+    head           makes its deep head, from the descriptions of the deep features and the number of output channels
+    layouts        how ImageNet weights files of it name their tensors
+    normalisation  of the images that such files were trained with
+    stem           the default of `ModelConfig.stem`
+    """
+
+    features: tuple[str, ...]
+    deep_channels: int
+    build: Callable[[ModelConfig], Backbone]
+    head: Callable[[tuple[FeatureInfo, ...], int], Head]
+    layouts: tuple[Layout, ...]
+    normalisation: Normalisation = IMAGENET
+    stem: str = "plain"
 
 
 class Backbone(nn.Module):
@@ -30,5 +63,37 @@ class Backbone(nn.Module):
         """Normalised image, float N×3×H×W -> the independent feature, float N×C×h×w."""
 
     @abstractmethod
+    def resume(self, independent: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The deep features that an independent feature holds already, and the map from which `deep_layers` go on."""
+
+    @abstractmethod
+    def deep_layers(self) -> list[list[Layer]]:
+        """The rest of the backbone, in order. Each inner list ends with a deep feature that `resume` does not return."""
+
     def encode_deep(self, independent: Tensor) -> tuple[Tensor, ...]:
         """Goes on from `encode_shallow`'s result through the rest of the backbone; nothing is computed twice."""
+        features, x = self.resume(independent)
+        for layers in self.deep_layers():
+            for layer in layers:
+                x = layer(x)
+            features.append(x)
+        return tuple(features)
+
+
+class Chain(nn.Module):
+    """A layer made of several, which are computed one after the other."""
+
+    @abstractmethod
+    def layers(self) -> list[Layer]: ...
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers():
+            x = layer(x)
+        return x
+
+
+def layers_of(layer: Layer) -> list[Layer]:
+    """The layers that a layer is made of, as far as they are computed one after the other."""
+    if isinstance(layer, nn.Sequential):
+        return list(layer)
+    return layer.layers() if isinstance(layer, Chain) else [layer]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcfm_ros.model.backbones.base import Backbone, FeatureInfo
+from dcfm_ros.model.backbones.base import Backbone, BackboneSpec, Chain, FeatureInfo, Layer
+from dcfm_ros.model.backbones.layout import Layout, Tensors, rename
+from dcfm_ros.model.heads import SegFormerHead
 
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "mit_b0": ((32, 64, 160, 256), (2, 2, 2, 2)),
@@ -22,6 +25,8 @@ HEADS = (1, 2, 5, 8)
 REDUCTIONS = (8, 4, 2, 1)
 STRIDES = (4, 8, 16, 32)
 MLP_RATIO = 4
+DONE = {"patch_embedding": 1, "first_block": 2}
+"""Of the first stage's layers, those that an independent feature has been through; "stage": all of them."""
 
 
 class MixTransformer(Backbone):
@@ -44,28 +49,25 @@ class MixTransformer(Backbone):
         self.independent_feature = independent_feature
 
     def encode_shallow(self, x: Tensor) -> Tensor:
-        first = self._first_stage()
-        x = first.embed(x)
-        if self.independent_feature == "first_block":
-            x = first.blocks[0](x)
-        elif self.independent_feature == "stage":
-            x = first.finish(x, done=0)
+        layers = self._first_stage().layers()
+        for layer in layers[: DONE.get(self.independent_feature)]:
+            x = layer(x)
         return x
 
-    def encode_deep(self, independent: Tensor) -> tuple[Tensor, ...]:
-        x = independent
-        if self.independent_feature != "stage":
-            x = self._first_stage().finish(x, done=int(self.independent_feature == "first_block"))
-        features = [x]
-        for stage in self.stages[1:]:
-            features.append(stage(features[-1]))
-        return tuple(features)
+    def resume(self, independent: Tensor) -> tuple[list[Tensor], Tensor]:
+        return [independent] if self.independent_feature == "stage" else [], independent
+
+    def deep_layers(self) -> list[list[Layer]]:
+        later: list[list[Layer]] = [[stage] for stage in self.stages[1:]]
+        if self.independent_feature == "stage":
+            return later
+        return [self._first_stage().layers()[DONE[self.independent_feature] :], *later]
 
     def _first_stage(self) -> Stage:
         return cast(Stage, self.stages[0])
 
 
-class Stage(nn.Module):
+class Stage(Chain):
     """Overlapping patch embedding, transformer blocks, layer norm. Maps are N×C×h×w at every border."""
 
     def __init__(
@@ -76,13 +78,10 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList([Block(width, heads, reduction, rate) for rate in drop_path])
         self.norm = nn.LayerNorm(width, eps=1e-6)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.finish(self.embed(x), done=0)
+    def layers(self) -> list[Layer]:
+        return [self.embed, *self.blocks, self.normalise]
 
-    def finish(self, x: Tensor, *, done: int) -> Tensor:
-        """The blocks after the first `done`, then the stage's norm."""
-        for block in self.blocks[done:]:
-            x = block(x)
+    def normalise(self, x: Tensor) -> Tensor:
         return to_map(self.norm(to_tokens(x)), x.shape)
 
 
@@ -175,3 +174,66 @@ def to_tokens(x: Tensor) -> Tensor:
 def to_map(tokens: Tensor, size: torch.Size) -> Tensor:
     """N×hw×C -> N×C×h×w; only the last two numbers of `size` count."""
     return tokens.transpose(1, 2).unflatten(2, (size[-2], size[-1]))
+
+
+SEGFORMER_RULES = (
+    (r"patch_embed(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.embed."),
+    (
+        r"block(\d)\.(\d+)\.(.*?)(dwconv\.)?(?=(dwconv|[a-z0-9_]+)\.(weight|bias)$)",
+        lambda m: f"stages.{int(m[1]) - 1}.blocks.{m[2]}.{m[3]}",
+    ),
+    (r"norm(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.norm."),
+)
+
+
+def from_segformer(tensors: Tensors) -> Tensors:
+    return rename(tensors, SEGFORMER_RULES, "MiT encoder")
+
+
+HUGGING_FACE_NAMES = (
+    ("layer_norm_1", "norm1"),
+    ("layer_norm_2", "norm2"),
+    ("attention.self.query", "attn.q"),
+    ("attention.self.sr", "attn.sr"),
+    ("attention.self.layer_norm", "attn.norm"),
+    ("attention.output.dense", "attn.proj"),
+    ("mlp.dense1", "mlp.fc1"),
+    ("mlp.dense2", "mlp.fc2"),
+    ("mlp.dwconv.dwconv", "mlp.dwconv"),
+)
+
+
+def from_hugging_face(tensors: Tensors) -> Tensors:
+    """Keys and values lie apart there and together here."""
+    result = {}
+    for name, value in tensors.items():
+        name = re.sub(r"^(segformer\.)?encoder\.", "", name)
+        name = re.sub(r"^patch_embeddings\.(\d)\.proj", r"stages.\1.embed.proj", name)
+        name = re.sub(r"^patch_embeddings\.(\d)\.layer_norm", r"stages.\1.embed.norm", name)
+        name = re.sub(r"^block\.(\d)\.(\d+)\.", r"stages.\1.blocks.\2.", name)
+        name = re.sub(r"^layer_norm\.(\d)\.", r"stages.\1.norm.", name)
+        for theirs, ours in HUGGING_FACE_NAMES:
+            name = name.replace(theirs, ours)
+        result[name] = value
+    for key in [name for name in result if ".attention.self.key." in name]:
+        joined = torch.cat([result.pop(key), result.pop(key.replace(".key.", ".value."))])
+        result[key.replace("attention.self.key", "attn.kv")] = joined
+    return result
+
+
+CLASSIFIERS = r"(head|classifier|decode_head)\."
+LAYOUTS = (
+    Layout("SegFormer's MiT", "patch_embed1.", CLASSIFIERS, from_segformer),
+    Layout("Hugging Face's MiT", "segformer.encoder.", CLASSIFIERS, from_hugging_face),
+    Layout("Hugging Face's MiT", "encoder.patch_embeddings.", CLASSIFIERS, from_hugging_face),
+)
+BACKBONES = {
+    name: BackboneSpec(
+        features=("first_block", "patch_embedding", "stage"),
+        deep_channels=256,
+        build=lambda config: MixTransformer(config.backbone, config.independent_feature, config.drop_path),
+        head=SegFormerHead,
+        layouts=LAYOUTS,
+    )
+    for name in SIZES
+}

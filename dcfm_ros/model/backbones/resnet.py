@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcfm_ros.model.backbones.base import Backbone, FeatureInfo
+from dcfm_ros.model.backbones.base import Backbone, BackboneSpec, FeatureInfo, Layer
+from dcfm_ros.model.backbones.layout import Layout, Tensors
+from dcfm_ros.model.heads import Head, PyramidPooling
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 WIDTHS = (64, 128, 256, 512)
@@ -35,8 +39,11 @@ class ResNet(Backbone):
     def encode_shallow(self, x: Tensor) -> Tensor:
         return self.layer1(self.stem(x))
 
-    def encode_deep(self, independent: Tensor) -> tuple[Tensor, ...]:
-        return (self.layer4(self.layer3(self.layer2(independent))),)
+    def resume(self, independent: Tensor) -> tuple[list[Tensor], Tensor]:
+        return [], independent
+
+    def deep_layers(self) -> list[list[Layer]]:
+        return [[self.layer2, self.layer3, self.layer4]]
 
 
 class BasicBlock(nn.Module):
@@ -93,3 +100,32 @@ def deep_stem() -> nn.Sequential:
     for previous, width, stride in ((3, 64, 2), (64, 64, 1), (64, 128, 1)):
         layers += [nn.Conv2d(previous, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     return nn.Sequential(*layers, nn.MaxPool2d(3, 2, 1))
+
+
+def from_resnet(tensors: Tensors) -> Tensors:
+    """torchvision's stem `conv1, bn1`, and the deep stem `conv1, bn1, conv2, bn2, conv3, bn3`."""
+    result = {}
+    for name, value in tensors.items():
+        stem = re.match(r"^(conv|bn)([123])\.(.*)$", name)
+        if stem:
+            name = f"stem.{3 * (int(stem[2]) - 1) + (stem[1] == 'bn')}.{stem[3]}"
+        result[name] = value
+    return result
+
+
+def _head(deep: tuple[FeatureInfo, ...], channels: int) -> Head:
+    return PyramidPooling(deep[0].channels, channels)
+
+
+LAYOUTS = (Layout("torchvision's ResNet", "layer1.", r"fc\.", from_resnet),)
+BACKBONES = {
+    name: BackboneSpec(
+        features=("layer1",),
+        deep_channels=2 * WIDTHS[-1] * (1 if name == "resnet18" else 4),
+        build=lambda config: ResNet(config.backbone, config.stem),
+        head=_head,
+        layouts=LAYOUTS,
+        stem="plain" if name == "resnet18" else "deep",
+    )
+    for name in DEPTHS
+}

@@ -22,6 +22,7 @@ from dcfm_ros.engines.graph.onnxruntime import DeviceRunner, DeviceValues, OnnxR
 from dcfm_ros.engines.torch.engine import TorchEngine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.checkpoint import save_model
+from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.published import from_published
 
@@ -91,6 +92,22 @@ def test_labels_are_torchs(engine, plain, frames):
     for ours, expected in zip(labels(engine, frames), labels(plain, frames), strict=True):
         assert len(np.unique(expected)) > 1
         assert (ours == expected).mean() >= 0.999
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "resnet18", "mit_b0"])
+def test_every_kind_of_backbone_runs_whole_and_in_pieces(library, backbone, frames):
+    needs(library)
+    torch.manual_seed(0)
+    built = build_model(ModelConfig(backbone=backbone, num_classes=5, common_channels=64))
+    engine = create_engine(built, EngineConfig(engine=library))
+    torchs = create_engine(built, EngineConfig(engine="torch", device="cpu"))
+    for ours, expected in zip(labels(engine, frames[:2]), labels(torchs, frames[:2]), strict=True):
+        assert (ours == expected).mean() >= 0.999
+    independent = engine.independent(frames[0])
+    pauses, sliced = finish(engine.common_slices(independent, 4))
+    assert pauses == 3
+    np.testing.assert_allclose(sliced.values, engine.common(independent).values, atol=1e-4)
 
 
 def test_results_are_not_changed_by_later_calls(engine, frames):

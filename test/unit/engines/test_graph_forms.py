@@ -45,6 +45,7 @@ def close(ours, expected):
         ("mit_b0", "mlp", 100_000),
         ("mobilenetv2", "linear", graph_forms.MOST_BYTES),
         ("mobilenetv2", "conv", graph_forms.MOST_BYTES),
+        ("efficientnet_lite0", "linear", graph_forms.MOST_BYTES),
         ("resnet18", "linear", graph_forms.MOST_BYTES),
     ],
 )
@@ -82,6 +83,7 @@ def test_where_logits_come_from_their_own_pixel_alone():
         ("mit_b0", "linear"): True,
         ("mit_b0", "mlp"): True,
         ("mobilenetv2", "conv"): False,
+        ("efficientnet_lite2", "linear"): True,
         ("resnet18", "linear"): False,
     }
     assert {kind: is_pointwise(folded(*kind)) for kind in expected} == expected

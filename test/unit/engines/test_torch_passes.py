@@ -16,6 +16,7 @@ from dcfm_ros.model.fold import fold
 
 MODELS = (
     ModelConfig(backbone="mobilenetv2", num_classes=5),
+    ModelConfig(backbone="efficientnet_lite2", num_classes=5),
     ModelConfig(backbone="mit_b0", num_classes=5, independent_channels=32),
     ModelConfig(backbone="mit_b0", num_classes=5, independent_feature="stage", classifier="mlp"),
     ModelConfig(backbone="resnet18", num_classes=5, common_channels=64, classifier="mlp"),

@@ -132,6 +132,12 @@ def test_the_weights_file_is_the_average_with_a_card_of_its_own(config):
     assert model.card.input_size == (96, 72) and model.card.classes[0] == "sky"
 
 
+def test_images_are_normalised_as_the_backbones_imagenet_weights_want_them(config):
+    config = replace(config, model=ModelConfig(backbone="efficientnet_lite0", num_classes=11))
+    card = starting_model(config, open_source(config, config.train[0])).card
+    assert [255 * value for value in (*card.mean, *card.std)] == pytest.approx([127.0] * 3 + [128.0] * 3)
+
+
 def test_a_rate_of_zero_leaves_the_backbone_where_it_was(config):
     train(replace(config, optim=OptimConfig(warmup_steps=0, backbone_lr_ratio=0.0)))
     before, state = beginning(config), state_of(config.out)

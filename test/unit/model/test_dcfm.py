@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 
 from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model.config import INDEPENDENT_FEATURES, ModelCard, ModelConfig
+from dcfm_ros.model.backbones.registry import BACKBONES
+from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.heads import unit
 
 SMALL = [
     (backbone, feature)
-    for backbone in ("mit_b0", "mit_b2", "resnet18", "resnet50", "mobilenetv2")
-    for feature in INDEPENDENT_FEATURES[backbone]
+    for backbone in ("mit_b0", "mit_b2", "resnet18", "resnet50", "mobilenetv2", "efficientnet_lite2")
+    for feature in BACKBONES[backbone].features
 ]
 
 
@@ -45,7 +46,7 @@ def test_declared_channels_and_strides_are_true(backbone, feature):
 
 
 @pytest.mark.parametrize("classifier", ["linear", "mlp", "conv"])
-@pytest.mark.parametrize("backbone", ["mit_b0", "resnet18", "mobilenetv2"])
+@pytest.mark.parametrize("backbone", ["mit_b0", "resnet18", "mobilenetv2", "efficientnet_lite0"])
 @torch.inference_mode()
 def test_the_cached_half_gives_the_same_logits(backbone, classifier):
     config = ModelConfig(
@@ -59,18 +60,21 @@ def test_the_cached_half_gives_the_same_logits(backbone, classifier):
     assert float((logits - cached).abs().max()) < 1e-5 * float(logits.std())
 
 
-@pytest.mark.parametrize("feature", INDEPENDENT_FEATURES["mobilenetv2"])
+@pytest.mark.parametrize(
+    ("backbone", "ends"), [("mobilenetv2", (4, 7, 14, 18)), ("efficientnet_lite0", (4, 6, 12, 17))]
+)
+@pytest.mark.parametrize("feature", BACKBONES["mobilenetv2"].features)
 @settings(max_examples=15, deadline=None)
 @given(height=st.integers(33, 80), width=st.integers(33, 80))
-def test_the_common_branch_resumes_exactly_at_any_size(feature, height, width):
-    model = build_model(ModelConfig(independent_feature=feature))
+def test_the_common_branch_resumes_exactly_at_any_size(backbone, ends, feature, height, width):
+    model = build_model(ModelConfig(backbone=backbone, independent_feature=feature))
     x = torch.randn(1, 3, height, width)
     with torch.inference_mode():
         resumed = model.backbone.encode_deep(model.encode_independent(x))
         whole = []
         for i, layer in enumerate(model.backbone.features):
             x = layer(x)
-            if i + 1 in (4, 7, 14, 18):
+            if i + 1 in ends:
                 whole.append(x)
     for ours, expected in zip(resumed, whole, strict=True):
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)

@@ -4,15 +4,16 @@ import pytest
 import torch
 from test_dcfm import randomised
 
-from dcfm_ros.model.config import INDEPENDENT_FEATURES, ModelCard, ModelConfig
+from dcfm_ros.model.backbones.registry import BACKBONES
+from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.fold import fold
 from dcfm_ros.model.slices import common_blocks
 
 CASES = [
     *[
         (backbone, feature, 48)
-        for backbone in ("mit_b0", "mobilenetv2")
-        for feature in INDEPENDENT_FEATURES[backbone]
+        for backbone in ("mit_b0", "mobilenetv2", "efficientnet_lite2")
+        for feature in BACKBONES[backbone].features
     ],
     ("resnet18", "layer1", 0),
     ("resnet18", "layer1", 48),
@@ -83,7 +84,7 @@ def test_a_folded_model_can_be_cut(backbone, feature):
 
 
 def test_no_batch_norm_is_left():
-    for backbone in ("mit_b0", "resnet50", "mobilenetv2"):
+    for backbone in ("mit_b0", "resnet50", "mobilenetv2", "efficientnet_lite0"):
         folded = fold(case(backbone, "", 48))
         assert not [module for module in folded.modules() if isinstance(module, torch.nn.BatchNorm2d)]
 

@@ -104,6 +104,50 @@ def test_torchvision_mobilenetv2_layout(tmp_path):
     assert_same_backbone(model, other)
 
 
+BLOCK_PARTS = {
+    "conv.0.0": "_expand_conv",
+    "conv.0.1": "_bn0",
+    "conv.1.0": "_depthwise_conv",
+    "conv.1.1": "_bn1",
+    "conv.2": "_project_conv",
+    "conv.3": "_bn2",
+}
+FIRST_BLOCK_PARTS = {
+    "conv.0.0": "_depthwise_conv",
+    "conv.0.1": "_bn1",
+    "conv.1": "_project_conv",
+    "conv.2": "_bn2",
+}
+
+
+def to_efficientnet_lite(name):
+    name = name.replace("features.0.0.", "_conv_stem.").replace("features.0.1.", "_bn0.")
+    match = re.match(r"features\.(\d+)\.(conv\.\d(?:\.\d)?)\.(\w+)$", name)
+    if not match:
+        return name
+    parts = FIRST_BLOCK_PARTS if match[1] == "1" else BLOCK_PARTS
+    return f"_blocks.{int(match[1]) - 1}.{parts[match[2]]}.{match[3]}"
+
+
+@pytest.mark.parametrize(
+    ("size", "blocks", "coarsest", "middle"), [(0, 16, 320, 112), (2, 21, 352, 120), (4, 30, 448, 160)]
+)
+def test_efficientnet_lite_layout(tmp_path, size, blocks, coarsest, middle):
+    model, other = fresh(backbone=f"efficientnet_lite{size}")
+    tensors = {to_efficientnet_lite(name): value for name, value in other.backbone.state_dict().items()}
+    assert f"_blocks.{blocks - 1}._bn2.weight" in tensors and f"_blocks.{blocks}._bn2.weight" not in tensors
+    assert tensors[f"_blocks.{blocks - 1}._project_conv.weight"].shape[0] == coarsest
+    assert model.backbone.deep[2].channels == middle
+    tensors |= {
+        "_conv_head.weight": torch.zeros(1280, coarsest, 1, 1),
+        "_bn1.weight": torch.zeros(1280),
+        "_fc.weight": torch.zeros(1000, 1280),
+    }
+    torch.save(tensors, tmp_path / "lite.pth")
+    load_imagenet(model, tmp_path / "lite.pth")
+    assert_same_backbone(model, other)
+
+
 def test_the_wrong_backbone_is_refused_by_tensor_and_shapes(tmp_path):
     model, _ = fresh(backbone="mit_b1")
     _, other = fresh(backbone="mit_b0")

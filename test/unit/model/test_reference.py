@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dcfm_ros.model.config import IMAGENET_MEAN, IMAGENET_STD
+from dcfm_ros.model.normalisation import IMAGENET
 from dcfm_ros.model.published import from_published
 
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
@@ -35,7 +35,7 @@ def case(request, reference_root, tensor_of):
 
 def normalised(frames):
     x = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
-    return (x - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(IMAGENET_STD).view(3, 1, 1)
+    return (x - torch.tensor(IMAGENET.mean).view(3, 1, 1)) / torch.tensor(IMAGENET.std).view(3, 1, 1)
 
 
 def logits_of(model, frames, interval):

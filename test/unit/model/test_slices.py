@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
-from dcfm_ros.model.config import INDEPENDENT_FEATURES, ModelConfig
+from dcfm_ros.model.backbones.registry import BACKBONES
+from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.slices import common_blocks, in_pieces
 
 CUTS = [
     (backbone, feature)
-    for backbone in ("mit_b0", "mit_b2", "resnet18", "resnet50", "mobilenetv2")
-    for feature in INDEPENDENT_FEATURES[backbone]
+    for backbone in ("mit_b0", "mit_b2", "resnet18", "resnet50", "mobilenetv2", "efficientnet_lite2")
+    for feature in BACKBONES[backbone].features
 ]
 
 
@@ -44,7 +45,7 @@ def test_blocks_give_what_the_whole_branch_gives(backbone, feature):
     assert cuts >= (5 if backbone == "resnet18" else 10), "cut into blocks, not run in one go"
 
 
-@pytest.mark.parametrize("backbone", ["mit_b0", "resnet18", "mobilenetv2"])
+@pytest.mark.parametrize("backbone", ["mit_b0", "resnet18", "mobilenetv2", "efficientnet_lite0"])
 @pytest.mark.parametrize("threads", [None, 1])
 def test_the_engine_gives_the_same_feature_in_any_number_of_pieces(backbone, threads, rng):
     engine = create_engine(build_model(ModelConfig(backbone=backbone)), EngineConfig(device="cpu"))
