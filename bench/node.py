@@ -39,8 +39,8 @@ from dcfm_ros.bench.result import NodeRow, OutputRow, RateRow
 from dcfm_ros.bench.suite import record
 from dcfm_ros.commands.bench import write
 from dcfm_ros.model.shipped import default_weights
-from dcfm_ros.node.harness.talk import Words, say
-from dcfm_ros.replay.live.processes import Child, Crew, child_environment
+from dcfm_ros.node.harness.control import Commands, report
+from dcfm_ros.replay.live.processes import Child, ChildProcesses, child_environment
 from dcfm_ros.share import share_path
 from dcfm_ros.stamps import set_ns, to_ns
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
@@ -71,19 +71,19 @@ DEEP = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=Reliab
 
 
 def camera() -> int:
-    """Sends what it is told: words `WIDTH HEIGHT RATE COUNT`; says when it is done and how many came late."""
+    """Sends what it is told: commands are `WIDTH HEIGHT RATE COUNT`; reports when it is done and how many were late."""
     rclpy.init(args=[])
     node = Node("camera")
     images = node.create_publisher(Image, "image", qos_profile_sensor_data)
     infos = node.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
-    words = Words()
-    say("ready")
-    while (word := words.next(0.2)) != Words.END:
-        if word is None:
+    commands = Commands()
+    report("ready")
+    while (command := commands.next(0.2)) != Commands.END:
+        if command is None:
             continue
-        width, height, rate, count = word.split()
+        width, height, rate, count = command.split()
         late = _send(images, infos, (int(width), int(height)), float(rate), int(count))
-        say("sent", late=late)
+        report("sent", late=late)
     rclpy.try_shutdown()
     return 0
 
@@ -159,7 +159,9 @@ class Reader(Node):
 class Bench:
     """A running node with a camera and a reader."""
 
-    def __init__(self, crew: Crew, reader: Reader, folder: Path, weights: str, mode: str) -> None:
+    def __init__(
+        self, children: ChildProcesses, reader: Reader, folder: Path, weights: str, mode: str
+    ) -> None:
         environment = child_environment(share_path("config", "fastdds.xml"))
         node = [sys.executable, "-m", "dcfm_ros.node.main", "--ros-args", "-r", "__node:=dcfm"]
         for name, value in (
@@ -168,13 +170,15 @@ class Bench:
             *(OFF | {"key_interval": KEY_INTERVAL, "max_age_ms": NEVER_MS}).items(),
         ):
             node += ["-p", f"{name}:={value}"]
-        self.mode, self._crew, self._reader = mode, crew, reader
+        self.mode, self._children, self._reader = mode, children, reader
         common = {"env": environment, "cwd": HERE.parent}
-        self._node = crew.add(Child("node", node, log=folder / "node.log", talks=False, **common))
+        self._node = children.add(Child("node", node, log=folder / "node.log", sends_events=False, **common))
         me = [sys.executable, str(Path(__file__).resolve()), "--camera"]
-        self._camera = crew.add(Child("camera", me, log=folder / "camera.log", talks=True, **common))
+        self._camera = children.add(
+            Child("camera", me, log=folder / "camera.log", sends_events=True, **common)
+        )
         self._event("ready")
-        crew.until(
+        children.until(
             lambda: (
                 reader.count_publishers("segmentation/mask") > 0 and reader.count_subscribers("image") > 0
             ),
@@ -226,7 +230,7 @@ class Bench:
         return RateRow(self.mode, size, best, tuple(tried))
 
     def _send(self, size: Size, rate: float, count: int) -> None:
-        self._camera.tell(f"{size[0]} {size[1]} {rate} {count}")
+        self._camera.send(f"{size[0]} {size[1]} {rate} {count}")
         self._event("sent")
 
     def _settle(self, masks: int) -> None:
@@ -236,7 +240,7 @@ class Bench:
             time.sleep(0.01)
 
     def _event(self, name: str) -> None:
-        self._crew.until(lambda: not self._camera.events.empty(), seconds=120, waiting_for="the camera")
+        self._children.until(lambda: not self._camera.events.empty(), seconds=120, waiting_for="the camera")
         event = self._camera.events.get()
         assert event["event"] == name, event
 
@@ -255,8 +259,8 @@ def measure(weights: str, seconds: float, folder: Path) -> dict[str, Any]:
     executor.add_node(reader)
     threading.Thread(target=_spin, args=(executor,), daemon=True).start()
     for mode in MODES:
-        with Crew() as crew:
-            bench = Bench(crew, reader, folder, weights, mode)
+        with ChildProcesses() as children:
+            bench = Bench(children, reader, folder, weights, mode)
             for size in SIZES:
                 rows.append(bench.run(size, RATE_HZ, seconds))
                 print(rows[-1], file=sys.stderr)

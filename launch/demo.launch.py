@@ -11,7 +11,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
 from dcfm_ros.node.launch_parts import declared, is_true, run_to_the_end
-from dcfm_ros.node.names import DEMO
+from dcfm_ros.node.topics import DEMO
 
 ARGUMENTS = {
     "input": ("", "video, bag, folder of images or camera (/dev/video0); empty: a synthetic street drive"),

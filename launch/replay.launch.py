@@ -12,7 +12,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
 from dcfm_ros.node.launch_parts import declared, is_true, run_to_the_end
-from dcfm_ros.node.names import REPLAY
+from dcfm_ros.node.topics import REPLAY
 
 ARGUMENTS = {
     "input": (None, "bag, video or folder of images"),

@@ -17,7 +17,7 @@ from dcfm_ros.media.labels import open_labels
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.shipped import default_weights
-from dcfm_ros.node.names import DEMO
+from dcfm_ros.node.topics import DEMO
 from dcfm_ros.replay.live.drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
 from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.report import live_report

@@ -176,7 +176,7 @@ def _listed_files(folder: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged file makes the parsers raise into one message."""
+    """Turn whatever the parsers raise on a damaged file into one message."""
     try:
         yield
     except (DcfmError, MemoryError):

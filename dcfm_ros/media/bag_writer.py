@@ -20,7 +20,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.messages import own_typestore
 
-# Version 8 of the metadata is what Humble, Jazzy and later all read.
+# Humble, Jazzy and later all read version 8 of the metadata.
 _METADATA_VERSION: Literal[8] = 8
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 _NO_HASH = "RIHS01_" + 64 * "0"
@@ -41,8 +41,8 @@ _RELIABLE = Qos(
 class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
     """A bag being written: a folder with one .mcap file (chunks compressed with zstd) or one .db3, and its metadata.
 
-    Only a chunk of about one megabyte is held in memory. `close` makes the bag whole; used as a context manager this
-    happens on errors, too, so that what was recorded until then can be read.
+    Only a chunk of about one megabyte is held in memory. `close` completes the bag; a context manager does so on
+    errors, too, so that what was recorded until then can be read.
 
     Args:
         storage: a key of `STORAGES`.
@@ -56,7 +56,7 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
         self.counts: dict[str, int] = {}
         self._connections: dict[str, Connection] = {}
         if path.exists():
-            raise DcfmError(f"{path} exists already; remove it, or choose another output.")
+            raise DcfmError(f"{path} already exists; remove it, or choose another output.")
         try:
             self._writer = Writer(path, version=_METADATA_VERSION, storage_plugin=STORAGES[storage])
             if storage == "mcap":
@@ -73,7 +73,7 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
         """Announce a topic; needed before `write_raw` for types that this package does not know, with their definition.
 
         Raises:
-            DcfmError: a type nobody has a definition for.
+            DcfmError: a type without a known definition.
         """
         if topic in self._connections:
             return
@@ -89,13 +89,15 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
         self.counts[topic] = 0
 
     def write_raw(self, topic: str, kind: str, time_ns: int, data: bytes | memoryview) -> None:
-        """Append a message that is serialized (CDR) already."""
+        """Append a message that is already serialized (CDR)."""
         self.add_topic(topic, kind)
         connection = self._connections[topic]
         try:
             self._writer.write(connection, time_ns, data)
         except OSError as error:
-            raise DcfmError(f"The bag {self.path} cannot be written on: {error.strerror}.") from error
+            raise DcfmError(
+                f"The bag {self.path} cannot be written any further: {error.strerror}."
+            ) from error
         self.counts[topic] += 1
 
     def close(self) -> None:

@@ -137,7 +137,7 @@ class CameraSource(Source):
         while True:
             ok, bgr = self._capture.read()
             if not ok:
-                self.problem = f"the camera {self.path} delivers no more images"
+                self.problem = f"the camera {self.path} no longer delivers images"
                 return
             now = time.time_ns()
             yield Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), now, now, "camera", f"{index:06d}")

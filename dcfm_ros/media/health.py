@@ -37,7 +37,7 @@ class Report:
     last: Segmentation | None  # the newest
     agreement: float  # when it was last measured; NaN if never
     triggers: Counter[str]
-    refused: str  # why the parameters are not those that were asked for; empty: they are
+    refused: str  # why the parameters in use are not those asked for; empty: they are
 
 
 class Health:
@@ -62,7 +62,7 @@ class Health:
         self._refused = ""
 
     def started(self) -> None:
-        """The camera begins to work, perhaps anew: from now on it is judged, and for nothing that came before."""
+        """The stream starts, perhaps again: from now on it is judged, and for nothing that came before."""
         with self._lock:
             self._started = self._clock()
             self._refused = ""
@@ -99,12 +99,12 @@ class Health:
             self._window.errors[reason] += 1
 
     def refused(self, reason: str) -> None:
-        """The stream's parameters cannot be used and the former ones stay; without a reason: they are used."""
+        """The stream's new parameters cannot be used and the previous ones stay in use; "": they can."""
         with self._lock:
             self._refused = reason
 
     def processed(self, result: Segmentation, total_ms: float, latency_ms: float) -> None:
-        """A frame has got its mask."""
+        """A frame has its mask."""
         with self._lock:
             self._add("processed")
             self._window.total_ms.append(total_ms)
@@ -121,7 +121,7 @@ class Health:
         return self._counts
 
     def report(self, *, running: bool) -> Report:
-        """Everything, and a new window begins."""
+        """Everything so far; begins a new window."""
         with self._lock:
             window = self._new_window()
             silent_since = max(self._last_image, self._started) if self._counts.received else -math.inf

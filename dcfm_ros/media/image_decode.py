@@ -11,7 +11,7 @@ import numpy as np
 
 from dcfm_ros.errors import DcfmError
 
-MAX_SIDE = 16384  # pixels; a camera with more does not exist, a corrupt header does
+MAX_SIDE = 16384  # pixels; no camera has more, but corrupt headers do
 
 
 class BadImage(DcfmError):
@@ -103,8 +103,8 @@ def decode_image(
 def decode_compressed(format: str, data: Any) -> np.ndarray:
     """The picture in the fields of a sensor_msgs/CompressedImage: JPEG, PNG and whatever else OpenCV decodes.
 
-    The picture is given as it lies in the sensor: an orientation in its EXIF data is not applied, since
-    camera_info and everything downstream count pixels without it.
+    The picture is as the sensor saw it: an orientation in its EXIF data is not applied, since camera_info
+    and everything downstream count pixels without it.
 
     Args:
         format: the message's format string, used in messages and to refuse compressed depth images.

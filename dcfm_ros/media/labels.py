@@ -67,7 +67,7 @@ class LabelFolder:
 class LabelTopic:
     """A label topic (`mono8` Image or PNG CompressedImage) of a bag, matched to the frames by header stamp.
 
-    Read along with the frames in stamp order: only a window of labels is in memory.
+    Read along with the frames in stamp order: only a window of labels is held in memory.
 
     Raises:
         DcfmError: no such topic, or not an image topic.
@@ -106,7 +106,7 @@ class LabelTopic:
             before = self._newest
 
     def _read(self) -> bool:
-        """Take in the next label; false at the end."""
+        """Read the next label; false at the end."""
         entry = next(self._messages, None)
         if entry is None:
             return False
@@ -138,13 +138,13 @@ def label_of(message: object, name: str) -> np.ndarray:
     data = np.frombuffer(message.data, np.uint8)  # type: ignore[attr-defined]
     if step < width or data.size < step * height:
         raise DcfmError(
-            f"A message of {name!r} has {data.size} bytes for {height} rows of {step}; {width} wide."
+            f"A label of {name!r} has {data.size} bytes; expected {height} rows of {step} bytes, {width} or more in each."
         )
     return data[: step * height].reshape(height, step)[:, :width]
 
 
 def _class_ids(packed: np.ndarray, name: str) -> np.ndarray:
-    """The pixels of a PNG. name: where it is from; the same for all, so that what is wrong with many can be counted."""
+    """The pixels of a PNG. name: its origin, the same for all, so that equal problems can be counted."""
     image = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED) if packed.size else None
     if image is None or image.dtype != np.uint8 or image.ndim != 2:
         found = "unreadable" if image is None else f"{image.dtype} with shape {image.shape}"
@@ -158,7 +158,7 @@ def open_labels(source: Source, spec: str | None) -> Labels:
     """Labels for a source: a folder, a topic of the same bag, or those that lie beside a folder of images.
 
     Args:
-        spec: a folder, a topic name, BAG:TOPIC for a topic of another bag, or None: `label/` beside `image/` is then taken where it exists.
+        spec: a folder, a topic name, BAG:TOPIC for a topic of another bag, or None: `label/` beside `image/` if it exists.
 
     Raises:
         DcfmError: nothing usable at `spec`.

@@ -1,7 +1,7 @@
-"""An .mcap whose end is missing, as a recorder leaves it that lost its power: what is there can be read all the same.
+"""An .mcap whose end is missing, as a recorder leaves it when it loses power: what is there can still be read.
 
-The messages lie in order in chunks; only the index at the end of the file is missing, without which `rosbags` goes through
-the chunks from the first to the last. What it insists on is that the file is ended properly.
+The messages lie in order in chunks; only the index at the end of the file is missing, and without it `rosbags` goes through
+the chunks from first to last. All it insists on is that the file ends properly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def is_cut_off(path: Path) -> bool:
 
 
 class MendedMcap:
-    """The file up to its last whole record, with an end: for `rosbags`, which asks no more of a path than this.
+    """The file up to its last whole record, with an end appended: all that `rosbags` asks of a path.
 
     Attributes:
         lost: bytes at the end of the file that are left out.
@@ -59,7 +59,7 @@ class MendedMcap:
 
 
 def _whole_records(path: Path) -> int:
-    """Where the last whole record of the file ends that belongs to its data, in bytes."""
+    """Where the last whole record of the file's data ends, in bytes."""
     size = path.stat().st_size
     at = len(MAGIC)
     with path.open("rb") as file:

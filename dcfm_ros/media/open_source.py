@@ -1,4 +1,4 @@
-"""`open_source(path)` finds out what the path is and reads it frame by frame."""
+"""`open_source(path)` finds out what a path is and reads it frame by frame."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def open_source(
     if topic and not source.topic:
         source.close()
         raise DcfmError(
-            f"{path} is {_KIND_WORDS[source.kind]} and has no topics; leave the topic {topic!r} out."
+            f"{path} is {_KIND_WORDS[source.kind]} and has no topics; leave out the topic {topic!r}."
         )
     return source
 

@@ -17,7 +17,7 @@ import numpy as np
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
-# ROS takes a stamp of zero for "unset"; recordings without stamps of their own therefore begin at one second.
+# To ROS a stamp of zero means "unset"; recordings without stamps of their own therefore begin at one second.
 FIRST_STAMP_NS = 1_000_000_000
 
 
@@ -30,7 +30,7 @@ class Frame:
         stamp_ns: when the image was taken (the message's header stamp), in nanoseconds.
         time_ns: when it was recorded (a bag's log time); equals `stamp_ns` where there is no such thing.
         frame_id: the header's frame_id, "" where there is none.
-        name: what people call this frame: a file's name or a running number.
+        name: for people: a file's name or a running number.
         decode_ms: how long a message took to become a picture; 0 where there is no message.
     """
 

@@ -41,7 +41,7 @@ class VideoWriter:
             DcfmError: no codec, or the file cannot be written.
         """
         if self._writer is None:
-            # Both codecs want even numbers.
+            # Both codecs need even sizes.
             self._size = (rgb.shape[1] // 2 * 2, rgb.shape[0] // 2 * 2)
             self._writer, self.path = self._open()
         if (rgb.shape[1], rgb.shape[0]) != self._size:
@@ -70,7 +70,7 @@ class VideoWriter:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """FFmpeg remarks on stderr that it writes WebM's codec tag its own way, which is what we want."""
+    """Hides FFmpeg's remark on stderr that it writes WebM's codec tag its own way, which is what we want."""
     sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

@@ -10,19 +10,19 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.health import Health, Report
-from dcfm_ros.node.events import subscription_events
 from dcfm_ros.node.frame_worker import FrameWorker, Latest
-from dcfm_ros.node.names import CameraNames
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs
+from dcfm_ros.node.subscription_events import subscription_events
+from dcfm_ros.node.topics import CameraTopics
 from dcfm_ros.stream.segmentation import Pose
 
 
 class Camera:
-    """A stream of images in, a stream of masks out. Its methods are for the executor's thread."""
+    """A stream of images in, a stream of masks out. Call its methods from the executor's thread only."""
 
     def __init__(
-        self, node: Node, names: CameraNames, *, engine: Engine, configuration: Configuration, phase: float
+        self, node: Node, names: CameraTopics, *, engine: Engine, configuration: Configuration, phase: float
     ) -> None:
         """
         Args:
@@ -43,7 +43,7 @@ class Camera:
         self._last_image: tuple[int, int, str] | None = None
         self._subscriptions: list[Any] = []
         self._worker: FrameWorker | None = None
-        self._stopped: list[FrameWorker] = []  # perhaps still in the middle of a long frame
+        self._stopped: list[FrameWorker] = []  # perhaps still busy with a long frame
 
     def start(self) -> None:
         """Subscribe and begin to work."""
@@ -75,7 +75,7 @@ class Camera:
         ]
 
     def stop(self) -> None:
-        """Unsubscribe and publish nothing more. Does not wait for the frame in work."""
+        """Unsubscribe and publish nothing more. Does not wait for the frame in progress."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
@@ -85,7 +85,7 @@ class Camera:
             self._worker = None
 
     def close(self, deadline: float) -> None:
-        """Take the topics off the graph; wait until `deadline` (time.monotonic) for the frames in work."""
+        """Remove the topics from the graph; wait until `deadline` (time.monotonic) for the frames in progress."""
         self.stop()
         self._outputs.close()
         for worker in self._stopped:
@@ -105,7 +105,7 @@ class Camera:
         self._latest.pose = pose
 
     def report(self) -> Report:
-        """What the diagnostics need; a new window of time begins."""
+        """What the diagnostics need; begins a new window of time."""
         return self._health.report(running=self._worker is not None)
 
     def _on_image(self, message: Any) -> None:

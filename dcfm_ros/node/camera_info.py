@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo
 
 
 def scaled_camera_info(info: CameraInfo, header: Any, mask_size: tuple[int, int]) -> CameraInfo:
-    """The intrinsics of a mask of `mask_size` = (width, height) made of the whole image that `info` describes.
+    """The intrinsics of a mask of `mask_size` = (width, height) made from the whole image that `info` describes.
 
     K, P and the region of interest are scaled, per axis; distortion and rectification have no unit and stay. Binning
     and a region of interest keep their meaning: the published image is (region of interest) / binning large.

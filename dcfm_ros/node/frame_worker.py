@@ -24,8 +24,8 @@ from dcfm_ros.stream.segmentation import Pose
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
 
-MAX_LATENCY_MS = 60_000.0  # more than this, or less than nothing, means that the two clocks are not the same
-LOG_PERIOD_S = 5.0  # a camera that sends nothing but bad images shall not fill the log
+MAX_LATENCY_MS = 60_000.0  # a latency above this, or below zero, means that the stamp is from another clock
+LOG_PERIOD_S = 5.0  # a camera that sends nothing but bad images must not flood the log
 
 
 @dataclass
@@ -38,10 +38,10 @@ class Latest:
 
 
 class FrameWorker:
-    """A run of frames: from when the camera is started to when it is stopped.
+    """Works on a camera's frames from its start to its stop.
 
     The executor's thread only hands over the newest message; this thread does the rest, so a slow network never makes
-    ROS wait. What a run shares (its inbox, its stream) ends with it, even where its last frame takes long.
+    ROS wait. Inbox and stream are its own and end with it, even if its last frame takes long.
     """
 
     def __init__(
@@ -72,14 +72,16 @@ class FrameWorker:
         self._refresh = threading.Event()
         self._segmenter: StreamSegmenter | None = None
         self._built_for: StreamConfig | None = None
-        self._tried: StreamConfig | None = None  # not what it was built for where that could not be used
+        self._tried: StreamConfig | None = (
+            None  # differs from what it was built for if that could not be used
+        )
         self._thread = threading.Thread(target=self._run, name=f"dcfm {topic}", daemon=True)
         self._thread.start()
 
     # -- called from the executor's thread --------------------------------------------------------------------------
 
     def put(self, message: Any) -> None:
-        """Add the newest image; the oldest one that waits makes room for it."""
+        """Add the newest image; the oldest one waiting makes room for it."""
         if self._inbox.put(message) is not None:
             self._health.count("dropped")
 
@@ -88,7 +90,7 @@ class FrameWorker:
         self._refresh.set()
 
     def stop(self) -> None:
-        """Publish nothing more, forget what waits, and end after the frame in work. Does not wait for that."""
+        """Publish nothing more, discard what is waiting, and end after the frame in progress, without waiting for it."""
         with self._outputs.lock:
             self._health.count("dropped", self._inbox.close())
 
@@ -112,7 +114,7 @@ class FrameWorker:
                 self._segmenter.close()
 
     def _guarded(self, message: Any) -> None:
-        """One frame; its failure must not end the stream, and must not be silent."""
+        """One frame; its failure must neither end the stream nor pass in silence."""
         try:
             self._work(message)
         except BadImage as error:
@@ -120,7 +122,7 @@ class FrameWorker:
             self._health.bad_image(str(error))
         except Exception as error:
             if self._inbox.closed:
-                # Stopped meanwhile, and the topics may be gone: nobody expects this mask any more.
+                # Stopped in the meantime, and the topics may be gone: nobody expects this mask any more.
                 self._health.count("dropped")
                 return
             self._log.error(
@@ -130,7 +132,7 @@ class FrameWorker:
 
     def _work(self, message: Any) -> None:
         watch = Stopwatch()
-        rgb = message_to_rgb(message)  # even for nobody: a bad image belongs into the diagnostics
+        rgb = message_to_rgb(message)  # even without subscribers: a bad image belongs in the diagnostics
         convert_ms = watch.lap()
         if not self._outputs.wanted():
             self._rest()
@@ -144,7 +146,7 @@ class FrameWorker:
         watch.lap()
         with self._outputs.lock:
             if self._inbox.closed:
-                self._health.count("dropped")  # stopped meanwhile: nobody expects this mask any more
+                self._health.count("dropped")  # stopped in the meantime: nobody expects this mask any more
                 return
             look = self._latest.configuration.node
             self._outputs.publish(
@@ -165,7 +167,7 @@ class FrameWorker:
                 self._outputs.publish_timing(message.header, result.key_stamp_ns, timing)
 
     def _stream(self) -> StreamSegmenter:
-        """The stream, a new one where its parameters have changed, with the refresh that was asked for."""
+        """The stream, a new one if its parameters have changed, with any refresh that was asked for."""
         config = self._latest.configuration.stream
         if self._segmenter is None:
             self._segmenter = self._begin(config)
@@ -183,8 +185,8 @@ class FrameWorker:
         self._built_for = self._tried = config
         return stream
 
-    def _change(self, former: StreamSegmenter, config: StreamConfig) -> None:
-        """Begin a new stream, unless these are the former one's parameters. It goes on where they cannot be used."""
+    def _change(self, current: StreamSegmenter, config: StreamConfig) -> None:
+        """Begin a new stream, unless these are the current one's parameters; keep that if they cannot be used."""
         self._tried, refusal = config, ""
         if config != self._built_for:
             try:
@@ -192,10 +194,10 @@ class FrameWorker:
             except Exception as error:
                 refusal = _reason(error)
                 self._log.error(
-                    f"{self._topic}: the new parameters cannot be used, the former ones stay: {refusal}"
+                    f"{self._topic}: the new parameters cannot be used, the previous ones stay in use: {refusal}"
                 )
             else:
-                former.close()
+                current.close()
         self._health.refused(refusal)
 
     def _rest(self) -> None:
@@ -211,7 +213,7 @@ class FrameWorker:
         self._health.error(f"common branch: {_reason(error)}", frame_failed=False)
 
     def _latency_ms(self, header: Any) -> float:
-        """From the stamp until now; NaN without a stamp, and where the stamp is of another clock."""
+        """From the stamp until now; NaN without a stamp, and if the stamp is from another clock."""
         stamp_ns = to_ns(header.stamp)
         latency = (self._clock.now().nanoseconds - stamp_ns) / 1e6
         return latency if stamp_ns and 0 <= latency <= MAX_LATENCY_MS else math.nan

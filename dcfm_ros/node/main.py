@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-SPIN_S = 0.1  # how long a signal may wait to be noticed
+SPIN_S = 0.1  # how long a signal may go unnoticed
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -26,12 +26,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         status = _run(argv)
     except KeyboardInterrupt:
         _ignore_signals()
-    # The node lies in reference cycles, and DDS gives its shared memory back only when the last reference is gone.
+    # The node is part of reference cycles, and DDS frees its shared memory only when the last reference is gone.
     gc.collect()
     sys.stdout.flush()
     sys.stderr.flush()
-    # All that others see is closed by now. To take the interpreter and the network's libraries down in good order takes
-    # another second, and for ever where a worker hangs inside the network. Ctrl-C shall not wait for that.
+    # All that others can see is closed by now. Shutting down the interpreter and the network's libraries in good order
+    # takes another second, or forever if a worker hangs inside the network. Ctrl-C must not wait for that.
     os._exit(status)
 
 
@@ -50,11 +50,11 @@ def _run(argv: Sequence[str] | None) -> int:
             f"the node needs ROS 2 and this package built in a workspace; '{error.name}' is not installed"
         )
     try:
-        # rclpy's own handlers end the context under the workers' feet; ours let them finish first.
+        # rclpy's own handlers end the context while the workers still use it; ours let them finish first.
         rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # of several types: an argument or a parameters file that ROS cannot read
         return _refuse(str(error))
-    gc.freeze()  # what has been imported stays: no collection looks through it again, which makes the last one quick
+    gc.freeze()  # what has been imported stays: no collection walks through it again, which makes the last one quick
     try:
         node = DcfmNode()
     except DcfmError as error:
@@ -85,7 +85,7 @@ def _refuse(reason: str) -> int:
 
 
 def _ignore_signals() -> None:
-    """Once is enough: nothing interrupts the way out."""
+    """Once is enough: nothing may interrupt the way out."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -20,14 +20,14 @@ from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.node import ros_log
 from dcfm_ros.node.camera import Camera
 from dcfm_ros.node.diagnostics import input_of, limits_of, status_message
-from dcfm_ros.node.names import camera_names
 from dcfm_ros.node.odometry import pose_of, wants_odometry
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.ros_parameters import Parameters
+from dcfm_ros.node.topics import camera_topics
 from dcfm_ros.node.warm_engine import create_engine
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-STOP_S = 0.4  # how long to wait for the frames in work when stopping
+STOP_S = 0.4  # how long to wait for the frames in progress when stopping
 
 
 class DcfmNode(LifecycleNode):
@@ -38,7 +38,7 @@ class DcfmNode(LifecycleNode):
     """
 
     def __init__(self, **arguments: Any) -> None:
-        """Raises DcfmError for start values of parameters that make no sense."""
+        """Raises DcfmError for parameters whose initial values make no sense."""
         super().__init__("dcfm", **arguments)
         self._engine: Engine | None = None
         self._cameras: list[Camera] = []
@@ -52,18 +52,18 @@ class DcfmNode(LifecycleNode):
         ros_log.forward(self.get_logger())
 
     def start(self) -> bool:
-        """Configure and activate where `autostart` says so; whether the node can do its work. It has logged why not."""
+        """Configure and activate if `autostart` says so; returns whether the node can work. It has logged why not."""
         if not self.parameters.configuration.node.autostart:
             return True
         return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
 
     def close(self) -> None:
-        """Stop the work and leave the graph. A worker that is busy with a long frame is not waited for."""
+        """Stop working and leave the graph, without waiting for a worker that is busy with a long frame."""
         self._release()
         self.destroy_node()
 
     def destroy_node(self) -> None:
-        """Leave the graph. The log of the package's modules is not the node's any more."""
+        """Leave the graph; what the package's modules log no longer goes to the node's log."""
         ros_log.end(self.get_logger())
         super().destroy_node()
 
@@ -84,7 +84,7 @@ class DcfmNode(LifecycleNode):
         return self._attempt("deactivate", self._apply)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Forget the network."""
+        """Unload the network."""
         self._release()
         return SUCCESS
 
@@ -94,12 +94,12 @@ class DcfmNode(LifecycleNode):
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to unconfigured: configuring anew is the way out of whatever went wrong."""
+        """Back to unconfigured: configuring again is the way out of whatever went wrong."""
         self._release()
         return SUCCESS
 
     def _attempt(self, what: str, work: Callable[[], None]) -> TransitionCallbackReturn:
-        """Do the work of a transition. rclpy would swallow its errors without a word."""
+        """Do the work of a transition. rclpy would swallow its errors silently."""
         try:
             work()
         except Exception as error:
@@ -114,8 +114,8 @@ class DcfmNode(LifecycleNode):
         weights = configuration.node.weights or default_weights()
         self.get_logger().info(f"loading {weights}")
         engine = self._engine = create_engine(weights, configuration.engine, configuration.stream)
-        names = camera_names(configuration.node.image_topics)
-        for index, each in enumerate(names):  # one by one: when one fails, those before it are released
+        names = camera_topics(configuration.node.image_topics)
+        for index, each in enumerate(names):  # one by one: if one fails, those before it are released
             phase = index / len(names)
             self._cameras.append(Camera(self, each, engine=engine, configuration=configuration, phase=phase))
         prefix = f"{self.get_name()}: "
@@ -131,7 +131,7 @@ class DcfmNode(LifecycleNode):
         )
 
     def _make_entities(self, diagnostics_period_s: float) -> list[tuple[Callable[[Any], Any], Any]]:
-        """Diagnostics and services, each with what takes it off the graph again."""
+        """Diagnostics and services, each with the call that removes it from the graph."""
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is still diagnosed
         publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         timer = self.create_timer(diagnostics_period_s, lambda: self._diagnose(publisher), clock=steady)
@@ -143,9 +143,9 @@ class DcfmNode(LifecycleNode):
         ]
 
     def _release(self) -> None:
-        """Back to what an unconfigured node is."""
+        """Return to the unconfigured state."""
         self._active = False
-        self._apply()  # stops all cameras before any of them is waited for
+        self._apply()  # stops all cameras before waiting for any of them
         deadline = monotonic() + STOP_S
         for camera in self._cameras:
             camera.close(deadline)
@@ -165,7 +165,7 @@ class DcfmNode(LifecycleNode):
         self._apply_odometry()
 
     def _apply_odometry(self) -> None:
-        """Subscribe to odometry only while a trigger looks at it: it may come at 100s of Hz."""
+        """Subscribe to odometry only while a trigger uses it: it may come at hundreds of Hz."""
         wanted = self._active and self._enabled and wants_odometry(self.parameters.configuration.stream)
         if wanted and self._odometry is None:
             self._odometry = self.create_subscription(
@@ -197,7 +197,7 @@ class DcfmNode(LifecycleNode):
             camera.refresh()
         response.success = self._active and self._enabled
         response.message = (
-            "a new common feature at the next frame"
+            "the next frame gets a new common feature"
             if response.success
             else "not segmenting: nothing to refresh"
         )

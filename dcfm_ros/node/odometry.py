@@ -17,5 +17,5 @@ def pose_of(message: Odometry) -> Pose:
 
 
 def wants_odometry(config: StreamConfig) -> bool:
-    """Whether a trigger looks at the robot's motion."""
+    """Whether a trigger uses the robot's motion."""
     return config.odometry_distance_m > 0 or config.odometry_angle_deg > 0

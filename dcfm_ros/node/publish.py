@@ -17,7 +17,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.msg import FrameTiming
 from dcfm_ros.node.camera_info import scaled_camera_info
-from dcfm_ros.node.names import CameraNames
+from dcfm_ros.node.topics import CameraTopics
 from dcfm_ros.stamps import set_ns
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Segmentation
@@ -28,8 +28,8 @@ except ImportError:
     LabelInfo = None
 
 TIMINGS_KEPT = 10
-# A mask has large flat regions: rows stored as the difference to the one above are runs of zeros. Three times faster than
-# to try all filters, and smaller. Older versions of OpenCV leave no choice.
+# A mask has large flat regions: rows stored as the difference from the one above are runs of zeros. Three times faster
+# than trying all filters, and smaller. Older versions of OpenCV offer no choice.
 FAST_PNG = (
     *(cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
     *((cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP) if hasattr(cv2, "IMWRITE_PNG_FILTER") else ()),
@@ -37,7 +37,7 @@ FAST_PNG = (
 
 
 def reliable(depth: int, *, latched: bool = False) -> QoSProfile:
-    """Serves reliable and best-effort subscribers alike. latched: whoever comes later gets the last ones, too."""
+    """Serves reliable and best-effort subscribers alike. latched: late subscribers get the last messages, too."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
@@ -47,7 +47,7 @@ def reliable(depth: int, *, latched: bool = False) -> QoSProfile:
 
 
 class Pictures:
-    """A publisher of pictures. Its one message is filled in place: a publisher is done with it when `publish` returns."""
+    """A publisher of pictures. Its only message is filled in place: a publisher is done with it when `publish` returns."""
 
     def __init__(self, publisher: Any, encoding: str) -> None:
         self.publisher = publisher
@@ -81,13 +81,11 @@ class Pictures:
         message.step = math.prod(shape[1:])
         # rclpy takes an array.array as a whole; it would check bytes and lists element by element.
         message.data = array("B", bytes(math.prod(shape)))
-        self._pixels = np.frombuffer(message.data, np.uint8).reshape(
-            shape
-        )  # some distributions have copied it
+        self._pixels = np.frombuffer(message.data, np.uint8).reshape(shape)  # some distributions copy it
 
 
 def png_message(header: Any, mask: np.ndarray) -> CompressedImage:
-    """A mask as PNG: lossless, since a class id that is a little off is another class."""
+    """A mask as PNG: lossless, since a class id that is slightly off is another class."""
     done, png = cv2.imencode(".png", mask, FAST_PNG)
     if not done:
         raise DcfmError(f"OpenCV cannot write a mask of shape {mask.shape} as PNG")
@@ -102,23 +100,23 @@ class Outputs:
     """The publishers of one camera. `lock` is held while a frame is published.
 
     depth: how many messages each keeps until all subscribers have them; as many as frames may wait for the network.
-    Raises what rclpy raises for names that it does not like; no topic is left behind then.
+    Raises what rclpy raises for invalid names; no topic is left behind then.
     """
 
-    def __init__(self, node: Node, names: CameraNames, card: ModelCard, depth: int) -> None:
+    def __init__(self, node: Node, names: CameraTopics, card: ModelCard, depth: int) -> None:
         self.lock = threading.Lock()
         self._node = node
         self._card = card
-        self._publishers: list[Any] = []  # of what is made of frames
+        self._publishers: list[Any] = []  # of what is made from frames
         self._label_info: Any = None
         try:
             self._create(names, depth)
         except BaseException:
-            self.close()  # nobody else knows of those that are there already
+            self.close()  # nobody else knows of those created so far
             raise
 
     def wanted(self) -> bool:
-        """Whether somebody subscribes to anything that a frame is needed for."""
+        """Whether somebody subscribes to anything that is made from frames."""
         return any(_watched(publisher) for publisher in self._publishers)
 
     def wants_confidence(self) -> bool:
@@ -138,7 +136,7 @@ class Outputs:
         alpha: float,
         legend: bool,
     ) -> None:
-        """Publish everything that is subscribed to, the mask first, all with the input's header."""
+        """Publish everything that has a subscriber, the mask first, all with the input's header."""
         mask = result.mask
         if self._mask.watched:
             self._mask.publish(header, mask)
@@ -160,14 +158,14 @@ class Outputs:
         self._timing.publish(timing)
 
     def close(self) -> None:
-        """Take the topics off the graph."""
+        """Remove the topics from the graph."""
         with self.lock:
             for publisher in self._publishers:
                 self._node.destroy_publisher(publisher)
             if self._label_info is not None:
                 self._node.destroy_publisher(self._label_info)
 
-    def _create(self, names: CameraNames, depth: int) -> None:
+    def _create(self, names: CameraTopics, depth: int) -> None:
         self._mask = Pictures(self._publisher(Image, names.output("mask"), depth), "mono8")
         self._confidence = Pictures(self._publisher(Image, names.output("confidence"), depth), "mono8")
         self._overlay = Pictures(self._publisher(Image, names.output("overlay"), depth), "rgb8")
@@ -182,7 +180,7 @@ class Outputs:
         return publisher
 
     def _publish_label_info(self, topic: str) -> None:
-        """Latch the class names for whoever comes later, where vision_msgs is installed."""
+        """Latch the class names for late subscribers, if vision_msgs is installed."""
         if LabelInfo is None:
             self._node.get_logger().info(
                 f"vision_msgs is not installed: {topic} is not published. "

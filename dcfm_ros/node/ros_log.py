@@ -11,14 +11,14 @@ _package = logging.getLogger("dcfm_ros")
 def forward(logger: Any) -> None:
     """Hand what the package's modules log with `logging`, from INFO on, to this logger of rclpy's, until `end`.
 
-    Of several nodes in a process, the one that was made last gets it: nobody knows whose it is, and once is enough.
-    Meanwhile it goes nowhere else: handlers further up, as some libraries install them, would print it a second time.
+    Of several nodes in a process, the one created last gets it: there is no telling whose it is, and once is enough.
+    Until then it goes nowhere else: handlers further up, which some libraries install, would print it a second time.
     """
     _handler.add(logger)
 
 
 def end(logger: Any) -> None:
-    """Hand nothing more to this logger, which nobody uses any more when this returns. May be called twice."""
+    """Hand nothing more to this logger; it is no longer used when this returns. May be called twice."""
     _handler.remove(logger)
 
 

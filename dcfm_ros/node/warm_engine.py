@@ -1,4 +1,4 @@
-"""An engine that has worked once: what is done once (compiling, allocating) is not done while a camera waits."""
+"""An engine that has run once, so that no camera waits for what is done only once (compiling, allocating)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from dcfm_ros.stream.segmenter import StreamSegmenter
 
 
 def create_engine(weights: str | Path, config: EngineConfig, stream: StreamConfig) -> Engine:
-    """Load the network and segment a picture of noise, of the size that `stream` gives to the network, as key frame and not;
-    draw it once.
+    """Load the network and segment noise of the network's size twice, as a key frame and as another one; draw it once.
 
     Raises:
         DcfmError: the weights cannot be loaded, or nothing here can run them.
@@ -29,5 +28,7 @@ def create_engine(weights: str | Path, config: EngineConfig, stream: StreamConfi
     with StreamSegmenter(engine, replace(stream, mode="inline")) as segmenter:
         for stamp_ns in (1, 2):
             mask = segmenter.step(noise, stamp_ns).mask
-    draw_overlay(noise, mask, engine.card)  # compiles, too, and would do so when the first to look comes
+    draw_overlay(
+        noise, mask, engine.card
+    )  # compiles, too, and would otherwise do so for the first subscriber
     return engine

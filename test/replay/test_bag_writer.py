@@ -105,7 +105,7 @@ def test_what_was_written_before_an_error_can_be_read(tmp_path):
 
 
 def test_an_existing_path_is_refused(tmp_path):
-    with pytest.raises(DcfmError, match="exists already"):
+    with pytest.raises(DcfmError, match="already exists"):
         BagWriter(tmp_path)
 
 

@@ -157,7 +157,7 @@ class Probe(Node):
         with self.changed:
             while not predicate():
                 assert time.monotonic() < deadline, (
-                    f"waited {seconds:g} s in vain for {what() if callable(what) else what}"
+                    f"gave up after waiting {seconds:g} s for {what() if callable(what) else what}"
                 )
                 self.changed.wait(0.02)
 

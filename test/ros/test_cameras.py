@@ -8,7 +8,7 @@ from ros_graph import image, picture, stamp_of
 from sensor_msgs.msg import Image
 
 from dcfm_ros.node import node as node_module
-from dcfm_ros.node.names import camera_names
+from dcfm_ros.node.topics import camera_topics
 
 SIDES = ("front", "rear")
 
@@ -125,7 +125,7 @@ def test_a_slow_network_drops_old_frames_not_new_ones(graph, monkeypatch):
     ],
 )
 def test_names(topics, bases, infos, timings):
-    names = camera_names(topics)
+    names = camera_topics(topics)
     assert [name.base for name in names] == bases
     assert [name.camera_info for name in names] == infos
     assert [name.timing for name in names] == timings

@@ -146,5 +146,5 @@ def test_a_broken_input_is_told_at_once_and_costs_no_former_report(demo, tmp_pat
 def test_a_node_that_cannot_start_ends_the_demo_with_its_reason(demo, tmp_path, clip):
     status, _, err = demo(str(clip), "--set", "overlay_alpha:=7.0")
     assert status == 2
-    assert "The node ended with status 1" in err and "overlay_alpha" in err
+    assert "The node exited with status 1" in err and "overlay_alpha" in err
     assert processes_in(tmp_path) == []

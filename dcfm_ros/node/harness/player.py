@@ -1,6 +1,6 @@
 """Publishes a source's frames as a camera would: one by one, at the recorded rate.
 
-Each is stamped as it is sent, as a camera does it; or with its recorded stamp, as `ros2 bag play` does it, with the
+Each is stamped as it is sent, as a camera does; or with its recorded stamp, as `ros2 bag play` does, with the
 simulated time to go with it where that is asked for.
 """
 
@@ -11,7 +11,6 @@ import itertools
 import sys
 import threading
 import time
-from array import array
 from collections import Counter
 from collections.abc import Iterator
 
@@ -19,18 +18,19 @@ import cv2
 import numpy as np
 import rclpy
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.labels import open_labels
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
-from dcfm_ros.node.harness.talk import Words, run_process, say
+from dcfm_ros.node.harness.control import Commands, report, run_process
+from dcfm_ros.node.publish import Pictures, reliable
 from dcfm_ros.stamps import set_ns
 
-QUEUE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
+QUEUE_DEPTH = 100
 _FRAME_ID = "camera"
 _CLOCK_PERIOD_S = 0.01
 
@@ -40,13 +40,13 @@ class Player(Node):
 
     def __init__(self, image_topic: str, label_topic: str) -> None:
         super().__init__("player")
-        self._image = self.create_publisher(Image, image_topic, QUEUE)
-        self._label = self.create_publisher(Image, label_topic, QUEUE)
+        self._image = Pictures(self.create_publisher(Image, image_topic, reliable(QUEUE_DEPTH)), "rgb8")
+        self._label = Pictures(self.create_publisher(Image, label_topic, reliable(QUEUE_DEPTH)), "mono8")
 
     @property
     def listeners(self) -> int:
         """How many subscriptions the images have."""
-        return self._image.get_subscription_count()
+        return self._image.publisher.get_subscription_count()
 
     def send(self, frame: Frame, label: np.ndarray | None, stamp_ns: int | None = None) -> tuple[int, int]:
         """Publish a frame and its label; returns their stamp and when they were sent, ns.
@@ -54,20 +54,21 @@ class Player(Node):
         Args:
             stamp_ns: None: the moment they are sent.
         """
-        messages = [(self._image, _image(frame.rgb, "rgb8", frame.frame_id or _FRAME_ID))]
-        if label is not None:
-            messages.append((self._label, _image(label, "mono8", frame.frame_id or _FRAME_ID)))
+        pictures = [(self._image, frame.rgb)] + ([(self._label, label)] if label is not None else [])
+        for publisher, pixels in pictures:
+            np.copyto(publisher.canvas(pixels.shape), pixels)
         # The stamp is taken last: what arrives later minus the stamp is then transport and processing, nothing of ours.
         sent_ns = time.time_ns()
         stamp_ns = sent_ns if stamp_ns is None else stamp_ns
-        for publisher, message in messages:
-            set_ns(message.header.stamp, stamp_ns)
-            publisher.publish(message)
+        header = Header(frame_id=frame.frame_id or _FRAME_ID)
+        set_ns(header.stamp, stamp_ns)
+        for publisher, _ in pictures:
+            publisher.publish_canvas(header)
         return stamp_ns, sent_ns
 
 
 class SimulatedTime:
-    """Publishes /clock: recorded time, going on from the last frame's stamp as fast as real time does."""
+    """Publishes /clock: recorded time, running on from the last frame's stamp at the speed of real time."""
 
     def __init__(self, node: Node) -> None:
         self._publisher = node.create_publisher(Clock, "/clock", 10)
@@ -75,7 +76,7 @@ class SimulatedTime:
         threading.Thread(target=self._run, name="clock", daemon=True).start()
 
     def reach(self, stamp_ns: int) -> None:
-        """It is this time now."""
+        """Set the clock to this time."""
         self._anchor = stamp_ns, time.monotonic_ns()
         self._publish()
 
@@ -106,22 +107,10 @@ class SentLog:
             self._file.flush()
 
 
-def _image(pixels: np.ndarray, encoding: str, frame_id: str) -> Image:
-    message = Image()
-    message.header.frame_id = frame_id
-    message.height, message.width = pixels.shape[:2]
-    message.encoding = encoding
-    message.step = pixels.shape[1] * (1 if pixels.ndim == 2 else pixels.shape[2])
-    data = array("B")
-    data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
-    message.data = data
-    return message
+def paced(source: Source, fps: float | None, commands: Commands) -> Iterator[Frame]:
+    """The frames, each when it is due: at the recorded distance from the first one, or at `fps`. Ends when told to.
 
-
-def paced(source: Source, fps: float | None, stop: Words) -> Iterator[Frame]:
-    """The frames, each when it is due: at the recorded distance to the first one, or at `fps`. Ends when told to.
-
-    A source that cannot deliver in time is followed as fast as it goes; lost time is not caught up with a burst.
+    A source that falls behind is followed as fast as it goes; lost time is not made up for with a burst.
     """
     start, first = None, 0
     for index, frame in enumerate(source):
@@ -133,9 +122,9 @@ def paced(source: Source, fps: float | None, stop: Words) -> Iterator[Frame]:
                 start -= round(index * 1e9 / fps)
         wait = (start + due - now) / 1e9
         if source.kind != "camera" and wait > 0:
-            if stop.next(wait) == Words.END:
+            if commands.next(wait) == Commands.END:
                 return
-        elif stop.next() == Words.END:
+        elif commands.next() == Commands.END:
             return
         if wait < 0:
             start -= round(wait * 1e9)
@@ -143,38 +132,38 @@ def paced(source: Source, fps: float | None, stop: Words) -> Iterator[Frame]:
 
 
 def resized(rgb: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
-    """The picture at (width, height); as it is where that is its size."""
+    """The picture at (width, height); the same array if that is its size."""
     return rgb if (rgb.shape[1], rgb.shape[0]) == size else cv2.resize(rgb, size, interpolation=interpolation)
 
 
-def play(args: argparse.Namespace, words: Words) -> None:
-    """Open the source, wait for all listeners and the parent's word, and send the frames."""
+def play(args: argparse.Namespace, commands: Commands) -> None:
+    """Open the source, wait for all listeners and the parent's "go", and send the frames."""
     with open_source(args.input, args.topic, rate=args.fps, labels=args.labels) as source:
         labels = open_labels(source, args.labels)
         player = Player(args.image_topic, args.label_topic)
         length = None if args.loop == 0 or source.length is None else source.length * args.loop
-        say("ready", kind=source.kind, length=length, rate=source.rate, labels=labels.name)
+        report("ready", kind=source.kind, length=length, rate=source.rate, labels=labels.name)
         while player.listeners < args.listeners:
-            if words.next(0.02) == Words.END:
+            if commands.next(0.02) == Commands.END:
                 return
-        say("matched")
-        if words.next(args.patience) != "go":
+        report("matched")
+        if commands.next(args.patience) != "go":
             return
         useless: Counter[str] = Counter()
-        sent = _send_all(player, source, args, words, useless)
-        say("done", sent=sent, skipped=dict(source.skipped), labels=useless, problem=source.problem)
+        sent = _send_all(player, source, args, commands, useless)
+        report("done", sent=sent, skipped=dict(source.skipped), labels=useless, problem=source.problem)
         # Whoever is slow still gets the last frames: the publisher must outlive their delivery.
-        while words.next(0.1) != Words.END:
+        while commands.next(0.1) != Commands.END:
             pass
 
 
 def _send_all(
-    player: Player, source: Source, args: argparse.Namespace, words: Words, useless: Counter[str]
+    player: Player, source: Source, args: argparse.Namespace, commands: Commands, useless: Counter[str]
 ) -> int:
-    """How many frames were sent. useless: gets the labels that could not be read, reason -> count."""
+    """Returns how many frames were sent. useless: collects the labels that could not be read, reason -> count."""
     sent, log = 0, SentLog(args.sent)
     clock = SimulatedTime(player) if args.clock else None
-    for frame, label in itertools.islice(_looped(source, args, words, useless), args.frames):
+    for frame, label in itertools.islice(_looped(source, args, commands, useless), args.frames):
         if args.size:
             rgb = resized(frame.rgb, args.size, cv2.INTER_AREA)
             frame = Frame(rgb, frame.stamp_ns, frame.time_ns, frame.frame_id, frame.name)
@@ -187,15 +176,15 @@ def _send_all(
 
 
 def _looped(
-    source: Source, args: argparse.Namespace, words: Words, useless: Counter[str]
+    source: Source, args: argparse.Namespace, commands: Commands, useless: Counter[str]
 ) -> Iterator[tuple[Frame, np.ndarray | None]]:
-    """Frames with their labels, again and again as often as asked for."""
+    """Frames with their labels, repeated as often as asked for."""
     for turn in itertools.count() if args.loop == 0 else range(args.loop):
         # The next turn begins one frame after the last one's end.
-        if turn and words.next(1 / (args.fps or source.rate or 15.0)) == Words.END:
+        if turn and commands.next(1 / (args.fps or source.rate or 15.0)) == Commands.END:
             return
         labels = open_labels(source, args.labels)
-        for frame in paced(source, args.fps, words):
+        for frame in paced(source, args.fps, commands):
             try:
                 label = labels.of(frame)
             except DcfmError as error:
@@ -217,13 +206,13 @@ def main() -> int:
     parser.add_argument("--label-topic", required=True)
     parser.add_argument("--listeners", type=int, required=True)
     parser.add_argument("--patience", type=float, required=True)
-    parser.add_argument("--loop", type=int, default=1)  # 0: for ever
+    parser.add_argument("--loop", type=int, default=1)  # 0: forever
     parser.add_argument("--recorded-stamps", action="store_true")
     parser.add_argument("--clock", action="store_true")
     parser.add_argument("--sent")
     args = parser.parse_args()
     args.size = tuple(args.size) if args.size else None
-    return run_process(lambda words: play(args, words))
+    return run_process(lambda commands: play(args, commands))
 
 
 if __name__ == "__main__":

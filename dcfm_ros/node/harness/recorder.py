@@ -1,4 +1,4 @@
-"""Records a live run: every image, label, mask and timing message, at the time it arrived, into a bag.
+"""Records a live run into a bag: every image, label, mask and timing message, at the time it arrived.
 
 The callbacks note the time and hand the serialized message on; a thread writes, so that writing one message does not
 delay the arrival of the next.
@@ -19,25 +19,25 @@ from typing import Any
 
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.messages import COMPRESSED_IMAGE, FRAME_TIMING, IMAGE, jpeg, typestore
 from dcfm_ros.msg import FrameTiming
-from dcfm_ros.node.harness.talk import Words, run_process, say
-from dcfm_ros.stamps import NS_PER_S, to_ns
+from dcfm_ros.node.harness.control import Commands, report, run_process
+from dcfm_ros.node.publish import reliable
+from dcfm_ros.stamps import NS_PER_S
 
-QUEUE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
+QUEUE_DEPTH = 100
 _PROGRESS_PERIOD = 0.1
-# After the player's last frame: no mask for this long means that no more will come.
+# After the player's last frame: no mask for this long means that none will come.
 _SILENCE = 2.0
-_MOST_WAITING = 256
+_MAX_WAITING = 256
 
 
 def header_stamp_ns(data: bytes) -> int:
-    """The stamp of a serialized message that begins with a header: after four bytes that tell the byte order."""
+    """The stamp of a serialized message that begins with a header: it follows four bytes that give the byte order."""
     order = "<" if data[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
     return seconds * NS_PER_S + nanoseconds
@@ -65,7 +65,7 @@ class Recorder(Node):
         self._topics = topics
 
     def _read(self, kind: type, topic: str, callback: Any) -> Any:
-        return self.create_subscription(kind, topic, callback, QUEUE, raw=True)
+        return self.create_subscription(kind, topic, callback, reliable(QUEUE_DEPTH), raw=True)
 
     def is_matched(self) -> bool:
         """The node's mask and timing publishers have been found."""
@@ -76,7 +76,7 @@ class Recorder(Node):
         self._writer.put(self._topics.image, IMAGE, now, data)
         self.images[stamp] += 1
         self._came[stamp] = now
-        if len(self._came) > _MOST_WAITING:
+        if len(self._came) > _MAX_WAITING:
             self._came.pop(next(iter(self._came)))
 
     def _on_label(self, data: bytes) -> None:
@@ -96,7 +96,7 @@ class Recorder(Node):
 
 
 class WriterThread:
-    """Writes messages to a bag in a thread; camera images become JPEG, as cameras and image_transport do it."""
+    """Writes messages to a bag in a thread; camera images become JPEG, as cameras and image_transport do."""
 
     def __init__(self, path: Path, image_topic: str) -> None:
         self._bag = BagWriter(path)
@@ -129,30 +129,29 @@ class WriterThread:
 
     def _write_image(self, time_ns: int, data: bytes) -> None:
         message = typestore().deserialize_cdr(data, IMAGE)
-        stamp = to_ns(message.header.stamp)
-        picture = jpeg(to_rgb(message), stamp, message.header.frame_id)
+        picture = jpeg(to_rgb(message), header_stamp_ns(data), message.header.frame_id)
         self._bag.write(f"{self._image_topic}/compressed", COMPRESSED_IMAGE, time_ns, picture)
 
 
-def record(args: argparse.Namespace, words: Words, writer: WriterThread) -> None:
-    """Record until told to finish and all that can come has come."""
+def record(args: argparse.Namespace, commands: Commands, writer: WriterThread) -> None:
+    """Record until told to finish and nothing more can come."""
     recorder = Recorder(args, writer)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
     spinner = threading.Thread(target=_spin, args=(executor,), name="executor", daemon=True)
     spinner.start()
-    say("ready")
+    report("ready")
     matched, finishing = False, False
     while writer.error is None:
-        word = words.next(_PROGRESS_PERIOD if not finishing else 0.01)
-        if word == "finish":
+        command = commands.next(_PROGRESS_PERIOD if not finishing else 0.01)
+        if command == "finish":
             finishing, recorder.last_arrival = True, time.monotonic()
-        elif word == Words.END:
+        elif command == Commands.END:
             break
         if not matched and recorder.is_matched():
             matched = True
-            say("matched")
-        say(
+            report("matched")
+        report(
             "progress",
             images=recorder.images.total(),
             masks=recorder.masks.total(),
@@ -165,7 +164,7 @@ def record(args: argparse.Namespace, words: Words, writer: WriterThread) -> None
     spinner.join()
     if writer.error is not None:
         raise writer.error
-    say("done", images=recorder.images.total(), masks=recorder.masks.total())
+    report("done", images=recorder.images.total(), masks=recorder.masks.total())
 
 
 def _spin(executor: SingleThreadedExecutor) -> None:
@@ -181,10 +180,10 @@ def main() -> int:
         parser.add_argument(f"--{name}", required=True)
     args = parser.parse_args()
 
-    def work(words: Words) -> None:
+    def work(commands: Commands) -> None:
         writer = WriterThread(args.bag, args.image)
         try:
-            record(args, words, writer)
+            record(args, commands, writer)
         finally:
             writer.close()
 

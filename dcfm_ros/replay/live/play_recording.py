@@ -13,7 +13,7 @@ from typing import Any
 
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.shipped import default_weights
-from dcfm_ros.node.names import REPLAY
+from dcfm_ros.node.topics import REPLAY
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.recorded import read_sent

@@ -1,4 +1,4 @@
-"""The processes of a live run: started apart, watched together, ended in order, and never left behind."""
+"""The processes of a live run: started one by one, watched together, ended in order, and never left behind."""
 
 from __future__ import annotations
 
@@ -27,36 +27,42 @@ _ROS_PREFIX = re.compile(r"^\[INFO\] \[[\d.]+\] \[[^]]*\]: ")
 class Child:
     """A process in a session of its own, its log in a file; it is told to end when this process dies.
 
-    Lines that it writes to stdout as JSON objects are events (`{"event": name, ...}`) if `talks`; else stdout is part
-    of its log, like stderr.
-
     Args:
         name: for people.
         command: argument list.
         log: the file for its output.
         env: its whole environment.
         cwd: its working directory.
+        sends_events: lines that it writes to stdout as JSON objects are events (`{"event": name, ...}`); else stdout is
+            part of its log, like stderr.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, talks: bool
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str],
+        cwd: Path,
+        sends_events: bool,
     ) -> None:
         self.name, self.log = name, log
-        self._told = 0  # bytes of the log
+        self._shown = 0  # bytes of the log
         self.events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if talks else file,
-                stderr=file if talks else subprocess.STDOUT,
+                stdout=subprocess.PIPE if sends_events else file,
+                stderr=file if sends_events else subprocess.STDOUT,
                 env=dict(env),
                 cwd=cwd,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )
         self._reader: threading.Thread | None = None
-        if talks:
+        if sends_events:
             self._reader = threading.Thread(target=self._read, name=f"{name} events", daemon=True)
             self._reader.start()
 
@@ -71,11 +77,11 @@ class Child:
             else:
                 self.events.put(event)
 
-    def tell(self, word: str) -> None:
-        """Write a line to its stdin; a process that has ended already is not told anything."""
+    def send(self, command: str) -> None:
+        """Write a line to its stdin; does nothing if the process has ended."""
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(f"{word}\n".encode())
+            self._process.stdin.write(f"{command}\n".encode())
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
             pass
@@ -96,7 +102,7 @@ class Child:
             self._process.send_signal(signal.SIGINT)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for its end; whether it came in time. All its events have been read then."""
+        """Wait for its end; returns whether it came in time. All its events have been read then."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -106,7 +112,7 @@ class Child:
         return True
 
     def end(self, patience: float = 5.0) -> None:
-        """End it for certain: asked first, killed if it takes longer than `patience` seconds."""
+        """End it: politely at first, by force after `patience` seconds."""
         self.interrupt()
         if not self.wait(patience):
             self._process.kill()
@@ -116,24 +122,28 @@ class Child:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of its log, indented."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
         return "\n".join(f"    {line}" for line in lines) or "    (it wrote nothing)"
 
-    def news(self) -> list[str]:
-        """Whole lines that its log has got since the last call, without ROS's time and logger name."""
+    def new_log_lines(self) -> list[str]:
+        """Whole lines added to its log since the last call, without ROS's time and logger name."""
         with self.log.open("rb") as file:
-            file.seek(self._told)
+            file.seek(self._shown)
             lines = file.read().rpartition(b"\n")[0]
-        self._told += len(lines) + bool(lines)
+        self._shown += len(lines) + bool(lines)
         return [_ROS_PREFIX.sub("", line) for line in lines.decode(errors="replace").splitlines()]
 
     def failure(self) -> DcfmError:
-        """What to tell the user when it ended though it should not have."""
+        """What to tell the user when it has ended unexpectedly."""
         status = self.status
-        how = f"by signal {-status}" if status is not None and status < 0 else f"with status {status}"
-        return DcfmError(f"The {self.name} ended {how}. The end of {self.log}:\n{self.last_words()}")
+        how = (
+            f"was killed by signal {-status}"
+            if status is not None and status < 0
+            else f"exited with status {status}"
+        )
+        return DcfmError(f"The {self.name} {how}. The end of {self.log}:\n{self.log_tail()}")
 
 
 def _end_with_parent() -> None:
@@ -141,8 +151,8 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-class Crew:
-    """Several children: when one ends out of turn, the run has failed; leaving the context ends all of them."""
+class ChildProcesses:
+    """The children of a run: one that ends early makes the run fail; leaving the context ends all of them."""
 
     def __init__(self) -> None:
         self._children: list[Child] = []
@@ -157,7 +167,7 @@ class Crew:
         """Poll until `done()`.
 
         Raises:
-            DcfmError: a child ended (other than those of `may_end`), or the time is over.
+            DcfmError: a child ended (other than those of `may_end`), or the time is up.
         """
         deadline = time.monotonic() + seconds
         while not done():
@@ -168,13 +178,13 @@ class Crew:
                         return
                     raise child.failure()
             if time.monotonic() > deadline:
-                logs = "\n".join(f"  {child.name}:\n{child.last_words()}" for child in self._children)
+                logs = "\n".join(f"  {child.name}:\n{child.log_tail()}" for child in self._children)
                 raise DcfmError(
-                    f"Waited {seconds:.0f} s for {waiting_for} in vain. The logs end with:\n{logs}"
+                    f"Gave up after waiting {seconds:.0f} s for {waiting_for}. The logs end with:\n{logs}"
                 )
             time.sleep(0.02)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> ChildProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:

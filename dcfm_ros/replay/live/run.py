@@ -20,7 +20,7 @@ from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.measure.table import counted
 from dcfm_ros.replay.live.graph import START_PATIENCE
 from dcfm_ros.replay.live.process_meter import ProcessMeter
-from dcfm_ros.replay.live.processes import Child, Crew, child_environment
+from dcfm_ros.replay.live.processes import Child, ChildProcesses, child_environment
 from dcfm_ros.replay.outputs import Outputs
 from dcfm_ros.share import share_path
 
@@ -77,21 +77,21 @@ def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Ou
         KeyboardInterrupt: before anything was recorded.
     """
     outcome = Outcome()
-    with Crew() as crew:
-        listener = crew.add(_child("recorder", recorder, outputs))
-        segmenter = crew.add(_child("node", node, outputs, talks=False))
-        source = crew.add(_child("player", player, outputs))
+    with ChildProcesses() as children:
+        listener = children.add(_child("recorder", recorder, outputs))
+        segmenter = children.add(_child("node", node, outputs, sends_events=False))
+        source = children.add(_child("player", player, outputs))
         meter = ProcessMeter(segmenter.pid)
         try:
-            _live(crew, segmenter, source, listener, outcome, doing, meter.begin)
+            _live(children, segmenter, source, listener, outcome, doing, meter.begin)
         except KeyboardInterrupt:
             outcome.interrupted = True
             outcome.notes += ("interrupted by Ctrl-C: the report covers what was played until then",)
         finally:
             meter.end()
         outcome.node_load = meter.samples
-        source.tell("end")
-        listener.tell("finish")
+        source.send("end")
+        listener.send("finish")
         listener.wait(_FINISH_PATIENCE)
         segmenter.interrupt()
         for event in _drain(source):
@@ -101,7 +101,7 @@ def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Ou
     return outcome
 
 
-def _child(name: str, command: list[str], outputs: Outputs, *, talks: bool = True) -> Child:
+def _child(name: str, command: list[str], outputs: Outputs, *, sends_events: bool = True) -> Child:
     # The log folder is the working directory: `python -m` looks there first, and must not find a source tree.
     return Child(
         name,
@@ -109,12 +109,12 @@ def _child(name: str, command: list[str], outputs: Outputs, *, talks: bool = Tru
         log=outputs.log / f"{name}.log",
         env=child_environment(share_path("config", "fastdds.xml")),
         cwd=outputs.log,
-        talks=talks,
+        sends_events=sends_events,
     )
 
 
 def _live(
-    crew: Crew,
+    children: ChildProcesses,
     node: Child,
     player: Child,
     recorder: Child,
@@ -132,19 +132,19 @@ def _live(
         return f"{child.name} {name}" in seen
 
     def matched() -> bool:
-        for line in node.news():
+        for line in node.new_log_lines():
             print(f"  node: {line}", file=sys.stderr)
         return arrived(player, "matched") & arrived(recorder, "matched")
 
     print("starting node, recorder and player ...", file=sys.stderr)
-    crew.until(
+    children.until(
         matched,
         seconds=START_PATIENCE,
         waiting_for="node, player and recorder to find each other over DDS",
     )
     time.sleep(_SETTLE_S)
     begins()
-    player.tell("go")
+    player.send("go")
     expected = seen["player ready"]["length"]
     outcome.rate = seen["player ready"]["rate"]
     with tqdm(total=expected, unit="frame", desc=doing, dynamic_ncols=True, disable=None) as bar:
@@ -160,9 +160,9 @@ def _live(
                 bar.set_postfix(masks=progress["masks"], latency=f"{latency:.0f} ms", refresh=False)
             return done
 
-        crew.until(finished, seconds=math.inf, waiting_for="the end of the input")
-        recorder.tell("finish")
-        crew.until(
+        children.until(finished, seconds=math.inf, waiting_for="the end of the input")
+        recorder.send("finish")
+        children.until(
             lambda: finished() and arrived(recorder, "done"),
             seconds=_FINISH_PATIENCE,
             waiting_for="the recorder to finish",

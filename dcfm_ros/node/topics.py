@@ -10,7 +10,7 @@ DEMO, REPLAY = "/dcfm_demo", "/dcfm_replay"
 
 
 @dataclass(frozen=True)
-class CameraNames:
+class CameraTopics:
     """One camera's topics, as they are given to ROS, which resolves and remaps them.
 
     image: where frames come from. base: goes before `segmentation/...`: "" or a namespace that ends in a slash.
@@ -34,17 +34,17 @@ class CameraNames:
         return f"{self.base}segmentation/{name}"
 
 
-def camera_names(topics: Sequence[str]) -> list[CameraNames]:
+def camera_topics(topics: Sequence[str]) -> list[CameraTopics]:
     """The names of the cameras whose images are on `topics`.
 
     One camera's base is "". Of several, it is the topic's namespace (`/front/image_raw` -> `/front/`), or the whole
     topic as a namespace where two cameras share one (`/left_image`, `/right_image` -> `/left_image/`, `/right_image/`).
     """
     if len(topics) == 1:
-        return [CameraNames(topics[0], "")]
+        return [CameraTopics(topics[0], "")]
     spaces = [_namespace(topic) for topic in topics]
     return [
-        CameraNames(topic, space if space.strip("/") and spaces.count(space) == 1 else f"{topic}/")
+        CameraTopics(topic, space if space.strip("/") and spaces.count(space) == 1 else f"{topic}/")
         for space, topic in zip(spaces, topics, strict=True)
     ]
 
