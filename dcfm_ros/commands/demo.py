@@ -1,32 +1,23 @@
-"""`dcfm demo`: a drive through a real ROS 2 graph into the real node, in processes of their own, and what came out.
-
-This process needs no ROS: it starts the player, the node and the recorder, watches them, and makes the report from the
-bag that was recorded.
-"""
+"""`dcfm demo`: a drive through a real ROS 2 graph into the real node, in processes of their own, and what came out."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dcfm_ros.commands.options import add_size
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.media.labels import open_labels
-from dcfm_ros.media.open_source import open_source
-from dcfm_ros.model.checkpoint import load_model
-from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.node.topics import DEMO
+from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
 from dcfm_ros.replay.live.graph import Graph
-from dcfm_ros.replay.live.report import live_report
-from dcfm_ros.replay.live.run import play, require_ros
-from dcfm_ros.replay.outputs import prepare
-from dcfm_ros.replay.report.page import write_report
-from dcfm_ros.replay.text import summary_text
+from dcfm_ros.replay.live.run import require_ros
+from dcfm_ros.replay.live.session import Session
+from dcfm_ros.stream.config import StreamConfig
 
-GRAPH = Graph(DEMO)
 DRIVE_SECONDS = 20.0
 
 
@@ -67,65 +58,41 @@ def _positive(text: str) -> int:
     return value
 
 
-@dataclass(frozen=True)
-class Input:
-    """What the player plays."""
-
-    path: Path
-    topic: str | None
-    labels: str | None
-    words: str
-
-
 def run(args: argparse.Namespace) -> int:
     """Play, record, report. Returns 0, or 130 after Ctrl-C (the report is written then, too)."""
     require_ros("The demo runs", "make demo")
     if args.fps is not None and not 0 < args.fps <= 1000:
-        raise DcfmError(f"--fps is frames per second in (0, 1000], not {args.fps:g}.")
-    played = _input(args)
-    print(f"{played.words} -> ROS 2 node -> {args.output}/", file=sys.stderr)
-    card = load_model(args.weights or default_weights()).card
-    outputs = prepare(args.output, force=True)
-    outputs.log.mkdir()
-    parameters = [f"weights:={args.weights.resolve()}"] if args.weights else []
-    outcome = play(
-        recorder=GRAPH.recorder(outputs.bag),
-        node=GRAPH.node([*parameters, *args.set]),
-        player=_player(args, played),
-        outputs=outputs,
-        doing="driving",
-    )
-    report = live_report(
-        GRAPH,
-        outputs,
-        outcome,
-        card,
+        raise DcfmError(f"--fps is {args.fps:g}; expected frames per second above 0 and up to 1000")
+    job, words = _drive(args) if args.input is None else (_job(args, args.input), Path(args.input).name)
+    print(f"{words} -> ROS 2 node -> {args.output}/", file=sys.stderr)
+    return Session(
+        Graph(DEMO),
+        job,
         title="demo",
-        played=played.words,
-        settings=dict(entry.partition(":=")[::2] for entry in args.set),
+        words=words,
+        flags=("--size", *map(str, args.size)) if args.size else (),
+        parameters=dict(entry.partition(":=")[::2] for entry in args.set),
+    ).run()
+
+
+def _job(args: argparse.Namespace, played: str | Path, **fields: Any) -> Job:
+    path = Path(played)
+    job = Job(
+        input=path if str(path).startswith("/dev/") else path.resolve(),
+        folder=args.output,
+        stream=StreamConfig(),
+        weights=args.weights,
+        topic=args.topic,
+        labels=args.labels,
+        frames=args.frames,
         rate=args.fps,
+        clock="robot",
+        force=True,
     )
-    print(summary_text(report))
-    print(f"\n  open {write_report(report, outputs.folder)}")
-    for name, what in report.files.items():
-        print(f"       {outputs.folder / name}: {what}")
-    return 130 if outcome.interrupted else 0
+    return dataclasses.replace(job, **fields)
 
 
-def _input(args: argparse.Namespace) -> Input:
-    if args.input is not None:
-        path = Path(args.input)
-        place = path if str(path).startswith("/dev/") else path.resolve()
-        # What cannot be played is told here, before anything is started or a former run's report is replaced.
-        with open_source(place, args.topic, rate=args.fps, labels=args.labels) as source:
-            open_labels(source, args.labels)
-        return Input(place, args.topic, args.labels, path.name or str(path))
+def _drive(args: argparse.Namespace) -> tuple[Job, str]:
     fps = args.fps or 15.0
     drive = Drive(args.seed, args.size or (480, 360), fps, args.frames or max(1, round(DRIVE_SECONDS * fps)))
-    return Input(rendered(drive).resolve(), IMAGE_TOPIC, LABEL_TOPIC, drive.words)
-
-
-def _player(args: argparse.Namespace, played: Input) -> list[str]:
-    options = {"topic": played.topic, "labels": played.labels, "frames": args.frames, "fps": args.fps}
-    size = ["--size", *map(str, args.size)] if args.size else []
-    return GRAPH.player(played.path, options, *size)
+    return _job(args, rendered(drive), topic=IMAGE_TOPIC, labels=LABEL_TOPIC), drive.words

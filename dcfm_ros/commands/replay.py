@@ -17,10 +17,13 @@ from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.media.bag_writer import STORAGES
+from dcfm_ros.node.topics import REPLAY
 from dcfm_ros.replay.clocks import CLOCKS
 from dcfm_ros.replay.interrupt import Interruptible
 from dcfm_ros.replay.job import Job
-from dcfm_ros.replay.live.play_recording import play_recording
+from dcfm_ros.replay.live.graph import Graph
+from dcfm_ros.replay.live.run import require_ros
+from dcfm_ros.replay.live.session import Session
 from dcfm_ros.replay.many import jobs_for, recordings_in, run_many
 from dcfm_ros.replay.pools import LocalPool, Pool, RayPool
 from dcfm_ros.replay.report.recordings_page import write_recordings
@@ -170,13 +173,29 @@ def run(args: argparse.Namespace) -> int:
     if (args.live or args.sweep) and len(recordings) > 1:
         raise DcfmError(f"{job.input} holds {len(recordings)} recordings; --live and --sweep take one.")
     if args.live:
-        return play_recording(job, sim_time=args.sim_time, loop=args.loop, parameters=args.set)
+        return _live(args, job)
     with Interruptible() as stop:
         if args.sweep:
             return _sweep(args, job, stop)
         if len(recordings) > 1 or args.ray:
             return _many(args, job, recordings, stop)
         return _single(dataclasses.replace(job, input=recordings[0]) if recordings else job, stop)
+
+
+def _live(args: argparse.Namespace, job: Job) -> int:
+    """In real time over DDS into the real node, frames with their recorded stamps as with `ros2 bag play`."""
+    require_ros("`dcfm replay --live` runs", "make demo")
+    given = dict(entry.partition(":=")[::2] for entry in args.set)
+    return Session(
+        Graph(REPLAY),
+        dataclasses.replace(job, input=job.input.resolve()),
+        title="live replay",
+        words=str(job.input),
+        recorded_stamps=True,
+        options={"loop": args.loop},
+        flags=("--clock",) if args.sim_time else (),
+        parameters=({"use_sim_time": "true"} if args.sim_time else {}) | given,
+    ).run()
 
 
 def _single(job: Job, stop: Callable[[], bool]) -> int:

@@ -64,13 +64,12 @@ def require_ros(what: str, command: str) -> None:
         )
 
 
-def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Outputs, doing: str) -> Outcome:
+def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Outputs) -> Outcome:
     """Run the graph until everything is played and recorded, Ctrl-C, or an error in any process.
 
     Args:
         recorder, node, player: the processes' commands.
         outputs: its log folder exists.
-        doing: a word for the progress bar.
 
     Raises:
         DcfmError: a process ended though it should not have.
@@ -83,7 +82,7 @@ def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Ou
         source = children.add(_child("player", player, outputs))
         meter = ProcessMeter(segmenter.pid)
         try:
-            _live(children, segmenter, source, listener, outcome, doing, meter.begin)
+            _live(children, segmenter, source, listener, outcome, meter.begin)
         except KeyboardInterrupt:
             outcome.interrupted = True
             outcome.notes += ("interrupted by Ctrl-C: the report covers what was played until then",)
@@ -119,7 +118,6 @@ def _live(
     player: Child,
     recorder: Child,
     outcome: Outcome,
-    doing: str,
     begins: Callable[[], None],
 ) -> None:
     """The run itself: wait for discovery, start, show progress, wait for the last mask. `begins` is called at the start."""
@@ -147,7 +145,7 @@ def _live(
     player.send("go")
     expected = seen["player ready"]["length"]
     outcome.rate = seen["player ready"]["rate"]
-    with tqdm(total=expected, unit="frame", desc=doing, dynamic_ncols=True, disable=None) as bar:
+    with tqdm(total=expected, unit="frame", desc="playing", dynamic_ncols=True, disable=None) as bar:
 
         def finished() -> bool:
             done = arrived(player, "done")

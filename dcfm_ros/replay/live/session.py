@@ -1,0 +1,145 @@
+"""A live run from its input to its report: frames over DDS into the real node, and what came out.
+
+This process needs no ROS: it starts the player, the node and the recorder, watches them, and makes the report from the
+bag that was recorded, so that whoever reads that again finds the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from dcfm_ros.media.video_writer import VideoWriter
+from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.config import ModelCard
+from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.replay.job import Job
+from dcfm_ros.replay.live.graph import Graph
+from dcfm_ros.replay.live.recorded import read_recording, read_sent
+from dcfm_ros.replay.live.run import Outcome, play
+from dcfm_ros.replay.outputs import VIDEO_RATE, Outputs, prepare
+from dcfm_ros.replay.report.page import write_report
+from dcfm_ros.replay.report.report import Report, report_of
+from dcfm_ros.replay.run_job import check_input
+from dcfm_ros.replay.summary import usual_interval_ms
+from dcfm_ros.replay.text import summary_text
+
+_SENT = "sent.csv"
+_LATENCY = "From the moment an image is published to the moment its mask arrives, both measured outside the node, over DDS."
+_BAG = (
+    "images, masks, labels and timing as they arrived: open it in Foxglove, or play it with `ros2 bag play`"
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """What is played into which graph.
+
+    Attributes:
+        graph: names of topics and processes.
+        job: what is played, what the node is set to, and where the report goes.
+        title, words: the report's heading, and what is played, in words.
+        recorded_stamps: frames keep their stamps, as with `ros2 bag play`; else they are stamped as they are sent.
+        options, flags: further words for the player.
+        parameters: further parameters of the node, as NAME -> value; they win over what the job says.
+    """
+
+    graph: Graph
+    job: Job
+    title: str
+    words: str
+    recorded_stamps: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Play, record, report. Returns 0, or 130 after Ctrl-C (the report is written then, too).
+
+        Raises:
+            DcfmError: the input cannot be played, the output is in the way, or a process ended early.
+        """
+        check_input(self.job)
+        card = load_model(self.job.weights or default_weights()).card
+        outputs = prepare(self.job.folder, force=self.job.force)
+        outputs.log.mkdir()
+        settings = node_parameters(self.job) | dict(self.parameters)
+        outcome = play(
+            recorder=self.graph.recorder(outputs.bag),
+            node=self.graph.node([f"{name}:={value}" for name, value in settings.items()]),
+            player=self._player(outputs),
+            outputs=outputs,
+        )
+        report = self._report(card, outputs, outcome, settings)
+        page = write_report(report, outputs.folder)
+        print(f"{summary_text(report)}\n\n  open {page}")
+        for name, what in report.files.items():
+            print(f"       {outputs.folder / name}: {what}")
+        return 130 if outcome.interrupted else 0
+
+    def _player(self, outputs: Outputs) -> list[str]:
+        job, labels = self.job, self.job.labels
+        if labels is not None and Path(labels).exists():
+            labels = str(Path(labels).resolve())
+        named = {"topic": job.topic, "labels": labels, "frames": job.frames, "fps": job.rate, **self.options}
+        flags = self.flags
+        if self.recorded_stamps:
+            named["sent"] = (outputs.log / _SENT).resolve()
+            flags = (*flags, "--recorded-stamps")
+        return self.graph.player(job.input, named, *flags)
+
+    def _report(
+        self, card: ModelCard, outputs: Outputs, outcome: Outcome, settings: Mapping[str, str]
+    ) -> Report:
+        """Match every frame that was played with what came back. Raises DcfmError for a bag without images."""
+        job = self.job
+        # Without a log of what was sent it is every recorded image, at its stamp.
+        sent = read_sent(outputs.log / _SENT) if self.recorded_stamps else None
+        total = len(sent) if sent is not None else outcome.sent or None
+        video = VideoWriter(outputs.video, job.rate or outcome.rate or VIDEO_RATE) if job.video else None
+        with tqdm(total=total, unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
+            tally, arrived = read_recording(
+                outputs.bag, self.graph.recorded, card, video, bar.update, sent=sent, span_s=job.span_s
+            )
+        if video is not None:
+            video.close()
+        return report_of(
+            tally,
+            card,
+            title=self.title,
+            subject=f"{self.words}, played over DDS into the ROS 2 node",
+            latency_meaning=_LATENCY,
+            rest_meaning="transport and waiting",
+            interval_ms=usual_interval_ms([record.sent_ms for record in tally.records]),
+            load=outcome.node_load,
+            notes=outcome.notes,
+            settings={"Input": self.words, **settings},
+            files={**outputs.video_files(video), outputs.bag.name: _BAG},
+            extra={"duplicates": arrived.duplicates, "out_of_order": arrived.out_of_order},
+        )
+
+
+def node_parameters(job: Job) -> dict[str, str]:
+    """What the job has set, by name, as the node's command line takes it."""
+    values: dict[str, Any] = {
+        item.name: getattr(config, item.name)
+        for config in (job.stream, job.engine)
+        for item in fields(config)
+        if item.name != "phase" and getattr(config, item.name) != item.default
+    }
+    if job.weights is not None:
+        values["weights"] = job.weights.resolve()
+    return {name: _text(name, value) for name, value in values.items()}
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        # A mask's size is a text, since it may also be a word.
+        return "x".join(map(str, value)) if name == "mask_size" else str(list(value))
+    return str(value)
