@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from parts import Suite
 from steady_result import Steady, Way
 
-from dcfm_ros.bench.result import DCFM, SEGFORMER, TUNED, Case, Report, Row
-from dcfm_ros.bench.table import ms, percent, times
+from dcfm_ros.bench.result import DCFM, SEGFORMER, TUNED, Case, Row
+from dcfm_ros.bench.table import engine_of, equal_labels
 from dcfm_ros.measure.spread import Spread
+from dcfm_ros.measure.table import ms, times
 
 SAME_LABELS = 0.9999
 INT8_LABELS = 0.99
@@ -28,12 +30,12 @@ class Verdict:
     missed_by: str = ""
 
 
-def verdicts(report: Report, steady: Steady | None) -> list[Verdict]:
+def verdicts(suite: Suite, steady: Steady | None) -> list[Verdict]:
     """All goals in order."""
-    large, shipped = _case(report, "mit_b2_vspw"), _case(report, "shipped")
+    large, shipped = _case(suite, "mit_b2_vspw"), _case(suite, "shipped")
     b2 = "MiT-B2, 124 classes, 480×853"
     return [
-        _label_map(report),
+        _label_map(suite),
         _ratio(
             "other_fp32", f"other frame, {b2}, fp32, against the published order", 8.0, large, "fp32", _other
         ),
@@ -45,7 +47,7 @@ def verdicts(report: Report, steady: Steady | None) -> list[Verdict]:
             30.0,
             large,
             "fp32",
-            _against(SEGFORMER, 10),
+            against(SEGFORMER, 10),
         ),
         _ratio(
             "against_tuned_10",
@@ -53,7 +55,7 @@ def verdicts(report: Report, steady: Steady | None) -> list[Verdict]:
             5.0,
             large,
             "fp32",
-            _against(TUNED, 10),
+            against(TUNED, 10),
         ),
         _ratio(
             "against_tuned_20",
@@ -61,25 +63,25 @@ def verdicts(report: Report, steady: Steady | None) -> list[Verdict]:
             6.5,
             large,
             "fp32",
-            _against(TUNED, 20),
+            against(TUNED, 20),
         ),
         _shipped(shipped),
         *_steady(steady),
-        *_node(report),
+        *_node(suite),
     ]
 
 
-def gpu_verdicts(report: Report | None, steady: Steady | None) -> list[Verdict]:
-    """Those of the goals that a GPU is for. report, steady: what was measured on one; None where there was none."""
+def gpu_verdicts(suite: Suite | None, steady: Steady | None) -> list[Verdict]:
+    """Those of the goals that a GPU is for. suite, steady: what was measured on one; None where there was none."""
     other, key = (
         "GPU: other frame, MiT-B1, 19 classes, 1024×2048, fp16 (labels ≥ 99.9 % equal)",
         "the same: key frame",
     )
     tail = "the same: background mode, key frame every 10, a frame every 33.3 ms: p99 / p50"
-    if report is None:
+    if suite is None:
         goals = (("gpu_other", other, "≤ 1.0 ms"), ("gpu_key", key, "≤ 5.0 ms"), ("gpu_tail", tail, "≤ 1.2"))
         return [Verdict(*goal, "no GPU at hand", None) for goal in goals]
-    case = _case(report, "gpu")
+    case = _case(suite, "gpu")
     return [
         _at_most("gpu_other", other, 1.0, case, lambda row: row.other),
         _at_most("gpu_key", key, 5.0, case, lambda row: row.key),
@@ -98,7 +100,7 @@ def _key(row: Row) -> float | None:
     return row.key_ratio.median if row.key_ratio else None
 
 
-def _against(kind: str, interval: int) -> Pick:
+def against(kind: str, interval: int) -> Pick:
     """Against the SegFormer that is published for the backbone: of those compared with, the one with the widest head."""
 
     def pick(row: Row) -> float | None:
@@ -114,8 +116,8 @@ def _against(kind: str, interval: int) -> Pick:
     return pick
 
 
-def _case(report: Report, name: str) -> Case | None:
-    part = report.part(name)
+def _case(suite: Suite, name: str) -> Case | None:
+    part = suite.part(name)
     return part.cases[0] if part and part.cases else None
 
 
@@ -124,7 +126,7 @@ def _ratio(key: str, goal: str, wanted: float, case: Case | None, precision: str
     asked = f"≥ {wanted:g}×"
     enough = INT8_LABELS if precision == "int8" else SAME_LABELS
     found = [
-        (value, row.agreement, f"{times(value)} ({row.engine}; labels {percent(row.agreement)} equal)")
+        (value, row.agreement, f"{times(value)} ({row.engine}; labels {equal_labels(row.agreement)} equal)")
         for row in _ours(case)
         if row.precision == precision and row.agreement is not None and (value := pick(row)) is not None
     ]
@@ -147,8 +149,7 @@ def _at_most(
     for row in _ours(case):
         taken = pick(row)
         if row.precision == "fp16" and row.agreement is not None and taken:
-            engine = " ".join(filter(None, (row.engine, row.precision, row.detail)))
-            measured = f"{ms(taken.median)} ms ({engine}; labels {percent(row.agreement)} equal)"
+            measured = f"{ms(taken.median)} ms ({engine_of(row)}; labels {equal_labels(row.agreement)} equal)"
             found.append((taken.median, row.agreement, measured))
     if not found:
         return Verdict(key, goal, asked, "not measured", None)
@@ -179,13 +180,13 @@ def _over(value: float, allowed: float) -> str:
     return "" if value <= allowed else f"{100 * (value / allowed - 1):.0f} %"
 
 
-def _label_map(report: Report) -> Verdict:
+def _label_map(suite: Suite) -> Verdict:
     goal, asked = "label map, 19 classes, 128×256 → 720p, against torch interpolate + argmax", "≥ 60×"
-    part = report.part("label_map")
+    part = suite.part("label_map")
     if not part or not part.label_maps:
         return Verdict("label_map", goal, asked, "not measured", None)
     row = part.label_maps[0]
-    measured = f"{times(row.ratio.median)} (labels {percent(row.equal)} equal)"
+    measured = f"{times(row.ratio.median)} (labels {equal_labels(row.equal)} equal)"
     reached = row.ratio.median >= 60 and row.equal >= SAME_LABELS
     return Verdict("label_map", goal, asked, measured, reached, _short(row.ratio.median, 60))
 
@@ -234,16 +235,16 @@ def _background(goal: str, ours: Way, inline: Way) -> Iterable[Verdict]:
         "steady_dropped",
         "the same: frames dropped",
         "none",
-        percent(ours.dropped),
+        equal_labels(ours.dropped),
         ours.dropped == 0,
-        percent(ours.dropped),
+        equal_labels(ours.dropped),
     )
 
 
-def _node(report: Report) -> list[Verdict]:
+def _node(suite: Suite) -> list[Verdict]:
     goal, asked = "node outside the segmenter (convert, publish), 720p bgr8 in, mono8 out", "≤ 5 ms p50"
     extra, at_most = "the same: each extra output at 30 Hz", "≤ 10 % of a core"
-    part = report.part("node")
+    part = suite.part("node")
     rows = [row for row in part.node if row.size == (1280, 720)] if part else []
     base = [row for row in rows if row.outputs == "mask" and row.mode == "background"]
     if not base:

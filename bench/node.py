@@ -27,17 +27,19 @@ sys.path.insert(0, str(HERE.parent))
 
 import cv2
 import numpy as np
+import psutil
 import rclpy
 from dcfm_ros.msg import FrameTiming
+from parts import NodeRow, OutputRow, RateRow, SuitePart, merge_into
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from suite import PARTS
 
 from dcfm_ros.bench.frames import street
-from dcfm_ros.bench.result import NodeRow, OutputRow, RateRow
-from dcfm_ros.bench.suite import record
-from dcfm_ros.commands.bench import write
+from dcfm_ros.bench.result import record
+from dcfm_ros.measure.spread import percentiles
 from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.node.harness.control import Commands, report
 from dcfm_ros.replay.live.processes import Child, ChildProcesses, child_environment
@@ -200,8 +202,8 @@ class Bench:
         cores = (self._cpu_seconds() - spent) / (time.perf_counter() - begin)
         self._settle(count)
         heard = self._reader.heard
-        p50, p95, p99 = np.percentile(heard.latencies_ms or [float("inf")], (50, 95, 99))
-        outside50, outside99 = np.percentile(heard.outside_ms or [float("inf")], (50, 99))
+        p50, p95, p99 = percentiles(heard.latencies_ms or [float("inf")], (50, 95, 99))
+        outside50, outside99 = percentiles(heard.outside_ms or [float("inf")], (50, 99))
         return NodeRow(
             mode=self.mode,
             size=size,
@@ -210,11 +212,11 @@ class Bench:
             sent=count,
             received=len(heard.latencies_ms),
             dropped=max(0, heard.dropped - before.dropped),
-            p50_ms=float(p50),
-            p95_ms=float(p95),
-            p99_ms=float(p99),
-            outside_p50_ms=float(outside50),
-            outside_p99_ms=float(outside99),
+            p50_ms=p50,
+            p95_ms=p95,
+            p99_ms=p99,
+            outside_p50_ms=outside50,
+            outside_p99_ms=outside99,
             cpu_cores=cores,
         )
 
@@ -245,8 +247,8 @@ class Bench:
         assert event["event"] == name, event
 
     def _cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self._node.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        spent = psutil.Process(self._node.pid).cpu_times()
+        return float(spent.user + spent.system)
 
 
 def measure(weights: str, seconds: float, folder: Path) -> dict[str, Any]:
@@ -307,8 +309,10 @@ def main() -> int:
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     rclpy.init(args=[])
     with tempfile.TemporaryDirectory() as folder:
-        part = record("node", "python bench/node.py", lambda: measure(weights, args.seconds, Path(folder)))
-    write(part, args.json)
+        part = record(
+            SuitePart, "node", "python bench/node.py", lambda: measure(weights, args.seconds, Path(folder))
+        )
+    merge_into(args.json, part, (*PARTS, "node"))
     rclpy.try_shutdown()
     return 0
 

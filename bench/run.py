@@ -19,9 +19,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from page import CPU_FILE, GPU_FILE, write_page
+from parts import merge_into
+from sections import label_map_table
+from suite import PARTS, measure_part, usual_parts
 
-from dcfm_ros.bench.suite import PARTS, on_gpu, usual_parts
-from dcfm_ros.commands.bench import measure_and_merge
+from dcfm_ros.bench.contestants import on_gpu
+from dcfm_ros.bench.table import part_text
+from dcfm_ros.commands.bench import ProgressBar
 
 RESULTS = HERE / "results"
 NOTES = HERE / "misses.yaml"
@@ -49,11 +53,22 @@ def main() -> int:
         if name in SCRIPTS:
             subprocess.run([sys.executable, HERE / f"{name}.py"], check=True)
         else:
-            measure_and_merge(name, str(RESULTS / (GPU_FILE if on_gpu() else CPU_FILE)), args.scale)
+            measure(name, RESULTS / (GPU_FILE if on_gpu() else CPU_FILE), args.scale)
     if full or args.page:
         for path in write_page(RESULTS, NOTES, PAGE):
             print(f"wrote {path.relative_to(HERE.parent)}")
     return 0
+
+
+def measure(name: str, path: Path, scale: float) -> None:
+    """Measures one part of the suite, tells it, and puts it into the JSON file. scale: of the time it takes."""
+    with ProgressBar() as bar:
+        part = measure_part(name, say=bar.say, progress=bar.progress, scale=scale)
+    print(part_text(part))
+    if part.label_maps:
+        print("\n" + label_map_table(part.label_maps).text())
+    merge_into(path, part, PARTS)
+    print(f"wrote {path}\n")
 
 
 if __name__ == "__main__":

@@ -17,25 +17,34 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
+from statistics import fmean
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from page import GPU_STEADY_FILE, STEADY_FILE
-from steady_result import GPU_CASE, Steady, Way, load_steady_runs, save_steady_runs
+from steady_result import (
+    GPU_CASE,
+    GPU_STEADY_FILE,
+    STEADY_FILE,
+    Steady,
+    Way,
+    load_steady_runs,
+    save_steady_runs,
+    steady_table,
+)
+from suite import gpu_goal, shipped, vspw
 
-from dcfm_ros.bench.contestants import Setting
+from dcfm_ros.bench.contestants import Setting, on_gpu
 from dcfm_ros.bench.frames import Image, street
-from dcfm_ros.bench.suite import gpu_goal, on_gpu, shipped, vspw
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.machine import OthersLoad, this_machine
+from dcfm_ros.measure.machine import OthersLoad
+from dcfm_ros.measure.markdown import fill
+from dcfm_ros.measure.spread import percentiles
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
@@ -114,9 +123,9 @@ class Contestant:
         self.turns = sorted(self.turns, key=lambda turn: turn.others)[:turns]
         latencies = [ms for turn in self.turns for ms in turn.latencies_ms]
         dropped = sum(turn.dropped for turn in self.turns)
-        p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
-        age = np.mean([age for turn in self.turns for age in turn.ages])
-        return Way(name, float(p50), float(p95), float(p99), dropped / (len(latencies) + dropped), float(age))
+        p50, p95, p99 = percentiles(latencies, (50, 95, 99))
+        age = fmean(age for turn in self.turns for age in turn.ages)
+        return Way(name, p50, p95, p99, dropped / (len(latencies) + dropped), age)
 
 
 def measure(
@@ -173,40 +182,18 @@ def config_of(way: str) -> StreamConfig:
     return StreamConfig(agreement=False, **triggers, **mode)
 
 
-def table(runs: dict[str, Steady]) -> str:
-    lines = []
-    for run in runs.values():
-        lines += [f"**{run.title}**", ""]
-        lines += [
-            "| way | p50, ms | p95, ms | p99, ms | p99 / p50 | p99 / inline's | p50 / inline's | dropped | age, frames |"
-        ]
-        lines += ["|---|---|---|---|---|---|---|---|---|"]
-        for way in run.ways:
-            ratios = (
-                [f"{way.p99_ms / run.inline.p99_ms:.2f}", f"{way.p50_ms / run.inline.p50_ms:.2f}"]
-                if run.inline
-                else ["", ""]
-            )
-            cells = [way.name, f"{way.p50_ms:.1f}", f"{way.p95_ms:.1f}", f"{way.p99_ms:.1f}"]
-            cells += [
-                f"{way.p99_ms / way.p50_ms:.2f}",
-                *ratios,
-                f"{100 * way.dropped:.1f} %",
-                f"{way.age_frames:.1f}",
-            ]
-            lines.append("| " + " | ".join(cells) + " |")
-        lines.append("")
-    facts = this_machine().words()
-    return "\n".join(
-        [*lines, "Machine: " + "; ".join(f"{name}: {fact}" for name, fact in facts.items()) + "."]
-    )
+def blocks(runs: Mapping[str, Steady]) -> str:
+    """A table for each case, under its title."""
+    return "\n\n".join(f"**{run.title}**\n\n{steady_table(run).markdown()}" for run in runs.values())
 
 
-def write_page(runs: dict[str, Steady]) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    PAGE.write_text(f"{before}{MARKS[0]}\n\n{table(runs)}\n\n{MARKS[1]}{after}", encoding="utf-8")
+def write_page(runs: Mapping[str, Steady]) -> None:
+    """Puts the tables into docs/latency.md. Raises DcfmError where it has no place for them."""
+    machine = "The machine is that of [speed.md](speed.md#machine)."
+    text = fill(PAGE.read_text(encoding="utf-8"), MARKS, f"{blocks(runs)}\n\n{machine}")
+    if text is None:
+        raise DcfmError(f"'{PAGE}' has lost its marks {' and '.join(MARKS)}")
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def main() -> int:
@@ -242,7 +229,7 @@ def main() -> int:
         label = f"{name}_busy" if args.neighbours else name
         runs[label] = result
         save_steady_runs(results, runs)
-        print(table({label: result}))
+        print(f"{result.title}\n{steady_table(result).text()}\n")
     if PAGE.exists() and not on_gpu():
         write_page(runs)
     return 0

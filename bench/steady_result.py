@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from dcfm_ros.config import from_mapping
+from dcfm_ros.measure.result_file import read_json, write_json
+from dcfm_ros.measure.table import NOTHING, Table, ms, number, percent
 
 
 @dataclass(frozen=True)
@@ -35,22 +37,38 @@ MAIN_CASE = "mit_b2"
 """The case that the goals speak of."""
 GPU_CASE = "mit_b1_gpu"
 """The one that those for a GPU speak of."""
+STEADY_FILE, GPU_STEADY_FILE = "steady.json", "steady_gpu.json"
 
 
 def load_steady_runs(path: Path) -> dict[str, Steady]:
     """All measured cases by name; none where the file does not exist."""
-    if not path.is_file():
-        return {}
-    return {name: _steady(values) for name, values in json.loads(path.read_text(encoding="utf-8")).items()}
+    content = read_json(path) if path.is_file() else {}
+    return {name: from_mapping(Steady, values, name) for name, values in content.items()}
 
 
 def save_steady_runs(path: Path, runs: Mapping[str, Steady]) -> None:
     """As `load_steady_runs` reads them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = {name: asdict(run) for name, run in runs.items()}
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json({name: asdict(run) for name, run in runs.items()}, path)
 
 
-def _steady(values: Mapping[str, Any]) -> Steady:
-    inline, default = (Way(**values[name]) if values[name] else None for name in ("inline", "default"))
-    return Steady(values["title"], tuple(Way(**way) for way in values["ways"]), inline, default)
+def steady_table(run: Steady) -> Table:
+    """The ways of one case."""
+    inline = run.inline
+
+    def against(part: float, whole: float | None) -> str:
+        return number(part / whole, ".2f") if whole else NOTHING
+
+    return Table.of(
+        run.ways,
+        (
+            ("way", lambda way: way.name),
+            ("p50, ms", lambda way: ms(way.p50_ms)),
+            ("p95, ms", lambda way: ms(way.p95_ms)),
+            ("p99, ms", lambda way: ms(way.p99_ms)),
+            ("p99 / p50", lambda way: against(way.p99_ms, way.p50_ms)),
+            ("p99 / inline's", lambda way: against(way.p99_ms, inline and inline.p99_ms)),
+            ("p50 / inline's", lambda way: against(way.p50_ms, inline and inline.p50_ms)),
+            ("dropped", lambda way: percent(way.dropped)),
+            ("mean age, frames", lambda way: number(way.age_frames)),
+        ),
+    )

@@ -41,6 +41,15 @@ def reference_root() -> Path:
     return _folder_or_skip("DCFM_REFERENCE", ROOT.parent / "shared" / "reference")
 
 
+@pytest.fixture(scope="session")
+def tensor_of(reference_root):
+    """What makes the reference's weights: from a tensor's published name and shape to its numbers."""
+    spec = importlib.util.spec_from_file_location("reference_weights", reference_root / "weights.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.reference_tensor
+
+
 def pytest_pycollect_makemodule(module_path, parent):
     """Modules of test/ros and test/launch import ROS at their top: where it is missing they are not even read."""
     if why_not(module_path.parent.name):

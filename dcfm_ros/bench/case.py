@@ -11,7 +11,7 @@ import numpy as np
 
 from dcfm_ros.bench.contestants import Builder, Contestant, Entry, Setting
 from dcfm_ros.bench.frames import Image, street
-from dcfm_ros.bench.own_process import Apart
+from dcfm_ros.bench.own_process import OwnProcess
 from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Against, Amortised, Case, Row
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.rounds import TOTAL, Laps, Run, interleave, totals
@@ -48,7 +48,7 @@ def measure_case(
         def build(entry: Entry) -> Contestant:
             if entry.kind not in APART:
                 return builder.build(entry)
-            apart = Apart(setting, entry, threads=threads)
+            apart = OwnProcess(setting, entry, threads=threads)
             stack.callback(apart.close)
             return apart
 

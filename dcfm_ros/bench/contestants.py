@@ -38,6 +38,16 @@ Size = tuple[int, int]
 FRAME_NS = 66_666_667
 SEED = 0
 
+CHOICES = (
+    ("torch", "fp32"),
+    ("onnxruntime", "fp32"),
+    ("openvino", "fp32"),
+    ("openvino", "bf16"),
+    ("openvino", "int8"),
+)
+GPU_CHOICES = (("torch", "fp32"), ("torch", "fp16"), ("onnxruntime", "fp32"), ("tensorrt", "fp16"))
+"""(engine, precision) worth looking at on a CPU and on a GPU."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -216,6 +226,22 @@ class Builder:
         return self._users[width]
 
 
+def on_gpu() -> bool:
+    """Whether it is a CUDA GPU that this machine is measured with."""
+    return first_gpu() is not None
+
+
+def usual_choices(setting: Setting, *, random_int8: bool = False) -> list[tuple[str, str]]:
+    """The (engine, precision) that are worth looking at for this setting on this machine.
+
+    random_int8: int8 of random weights, too.
+    """
+    if on_gpu():
+        return list(GPU_CHOICES)
+    # int8 keeps the labels of trained networks; those of random ones hang on differences smaller than its steps.
+    return [choice for choice in CHOICES if setting.weights or random_int8 or choice[1] != "int8"]
+
+
 def entries_of(
     setting: Setting, choices: Sequence[tuple[str, str]], *, compiled: bool = False
 ) -> list[Entry]:
@@ -223,7 +249,7 @@ def entries_of(
 
     compiled: ours through torch.compile, too, in each precision that torch was chosen with.
     """
-    chosen = set() if first_gpu() else {engine for engine, _ in choices}
+    chosen = set() if on_gpu() else {engine for engine, _ in choices}
     engines = [engine for engine in TunedRunner.ENGINES if engine in chosen]
     entries = [Entry(PUBLISHED), *(Entry(OURS, engine, precision) for engine, precision in choices)]
     if compiled:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,11 @@ MAIN = "from dcfm_ros.bench.own_process import serve; serve({})"
 END_S = 5.0
 
 
-class Apart:
-    """Any contestant of `setting`, but there."""
+class OwnProcess:
+    """Any contestant of `setting`, in a process of its own.
+
+    imports_mib: that process's peak memory before there was a model.
+    """
 
     def __init__(self, setting: Setting, entry: Entry, *, threads: int = 0) -> None:
         """Raises DcfmError, with the reason, for what cannot run here."""
@@ -37,7 +42,7 @@ class Apart:
                 pass_fds=[theirs.fileno()],
                 env=os.environ | {"PYTHONPATH": modules},
             )
-        self.engine, self.precision = self._ask(setting, entry, threads)
+        self.engine, self.precision, self.imports_mib = self._ask(setting, entry, threads)
 
     def key(self, rgb: Image) -> Laps:
         laps, self.mask = self._ask("key", rgb)
@@ -46,6 +51,10 @@ class Apart:
     def other(self, rgb: Image) -> Laps:
         laps, self.mask = self._ask("other", rgb)
         return laps
+
+    def peak_mib(self) -> float:
+        """The process's peak memory since the contestant was there, where the kernel can tell; else since it began."""
+        return float(self._ask("peak_mib"))
 
     def close(self) -> None:
         """Ends the process."""
@@ -72,13 +81,33 @@ def serve(handle: int) -> None:
     """The process: makes the contestant that it is sent first, then runs frames until its parent has no more."""
     with Connection(handle) as pipe, contextlib.suppress(EOFError):
         setting, entry, threads = pipe.recv()
+        imports_mib = _peak_mib()
         try:
             contestant = Builder(setting, threads=threads).build(entry)
         except DcfmError as error:
             pipe.send(error)
             return
-        pipe.send((contestant.engine, contestant.precision))
+        _forget_peak()
+        pipe.send((contestant.engine, contestant.precision, imports_mib))
         while True:
-            method, rgb = pipe.recv()
-            laps = getattr(contestant, method)(rgb)
-            pipe.send((laps, contestant.mask))
+            method, *images = pipe.recv()
+            if method == "peak_mib":
+                pipe.send(_peak_mib())
+            else:
+                laps = getattr(contestant, method)(*images)
+                pipe.send((laps, contestant.mask))
+
+
+def _forget_peak() -> None:
+    """Loading an engine may take more memory than running it. Where the kernel cannot forget, its peak counts, too."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak_mib() -> float:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+    # It forgets nothing.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,15 +1,17 @@
-"""What was measured: plain data that becomes JSON, tables, a plot and `docs/speed.md`.
+"""What was measured: plain data that becomes JSON, tables and a plot.
 
 Times are milliseconds, ratios say how many times faster, shares are 0-1; what was not measured is null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime, timezone
+from typing import Any, TypeVar
 
-from dcfm_ros.measure.result_file import load_result
+from dcfm_ros.measure.machine import OthersLoad, this_machine, version_of
 from dcfm_ros.measure.spread import Spread
 
 FORMAT = "dcfm_ros bench 1"
@@ -85,20 +87,6 @@ class Case:
 
 
 @dataclass(frozen=True)
-class LabelMapRow:
-    """From logits to labels at full size, against torch's interpolate and argmax. equal: share of equal labels."""
-
-    logits: str
-    classes: int
-    low: tuple[int, int]
-    size: tuple[int, int]
-    torch_ms: Spread
-    ours_ms: Spread
-    ratio: Spread
-    equal: float
-
-
-@dataclass(frozen=True)
 class MemoryRow:
     """Peak memory of a fresh process that segments a few frames, MiB. imports_mib: of it, before there was a model."""
 
@@ -112,51 +100,6 @@ class MemoryRow:
 
 
 @dataclass(frozen=True)
-class NodeRow:
-    """The node through DDS: camera, node and reader are processes of their own.
-
-    outputs: what the reader subscribes to. sent, received: images and masks; dropped: images that a newer one replaced
-    before their turn, as the node counts them. p50_ms, p95_ms, p99_ms: from just before an image is published to its
-    mask's arrival. outside_*: of these, what the node does outside the segmenter (convert, publish). cpu_cores: what the
-    node's process used.
-    """
-
-    mode: str
-    size: tuple[int, int]
-    rate_hz: float
-    outputs: str
-    sent: int
-    received: int
-    dropped: int
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    outside_p50_ms: float
-    outside_p99_ms: float
-    cpu_cores: float
-
-
-@dataclass(frozen=True)
-class RateRow:
-    """The largest rate, of those tried, at which every image got its mask."""
-
-    mode: str
-    size: tuple[int, int]
-    rate_hz: float
-    tried_hz: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class OutputRow:
-    """What one more output costs: cores of the node's process with it, less without it, at this rate and size."""
-
-    output: str
-    size: tuple[int, int]
-    rate_hz: float
-    extra_cores: float
-
-
-@dataclass(frozen=True)
 class Part:
     """What one command measured. created: UTC, ISO 8601. others_cores: cores that other processes kept busy."""
 
@@ -167,34 +110,33 @@ class Part:
     others_cores: float
     machine: dict[str, str]
     cases: tuple[Case, ...] = ()
-    label_maps: tuple[LabelMapRow, ...] = ()
     memory: tuple[MemoryRow, ...] = ()
-    node: tuple[NodeRow, ...] = ()
-    rates: tuple[RateRow, ...] = ()
-    outputs: tuple[OutputRow, ...] = ()
 
 
 @dataclass(frozen=True)
 class Report:
-    """Parts by name; a ratio never mixes two parts."""
+    """What a JSON file of `dcfm bench` holds."""
 
     format: str
     parts: tuple[Part, ...]
 
-    def part(self, name: str) -> Part | None:
-        return next((part for part in self.parts if part.name == name), None)
+
+P = TypeVar("P", bound=Part)
 
 
-def merge(report: Report | None, part: Part, order: Sequence[str]) -> Report:
-    """The report with `part` in place of the one of its name; parts come in `order`, unknown ones last."""
-    others = tuple(p for p in report.parts if p.name != part.name) if report else ()
-    names = list(order)
-    place = {name: number for number, name in enumerate(names)}
-    return Report(
-        FORMAT, tuple(sorted((*others, part), key=lambda p: (place.get(p.name, len(names)), p.name)))
+def record(kind: type[P], name: str, command: str, work: Callable[[], dict[str, Any]]) -> P:
+    """The part that `work` measures, with when and where. work: returns the fields that hold measurements."""
+    load, begin = OthersLoad(), time.perf_counter()
+    found = work()
+    facts = this_machine().words()
+    if version := version_of("transformers"):
+        facts["transformers"] = version
+    return kind(
+        name=name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=command,
+        seconds=time.perf_counter() - begin,
+        others_cores=load.cores(),
+        machine=facts,
+        **found,
     )
-
-
-def load_report(path: str | Path) -> Report:
-    """The report in a JSON file of `dcfm bench`; DcfmError where it is missing or anything else."""
-    return load_result(Report, path, FORMAT, "dcfm bench --json")

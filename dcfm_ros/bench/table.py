@@ -1,11 +1,10 @@
-"""Measurements as tables: lines of cells, printed in columns or written as Markdown."""
+"""Measurements in tables, and all of a part in words for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Case, LabelMapRow, Row
+from dcfm_ros.bench.result import BUSY, DCFM, PUBLISHED, SEGFORMER, TUNED, Case, MemoryRow, Part, Row
 from dcfm_ros.measure.spread import Spread
+from dcfm_ros.measure.table import NOTHING, Table, ms, size, times
 
 NAMES = {
     PUBLISHED: "published order",
@@ -16,37 +15,26 @@ NAMES = {
 SHORT = {SEGFORMER: "transformers", TUNED: "all tricks"}
 AGAINST_AT = (10, 20)
 STAGES = ("preprocess", "independent", "common", "network", "fuse", "label_map")
-Lines = list[list[str]]
-
-
-def ms(value: float) -> str:
-    """Milliseconds with three digits that count."""
-    if value >= 99.95:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
 def spread_ms(value: Spread | None) -> str:
     """Median (first to third quartile)."""
-    return f"{ms(value.median)} ({ms(value.q1)}-{ms(value.q3)})" if value else ""
-
-
-def times(value: float) -> str:
-    """A ratio."""
-    return f"{value:.0f}×" if value >= 99.5 else f"{value:.1f}×" if value >= 9.95 else f"{value:.2f}×"
+    return f"{ms(value.median)} ({ms(value.q1)}-{ms(value.q3)})" if value else NOTHING
 
 
 def spread_times(value: Spread | None) -> str:
-    return f"{times(value.median)} ({times(value.q1)}-{times(value.q3)})" if value else ""
+    """Median (first to third quartile)."""
+    return f"{times(value.median)} ({times(value.q1)}-{times(value.q3)})" if value else NOTHING
 
 
-def percent(share: float | None) -> str:
-    """Rounded down: 99.99 is never shown for less."""
-    return "" if share is None else f"{int(share * 100_000) / 1000:.3f} %"
+def equal_labels(share: float | None) -> str:
+    """A share in percent, rounded down: 99.99 is never shown for less."""
+    return NOTHING if share is None else f"{int(share * 100_000) / 1000:.3f} %"
 
 
-def size(value: tuple[int, int]) -> str:
-    return f"{value[0]}×{value[1]}"
+def engine_of(row: Row | MemoryRow) -> str:
+    """Engine, precision, and what else tells it from others."""
+    return " ".join(filter(None, (row.engine, row.precision, row.detail)))
 
 
 def contestant(row: Row) -> str:
@@ -60,94 +48,112 @@ def measured(case: Case) -> list[Row]:
     return [row for row in case.rows if not row.skipped]
 
 
-def frame_lines(case: Case) -> Lines:
+def mean_ms(row: Row, interval: int) -> float:
+    """Median over the rounds of the mean cost of a frame with a key frame every `interval` frames."""
+    return next(item.ms.median for item in row.amortised if item.interval == interval)
+
+
+def fastest(case: Case) -> Row | None:
+    """Of our rows the one whose frames cost the least with a key frame every 10; None where none was measured."""
+    ours = [row for row in measured(case) if row.kind == DCFM and row.amortised]
+    return min(ours, key=lambda row: mean_ms(row, 10), default=None)
+
+
+def frame_table(case: Case) -> Table:
     """Milliseconds per frame, and how many times faster than the published order."""
-    lines = [["", "other frame, ms", "key frame, ms", "other frame", "key frame", "labels as fp32 torch"]]
-    for row in measured(case):
-        other = spread_ms(row.other) if row.kind in (PUBLISHED, DCFM) else "as key frame"
-        lines.append(
-            [
-                contestant(row),
-                other,
-                spread_ms(row.key),
-                spread_times(row.other_ratio) if row.kind == DCFM else "",
-                spread_times(row.key_ratio) if row.kind != PUBLISHED else "",
-                percent(row.agreement),
-            ]
-        )
-    return lines
+    return Table.of(
+        measured(case),
+        (
+            ("", contestant),
+            (
+                "other frame, ms",
+                lambda row: spread_ms(row.other) if row.kind in (PUBLISHED, DCFM) else "as key frame",
+            ),
+            ("key frame, ms", lambda row: spread_ms(row.key)),
+            ("other frame", lambda row: spread_times(row.other_ratio if row.kind == DCFM else None)),
+            ("key frame", lambda row: spread_times(row.key_ratio if row.kind != PUBLISHED else None)),
+            ("labels as fp32 torch", lambda row: equal_labels(row.agreement)),
+        ),
+    )
 
 
-def amortised_lines(case: Case) -> Lines:
-    """Mean milliseconds per frame over K."""
+def amortised_table(case: Case) -> Table | None:
+    """Mean milliseconds per frame over K; None where nothing was measured."""
     rows = [row for row in measured(case) if row.amortised]
     if not rows:
-        return []
-    lines = [["mean ms per frame", *(f"K = {item.interval}" for item in rows[0].amortised)]]
-    lines += [[contestant(row), *(ms(item.ms.median) for item in row.amortised)] for row in rows]
-    return lines
+        return None
+    head = ("mean ms per frame", *(f"K = {item.interval}" for item in rows[0].amortised))
+    return Table(
+        head, tuple((contestant(row), *(ms(item.ms.median) for item in row.amortised)) for row in rows)
+    )
 
 
-def against_lines(case: Case) -> Lines:
-    """The mean cost at K = 10 and 20 against each per-frame SegFormer; empty where there was none."""
+def against_table(case: Case) -> Table | None:
+    """The mean cost at K = 10 and 20 against each per-frame SegFormer; None where there was none."""
     rows = [row for row in measured(case) if row.kind == DCFM and row.amortised and row.amortised[0].against]
     if not rows:
-        return []
+        return None
+    places = [(i, k) for i in range(len(rows[0].amortised[0].against)) for k in AGAINST_AT]
     rivals = rows[0].amortised[0].against
-    head = [f"{SHORT[rival.kind]}, head of {rival.width}, K = {k}" for rival in rivals for k in AGAINST_AT]
-    lines = [["times faster than per-frame SegFormer", *head]]
+    head = [f"{SHORT[rivals[i].kind]}, head of {rivals[i].width}, K = {k}" for i, k in places]
+    lines = []
     for row in rows:
         items = {item.interval: item for item in row.amortised}
-        cells = [spread_times(items[k].against[i].ratio) for i in range(len(rivals)) for k in AGAINST_AT]
-        lines.append([contestant(row), *cells])
-    return lines
+        lines.append((contestant(row), *(spread_times(items[k].against[i].ratio) for i, k in places)))
+    return Table(("times faster than per-frame SegFormer", *head), tuple(lines))
 
 
-def stage_lines(case: Case) -> Lines:
+def stage_table(case: Case) -> Table:
     """Median milliseconds by stage."""
-    rows = measured(case)
-    stages = [s for s in STAGES if any(s in (row.key_stages or {}) for row in rows)]
-    lines = [["median ms by stage", *(stage.replace("_", " ") for stage in stages)]]
-    for row in rows:
-        both = row.kind in (PUBLISHED, DCFM)
-        kinds = (
-            [("other frame", row.other_stages), ("key frame", row.key_stages)]
-            if both
-            else [("", row.key_stages)]
-        )
-        for kind, found in kinds:
-            cells = [ms(found[s]) if found and s in found else "" for s in stages]
-            lines.append([", ".join(filter(None, (contestant(row), kind))), *cells])
-    return lines
+    lines = []
+    for row in measured(case):
+        kinds = [("other frame", row.other_stages), ("key frame", row.key_stages)]
+        for kind, found in kinds if row.kind in (PUBLISHED, DCFM) else [("", row.key_stages)]:
+            cells = (ms((found or {}).get(stage)) for stage in STAGES)
+            lines.append((", ".join(filter(None, (contestant(row), kind))), *cells))
+    head = ("median ms by stage", *(stage.replace("_", " ") for stage in STAGES))
+    return Table(head, tuple(lines)).without_empty_columns()
 
 
-def label_map_lines(rows: Sequence[LabelMapRow]) -> Lines:
-    """The label map against torch."""
-    lines = [["logits", "classes", "from", "to", "torch, ms", "ours, ms", "times faster", "equal labels"]]
-    for row in rows:
+def case_tables(case: Case) -> list[Table]:
+    """All of them, in order."""
+    found = (frame_table(case), amortised_table(case), against_table(case), stage_table(case))
+    return [table for table in found if table is not None]
+
+
+def part_text(part: Part) -> str:
+    """A part for the terminal."""
+    facts = part.machine
+    head = ", ".join(facts[name] for name in ("Processor", "GPU", "Vector units") if name in facts)
+    lines = [f"{part.name}: {head}; {facts['Cores']} cores, {facts['Compute threads']} compute threads"]
+    if part.others_cores > BUSY:
         lines.append(
-            [row.logits, str(row.classes), size(row.low), size(row.size), spread_ms(row.torch_ms)]
-            + [spread_ms(row.ours_ms), spread_times(row.ratio), percent(row.equal)]
+            f"Other processes kept {part.others_cores:.1f} cores busy meanwhile, which slows some contestants more than "
+            f"others: measure again when the machine is idle."
         )
-    return lines
+    lines += [_case_text(case) for case in part.cases]
+    for row in part.memory:
+        lines.append(f"{row.case}, {row.kind} {row.engine} {row.precision}: {row.peak_mib:.0f} MiB at most")
+    return "\n".join(lines)
 
 
-def in_columns(lines: Lines) -> str:
-    """For a terminal: the first column flush left, numbers flush right."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    rendered = []
-    for line in lines:
-        first, *rest = line
-        cells = [
-            first.ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)),
-        ]
-        rendered.append("  ".join(cells).rstrip())
-    return "\n".join(rendered)
-
-
-def as_markdown(lines: Lines) -> str:
-    """A Markdown table."""
-    head, *body = lines
-    rule = ["---"] + ["--:"] * (len(head) - 1)
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *body))
+def _case_text(case: Case) -> str:
+    blocks = [
+        f"{case.weights} weights, {case.backbone}, {case.classes} classes, {size(case.size)}, {case.rounds} rounds; "
+        f"median (quartiles); a ratio says how many times faster than the published order",
+        *(table.text() for table in case_tables(case)),
+    ]
+    skipped = [
+        f"not measured: {row.kind}, {row.engine} {row.precision}: {row.skipped}"
+        for row in case.rows
+        if row.skipped
+    ]
+    blocks += ["\n".join(skipped)] if skipped else []
+    best = fastest(case)
+    if best and best.key and best.other:
+        blocks.append(
+            f"Fastest here: {best.engine} {best.precision}, {ms(best.other.median)} ms per frame, "
+            f"{ms(best.key.median)} ms per key frame; with a key frame every 10 frames "
+            f"{1e3 / mean_ms(best, 10):.0f} frames a second."
+        )
+    return "\n" + "\n\n".join(blocks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,7 @@ from dcfm_ros.commands.options import add_size, read_words
 from dcfm_ros.errors import DcfmError
 
 if TYPE_CHECKING:
-    from dcfm_ros.bench.contestants import Setting
-    from dcfm_ros.bench.result import Case, Part
+    from dcfm_ros.bench.contestants import Entry, Setting
 
 SECONDS = 25.0
 
@@ -58,139 +58,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--seconds", type=float, default=SECONDS, metavar="S", help=f"of timing (default: {SECONDS:.0f})"
     )
-    what.add_argument(
-        "--suite",
-        nargs="*",
-        metavar="PART",
-        help="instead: the measurements behind docs/speed.md (default: all that suit the machine), into --json",
-    )
-    parser.add_argument(
-        "--json", metavar="FILE", help="write what was measured; parts of other names stay in the file"
-    )
+    parser.add_argument("--json", metavar="FILE", help="write what was measured")
     parser.add_argument("--plot", metavar="FILE", help="write a plot (PNG or SVG) of the cost over K")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures one model, or the suite."""
-    return _quick(args) if args.suite is None else _suite(args)
-
-
-def _quick(args: argparse.Namespace) -> int:
+    """Measures one model and tells what it measured."""
     # Imported here: with torch they take seconds, which `--help` does not need.
     from dcfm_ros.bench import plot
-    from dcfm_ros.bench.case import measure_case
     from dcfm_ros.bench.contestants import entries_of
-    from dcfm_ros.bench.suite import record
+    from dcfm_ros.bench.result import FORMAT, Part, Report, record
+    from dcfm_ros.bench.table import part_text
     from dcfm_ros.measure.plots import require_matplotlib
+    from dcfm_ros.measure.result_file import save_result
 
     if args.plot:
         require_matplotlib()  # before the work, not after it
     setting = _setting(args)
     entries = entries_of(setting, _choices(args, setting), compiled=args.compile)
-
-    def work() -> dict[str, Any]:
-        with _Bar() as bar:
-            case = measure_case(
-                setting,
-                entries,
-                seconds=args.seconds,
-                threads=args.threads,
-                say=bar.say,
-                progress=bar.progress,
-            )
-        return {"cases": (case,), "memory": _memory(setting, entries) if args.memory else ()}
-
-    part = record("quick", _command_line(args), work)
-    print(tell(part))
+    part = record(Part, "quick", _command_line(args), lambda: _measure(args, setting, entries))
+    print(part_text(part))
     if args.plot:
         plot.draw(part.cases[0], args.plot)
         print(f"\nwrote {args.plot}")
-    write(part, args.json)
+    if args.json:
+        save_result(Report(FORMAT, (part,)), args.json)
+        print(f"wrote {args.json}", file=sys.stderr)
     return 0
 
 
-def _suite(args: argparse.Namespace) -> int:
-    from dcfm_ros.bench.suite import usual_parts
+def _measure(args: argparse.Namespace, setting: Setting, entries: Sequence[Entry]) -> dict[str, Any]:
+    """The fields of the part."""
+    from dcfm_ros.bench.case import measure_case
+    from dcfm_ros.bench.memory import measure_memory
 
-    if not args.json:
-        raise DcfmError("--suite needs --json FILE, where its parts come together")
-    for name in args.suite or usual_parts():
-        measure_and_merge(name, args.json, args.seconds / SECONDS)
-    return 0
-
-
-def measure_and_merge(name: str, path: str, scale: float) -> None:
-    """Measures one part of the suite, tells it, and puts it into the JSON file. scale: of the time it takes."""
-    from dcfm_ros.bench.suite import measure_part
-
-    with _Bar() as bar:
-        part = measure_part(name, say=bar.say, progress=bar.progress, scale=scale)
-    print(tell(part) + "\n")
-    write(part, path)
-
-
-def tell(part: Part) -> str:
-    """A part for the terminal."""
-    from dcfm_ros.bench.result import BUSY
-    from dcfm_ros.bench.table import in_columns, label_map_lines
-
-    facts = part.machine
-    head = ", ".join(facts[name] for name in ("Processor", "GPU", "Vector units") if name in facts)
-    lines = [f"{part.name}: {head}; {facts['Cores']} cores, {facts['Compute threads']} compute threads"]
-    if part.others_cores > BUSY:
-        lines.append(
-            f"Other processes kept {part.others_cores:.1f} cores busy meanwhile, which slows some contestants more than "
-            f"others: measure again when the machine is idle."
+    with ProgressBar() as bar:
+        case = measure_case(
+            setting, entries, seconds=args.seconds, threads=args.threads, say=bar.say, progress=bar.progress
         )
-    lines += [_tell_case(case) for case in part.cases]
-    if part.label_maps:
-        lines += ["", in_columns(label_map_lines(part.label_maps))]
-    for row in part.memory:
-        lines.append(f"{row.case}, {row.kind} {row.engine} {row.precision}: {row.peak_mib:.0f} MiB at most")
-    return "\n".join(lines)
-
-
-def _tell_case(case: Case) -> str:
-    from dcfm_ros.bench.result import DCFM
-    from dcfm_ros.bench.table import (
-        against_lines,
-        amortised_lines,
-        frame_lines,
-        in_columns,
-        measured,
-        ms,
-        size,
-        stage_lines,
-    )
-
-    blocks = [
-        f"{case.weights} weights, {case.backbone}, {case.classes} classes, {size(case.size)}, {case.rounds} rounds; "
-        f"median (quartiles); a ratio says how many times faster than the published order",
-        in_columns(frame_lines(case)),
-        in_columns(amortised_lines(case)),
-        *([in_columns(against_lines(case))] if against_lines(case) else []),
-        in_columns(stage_lines(case)),
-    ]
-    skipped = [
-        f"not measured: {row.kind}, {row.engine} {row.precision}: {row.skipped}"
-        for row in case.rows
-        if row.skipped
-    ]
-    blocks += ["\n".join(skipped)] if skipped else []
-    ours = [row for row in measured(case) if row.kind == DCFM and row.amortised]
-    if ours:
-        best = min(ours, key=lambda row: _mean_ms(row, 10))
-        mean = _mean_ms(best, 10)
-        assert best.key and best.other
-        blocks.append(
-            f"Fastest here: {best.engine} {best.precision}, {ms(best.other.median)} ms per frame, "
-            f"{ms(best.key.median)} ms per key frame; with a key frame every 10 frames {1e3 / mean:.0f} frames a second."
-        )
-    return "\n" + "\n\n".join(blocks)
-
-
-def _mean_ms(row: Any, interval: int) -> float:
-    return next(item.ms.median for item in row.amortised if item.interval == interval)
+    return {"cases": (case,), "memory": measure_memory(setting, entries) if args.memory else ()}
 
 
 def _setting(args: argparse.Namespace) -> Setting:
@@ -208,7 +114,7 @@ def _setting(args: argparse.Namespace) -> Setting:
             if not args.backbone.startswith("mit"):
                 raise DcfmError("--segformer compares MiT backbones: SegFormer has no other")
             widths = (official_width(args.backbone),)
-        return Setting("quick", config=config, size=args.size or (0, 0), segformers=widths)
+        return Setting("quick", config=config, size=args.size, segformers=widths)
     if args.segformer:
         raise DcfmError("--segformer needs --backbone, as in --backbone mit_b0")
     return Setting("quick", weights=args.weights or str(default_weights()), size=args.size)
@@ -216,7 +122,7 @@ def _setting(args: argparse.Namespace) -> Setting:
 
 def _choices(args: argparse.Namespace, setting: Setting) -> list[tuple[str, str]]:
     """(engine, precision): all that are asked for; else those that are worth looking at here."""
-    from dcfm_ros.bench.suite import usual_choices
+    from dcfm_ros.bench.contestants import usual_choices
 
     usual = usual_choices(setting)
     if not args.engines and not args.precisions:
@@ -227,24 +133,6 @@ def _choices(args: argparse.Namespace, setting: Setting) -> list[tuple[str, str]
     if args.engines and args.precisions:
         return asked
     return [choice for choice in asked if choice in usual] or asked
-
-
-def _memory(setting: Setting, entries: Any) -> Any:
-    from dcfm_ros.bench.memory import measure_memory
-
-    return measure_memory(setting, entries)
-
-
-def write(part: Part, path: str | None) -> None:
-    """Puts a part into the JSON file at `path`, where one is given; its other parts stay."""
-    from dcfm_ros.bench.result import load_report, merge
-    from dcfm_ros.bench.suite import PARTS
-    from dcfm_ros.measure.result_file import save_result
-
-    if path:
-        before = load_report(path) if Path(path).exists() else None
-        save_result(merge(before, part, PARTS), path)
-        print(f"wrote {path}", file=sys.stderr)
 
 
 def _command_line(args: argparse.Namespace) -> str:
@@ -262,10 +150,10 @@ def _command_line(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-class _Bar:
+class ProgressBar:
     """Progress on a terminal, nothing elsewhere."""
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> ProgressBar:
         self._bar = tqdm(total=100, unit="%", disable=None, leave=False)
         return self
 

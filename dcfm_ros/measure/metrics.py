@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,9 @@ def video_consistency(
     Raises DcfmError where shapes differ, or one of the two has more frames than the other.
     """
     meter = VideoConsistency((window,), num_classes)
-    for prediction, target in _pairs(predictions, targets):
+    for prediction, target in zip_longest(predictions, targets):
+        if prediction is None or target is None:
+            raise DcfmError("video consistency needs one prediction for each target, in the same order")
         meter.add(prediction, target)
     return meter.value(window)
 
@@ -252,19 +255,6 @@ class _Unchanged:
         self.frames *= labels == self.labels
         self.frames += 1
         self.labels = labels.copy()
-
-
-def _pairs(
-    predictions: Iterable[ArrayLike], targets: Iterable[ArrayLike]
-) -> Iterable[tuple[ArrayLike, ArrayLike]]:
-    try:
-        yield from zip(predictions, targets, strict=True)
-    except ValueError as error:
-        if "zip()" not in str(error):
-            raise
-        raise DcfmError(
-            "video consistency needs one prediction for each target, in the same order"
-        ) from error
 
 
 def _label_pair(prediction: ArrayLike, target: ArrayLike) -> tuple[Labels, Labels]:

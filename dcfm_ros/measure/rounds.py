@@ -17,7 +17,7 @@ Run = Callable[[int], Laps]
 
 WARM_UP = 3
 SLOT_MS = 60.0
-MOST_REPEATS = 7
+MAX_REPEATS = 7
 TOTAL = "total"
 
 
@@ -25,13 +25,13 @@ def interleave(
     contestants: Mapping[K, Run],
     *,
     seconds: float,
-    least: int = 5,
-    most: int = 60,
+    min_rounds: int = 5,
+    max_rounds: int = 60,
     progress: Callable[[float], None] | None = None,
 ) -> dict[K, list[Laps]]:
-    """Laps of every contestant in every round, for about `seconds`, but `least` to `most` rounds.
+    """Laps of every contestant in every round, for about `seconds`, but for `min_rounds` to `max_rounds`.
 
-    In a round a contestant runs up to MOST_REPEATS times in a row, as long as SLOT_MS lasts, and the medians count: it
+    In a round a contestant runs up to MAX_REPEATS times in a row, as long as SLOT_MS lasts, and the medians count: it
     finds caches and threads as its own frames leave them, not as another contestant did. progress: called with the
     share that is done, 0-1.
     """
@@ -39,12 +39,12 @@ def interleave(
     begin = time.perf_counter()
     repeats = {name: _repeats(run) for name, run in contestants.items()}
     results: dict[K, list[Laps]] = {name: [] for name in names}
-    for number in range(most):
+    for number in range(max_rounds):
         spent = time.perf_counter() - begin
-        if number >= least and spent > seconds:
+        if number >= min_rounds and spent > seconds:
             break
         if progress:
-            progress(max(number / most, min(spent / max(seconds, 1e-9), number / least, 1.0)))
+            progress(max(number / max_rounds, min(spent / max(seconds, 1e-9), number / min_rounds, 1.0)))
         for name in _rotated(names, number):
             results[name].append(
                 _medians([contestants[name](number + i) for i in range(repeats[name])]),
@@ -60,7 +60,7 @@ def totals(laps: Sequence[Laps]) -> list[float]:
 def _repeats(run: Run) -> int:
     """Warms up, and says how often it fits into a slot."""
     last = min(run(i)[TOTAL] for i in range(WARM_UP))
-    return max(1, min(MOST_REPEATS, int(SLOT_MS / last)))
+    return max(1, min(MAX_REPEATS, int(SLOT_MS / last)))
 
 
 def _medians(laps: Sequence[Laps]) -> Laps:

@@ -11,6 +11,7 @@ R = TypeVar("R")
 
 NOTHING = "–"
 """What stands for a number that there is none of."""
+_EMPTY = ("", NOTHING)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Table:
 
     def without_empty_columns(self) -> Table:
         """The columns that have something to say in at least one row."""
-        kept = [i for i in range(len(self.head)) if any(row[i] not in ("", NOTHING) for row in self.rows)]
+        kept = [i for i in range(len(self.head)) if any(row[i] not in _EMPTY for row in self.rows)]
         return Table(
             tuple(self.head[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in self.rows)
         )
@@ -39,7 +40,7 @@ class Table:
     @property
     def left(self) -> tuple[bool, ...]:
         """For each column whether it is aligned to the left: the first, and those that hold nothing but words."""
-        cells = [[row[i] for row in self.rows if row[i]] for i in range(len(self.head))]
+        cells = [[row[i] for row in self.rows if row[i] not in _EMPTY] for i in range(len(self.head))]
         return tuple(
             i == 0 or (bool(column) and all(cell[0].isalpha() for cell in column))
             for i, column in enumerate(cells)

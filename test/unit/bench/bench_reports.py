@@ -1,20 +1,8 @@
 """Small made-up measurements for the tests of what is written from them."""
 
-from dcfm_ros.bench.result import (
-    DCFM,
-    FORMAT,
-    PUBLISHED,
-    SEGFORMER,
-    TUNED,
-    Against,
-    Amortised,
-    Case,
-    LabelMapRow,
-    NodeRow,
-    Part,
-    Report,
-    Row,
-)
+from parts import LabelMapRow, NodeRow, Suite, SuitePart
+
+from dcfm_ros.bench.result import DCFM, FORMAT, PUBLISHED, SEGFORMER, TUNED, Against, Amortised, Case, Row
 from dcfm_ros.measure.spread import Spread
 
 
@@ -73,13 +61,19 @@ def case(*rows, name="mit_b2_vspw"):
 
 def part(name, **content):
     machine = {"Processor": "one", "Cores": "2", "Compute threads": "2"}
-    return Part(
-        name, "2026-01-01T00:00:00+00:00", f"dcfm bench --suite {name}", 12.0, 0.0, machine, **content
+    return SuitePart(
+        name,
+        "2026-01-01T00:00:00+00:00",
+        f"python bench/run.py --suite {name}",
+        12.0,
+        0.0,
+        machine,
+        **content,
     )
 
 
-def report(*parts):
-    return Report(FORMAT, parts)
+def suite(*parts):
+    return Suite(FORMAT, parts)
 
 
 def label_map_row(times=70.0, equal=1.0):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from dcfm_ros import cli
-from dcfm_ros.bench.result import load_report
+from dcfm_ros.bench.result import FORMAT, Report
+from dcfm_ros.measure.result_file import load_result
 from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
@@ -19,11 +20,16 @@ def weights(tmp_path_factory):
     return str(path)
 
 
+def only_part(path):
+    (part,) = load_result(Report, path, FORMAT, "dcfm bench --json").parts
+    return part
+
+
 def test_a_model_is_measured_told_and_written(weights, tmp_path, capsys):
     out = tmp_path / "out.json"
     arguments = ["--size", "64x48", "--engines", "torch", "--precisions", "fp32,int8", "--seconds", "0.1"]
     assert cli.main(["bench", "--weights", weights, *arguments, "--json", str(out)]) == 0
-    part = load_report(out).part("quick")
+    part = only_part(out)
     (case,) = part.cases
     published, ours, missing = case.rows
     assert (case.size, case.classes, case.weights) == ((64, 48), 4, "small.safetensors")
@@ -55,9 +61,7 @@ def test_a_network_that_cannot_be_compiled_is_not_measured_as_one_that_was(
     out = tmp_path / "out.json"
     arguments = ["--size", "64x48", "--engines", "torch", "--compile", "--seconds", "0.1", "--json", str(out)]
     assert cli.main(["bench", "--weights", weights, *arguments]) == 0
-    rows = {
-        row.detail: row for row in load_report(out).part("quick").cases[0].rows if row.precision == "fp32"
-    }
+    rows = {row.detail: row for row in only_part(out).cases[0].rows if row.precision == "fp32"}
     assert rows[""].key and not rows["torch.compile"].key
     assert "no C++ compiler" in rows["torch.compile"].skipped
     assert "torch.compile" in capsys.readouterr().out
@@ -69,7 +73,6 @@ def test_a_network_that_cannot_be_compiled_is_not_measured_as_one_that_was(
         (["--backbone", "mit_b9"], "mit_b9"),
         (["--backbone", "mobilenetv2", "--segformer"], "MiT"),
         (["--segformer"], "--backbone"),
-        (["--suite", "label_map"], "--json"),
         (["--weights", "nowhere.safetensors"], "nowhere.safetensors"),
     ],
 )
@@ -77,8 +80,3 @@ def test_what_makes_no_sense_is_one_line(arguments, word, capsys):
     assert cli.main(["bench", *arguments]) == 2
     error = capsys.readouterr().err
     assert word in error and "Traceback" not in error
-
-
-def test_an_unknown_part_is_named(tmp_path, capsys):
-    assert cli.main(["bench", "--suite", "everything", "--json", str(tmp_path / "x.json")]) == 2
-    assert "everything" in capsys.readouterr().err

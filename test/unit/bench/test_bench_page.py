@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench_reports import case, label_map_row, node_row, part, report, row
+from bench_reports import case, label_map_row, node_row, part, row, suite
 from page import render, write_page
+from parts import OutputRow, RateRow, load_suite, merge_into
 from steady_result import Steady, Way, save_steady_runs
 
-from dcfm_ros.bench.result import MemoryRow, OutputRow, RateRow, load_report, merge
+from dcfm_ros.bench.result import MemoryRow
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.result_file import save_result
 
@@ -36,7 +37,7 @@ def results(tmp_path):
             outputs=(OutputRow("overlay", (1280, 720), 30.0, 0.05),),
         ),
     )
-    save_result(report(*parts), tmp_path / "cpu.json")
+    save_result(suite(*parts), tmp_path / "cpu.json")
     ways = (Way("inline", 100.0, 110.0, 1000.0, 0.1, 5.0), Way("thread", 104.0, 120.0, 140.0, 0.0, 9.5))
     save_steady_runs(tmp_path / "steady.json", {"mit_b2": Steady("a camera of 4 Hz", ways, *ways)})
     return tmp_path
@@ -48,7 +49,7 @@ def with_gpu(results):
     rows = (row("torch", "fp16", other=0.9, key=6.0, agreement=0.9995),)
     full = case(*rows, name="mit_b1_cityscapes_full")
     save_result(
-        report(part("gpu", cases=(full,)), part("shipped", cases=(case(*rows),))), results / "gpu.json"
+        suite(part("gpu", cases=(full,)), part("shipped", cases=(case(*rows),))), results / "gpu.json"
     )
     ways = (Way("inline", 2.0, 6.0, 6.1, 0.0, 4.5), Way("thread", 2.0, 2.1, 2.2, 0.0, 4.6))
     save_steady_runs(results / "steady_gpu.json", {"mit_b1_gpu": Steady("a camera of 30 Hz", ways, *ways)})
@@ -67,18 +68,25 @@ def test_a_missed_goal_says_why_and_a_reached_one_does_not(results):
     assert "never seen" not in text
 
 
+def test_what_a_user_wants_to_know_comes_first_and_goals_come_last(results):
+    text = page(results, "")
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert headings[:2] == ["## At a glance", "## How it was measured"] and headings[-1] == "## Goals"
+    cells = "mit_b2, 124 classes, 853×480 | openvino | 50.0 (50.0-50.0) | 100 (100-100) | 18 | 4.00× | 16.4×"
+    assert f"| {cells} |" in text
+
+
 def test_steady_latency_is_judged_and_shown(results):
     text = page(results, "")
     assert "| 1.35 (thread) | reached |" in text  # p99 / p50
     assert "| 1/7.1 | **missed by 12 %** |" in text  # against inline's p99
-    assert "| thread | 104 | 120 | 140 | 1.35 | 0.0 % | 9.5 |" in text
+    assert "| thread | 104 | 120 | 140 | 1.35 | 0.14 | 1.04 | 0.0 % | 9.5 |" in text
 
 
 def test_a_busy_machine_is_told(results):
     assert "to be taken with care" not in page(results, "")
-    measured = load_report(results / "cpu.json")
-    busy = replace(measured.part("node"), others_cores=1.3)
-    save_result(merge(measured, busy, ()), results / "cpu.json")
+    node = load_suite(results / "cpu.json").part("node")
+    merge_into(results / "cpu.json", replace(node, others_cores=1.3))
     assert "to be taken with care: node (1.3 cores)" in page(results, "")
 
 
@@ -88,7 +96,7 @@ def test_what_could_not_be_measured_is_told(results):
 
 def test_without_a_gpu_its_goals_are_open(results):
     text = page(results, "")
-    assert text.count("| no GPU at hand | open |") == 3 and "on a GPU" not in text.partition("## Goals")[2]
+    assert text.count("| no GPU at hand | open |") == 3 and ", on a GPU" not in text
 
 
 def test_what_was_measured_on_a_gpu_has_its_own_part_of_the_page(with_gpu):
@@ -100,16 +108,17 @@ def test_what_was_measured_on_a_gpu_has_its_own_part_of_the_page(with_gpu):
     assert title and "## Machine\n" in cpu and "## Machine, on a GPU\n" in gpu
     assert "a camera of 4 Hz" in cpu and "a camera of 30 Hz" in gpu
     assert "[cpu.json]" in cpu and "[gpu.json]" in gpu
+    assert "## At a glance\n" in cpu and "## At a glance, on a GPU\n" not in text, "it has nothing in fp32"
 
 
 def test_a_further_machine_has_its_own_column_of_the_goals(results):
     fast = (part("label_map", label_maps=(label_map_row(),)), part("mit_b2_vspw", cases=(case(row()),)))
-    save_result(report(*fast), results / "cpu_fast.json")
+    save_result(suite(*fast), results / "cpu_fast.json")
     text = page(results, "fast: It is far away.\n")
     goals = text.partition("## Goals")[2].partition("##")[0]
     assert "| goal | asked | measured |  | fast |" in goals
     assert "| **missed by 50 %** | 10.0× (openvino; labels 100.000 % equal), reached |" in goals
-    assert "| 1.35 (thread) | reached |  |" in goals, "it was not measured there"
+    assert "| 1.35 (thread) | reached | – |" in goals, "it was not measured there"
     assert "*fast* is another machine (Processor: one; Cores: 2), measured on 2026-01-01" in text
     assert "([cpu_fast.json](cpu_fast.json)). It is far away." in text
     assert text.count("## mit_b2") == 1, "its tables are in its file"

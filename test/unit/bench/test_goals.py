@@ -1,15 +1,14 @@
 """Verdicts: the fastest engine with the right labels counts, and a miss says by how much."""
 
 import pytest
-from bench_reports import case, label_map_row, node_row, part, report, row
+from bench_reports import case, label_map_row, node_row, part, row, suite
 from goals import gpu_verdicts, verdicts
+from parts import OutputRow
 from steady_result import Steady, Way
-
-from dcfm_ros.bench.result import OutputRow
 
 
 def judged(key, *parts, steady=None):
-    return next(verdict for verdict in verdicts(report(*parts), steady) if verdict.key == key)
+    return next(verdict for verdict in verdicts(suite(*parts), steady) if verdict.key == key)
 
 
 def large(*rows):
@@ -51,7 +50,7 @@ def test_means_over_k_against_segformer(key, value):
 
 
 def test_what_was_not_measured_is_open():
-    assert {verdict.reached for verdict in verdicts(report(), None)} == {None}
+    assert {verdict.reached for verdict in verdicts(suite(), None)} == {None}
     skipped = large(row(skipped="not installed", agreement=None))
     assert judged("other_fp32", skipped).reached is None
 
@@ -93,11 +92,11 @@ def test_node():
 )
 def test_on_a_gpu_the_fastest_fp16_with_the_right_labels_counts(changes, reached):
     rows = [row("torch", **{"precision": "fp16", **changes})]
-    first = gpu_verdicts(report(part("gpu", cases=(case(*rows),))), None)[0]
+    first = gpu_verdicts(suite(part("gpu", cases=(case(*rows),))), None)[0]
     assert first.reached is reached
 
 
 def test_how_steady_frames_are_on_a_gpu_is_that_of_its_own_default():
     ways = Way("inline", 1.0, 5.0, 5.0, 0.0, 4.5), Way("thread", 1.0, 1.1, 1.3, 0.0, 4.5)
-    *_, tail = gpu_verdicts(report(), Steady("", ways, *ways))
+    *_, tail = gpu_verdicts(suite(), Steady("", ways, *ways))
     assert (tail.measured, tail.reached, tail.missed_by) == ("1.30 (thread)", False, "8 %")

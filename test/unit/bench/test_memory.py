@@ -10,15 +10,16 @@ from dcfm_ros.model.config import ModelConfig
 
 def test_each_contestant_is_measured_and_one_that_cannot_run_left_out(monkeypatch, tmp_path):
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("numba")  # draws the frames
     monkeypatch.setenv("DCFM_CACHE", str(tmp_path))
     asked = []
-    spent = memory._spent
 
-    def spy(setting, entry):
-        asked.append(entry.engine)
-        return spent(setting, entry)
+    class Noted(memory.OwnProcess):
+        def __init__(self, setting, entry, **options):
+            asked.append(entry.engine)
+            super().__init__(setting, entry, **options)
 
-    monkeypatch.setattr(memory, "_spent", spy)
+    monkeypatch.setattr(memory, "OwnProcess", Noted)
     config = ModelConfig(backbone="mobilenetv2", independent_feature="stride4", num_classes=5)
     setting = Setting("small", config=config, size=(64, 64))
     choices = [("torch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")]

@@ -1,6 +1,5 @@
 """The baseline is honest: it is the published network, and it gives the published labels."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -13,14 +12,6 @@ from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.published import from_published
 
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
-
-
-@pytest.fixture(scope="module")
-def tensor_of(reference_root):
-    spec = importlib.util.spec_from_file_location("reference_weights", reference_root / "weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.reference_tensor
 
 
 @pytest.mark.parametrize("name", CASES)

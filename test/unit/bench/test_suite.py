@@ -1,9 +1,10 @@
 """What a machine is asked for depends on whether it has a GPU, and what is compared runs on it, too."""
 
 import pytest
+import suite
 import torch
 
-from dcfm_ros.bench import contestants, stages, suite
+from dcfm_ros.bench import contestants, stages
 from dcfm_ros.bench.contestants import Builder, Setting, entries_of
 from dcfm_ros.bench.result import TUNED
 from dcfm_ros.errors import DcfmError
@@ -14,14 +15,12 @@ GPU = torch.device("cuda")
 
 @pytest.fixture
 def gpu(monkeypatch):
-    for module in (suite, contestants):
-        monkeypatch.setattr(module, "first_gpu", lambda: GPU)
+    monkeypatch.setattr(contestants, "first_gpu", lambda: GPU)
 
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    for module in (suite, contestants):
-        monkeypatch.setattr(module, "first_gpu", lambda: None)
+    monkeypatch.setattr(contestants, "first_gpu", lambda: None)
 
 
 def test_without_a_gpu_all_parts_but_its_own(no_gpu):
@@ -30,10 +29,15 @@ def test_without_a_gpu_all_parts_but_its_own(no_gpu):
         suite.measure_part("gpu", say=print)
 
 
+def test_an_unknown_part_is_named():
+    with pytest.raises(DcfmError, match="no part 'everything'; known: label_map, shipped"):
+        suite.measure_part("everything", say=print)
+
+
 def test_with_one_its_parts_on_engines_that_use_it(gpu):
     assert suite.usual_parts() == ("gpu", "shipped")
     setting = suite.gpu_goal()
-    choices = suite.usual_choices(setting)
+    choices = contestants.usual_choices(setting)
     assert ("torch", "fp16") in choices and not any(engine == "openvino" for engine, _ in choices)
     entries = entries_of(setting, choices)
     assert all(entry.kind != TUNED for entry in entries), "its libraries run it on a CPU"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dcfm_ros.measure.rounds import MOST_REPEATS, SLOT_MS, WARM_UP, interleave, totals
+from dcfm_ros.measure.rounds import MAX_REPEATS, SLOT_MS, WARM_UP, interleave, totals
 
 
 class Contestant:
@@ -23,7 +23,7 @@ def log():
 
 def run(log, *, slow=2 * SLOT_MS, fast=2 * SLOT_MS, **settings):
     contestants = {"a": Contestant("a", log, slow), "b": Contestant("b", log, fast)}
-    return interleave(contestants, **{"seconds": 0.0, "least": 4, "most": 10, **settings})
+    return interleave(contestants, **{"seconds": 0.0, "min_rounds": 4, "max_rounds": 10, **settings})
 
 
 def test_each_in_turn_is_the_first_and_warm_up_does_not_count(log):
@@ -35,16 +35,16 @@ def test_each_in_turn_is_the_first_and_warm_up_does_not_count(log):
 
 
 def test_the_fast_run_as_often_as_fits_their_slot(log):
-    run(log, fast=SLOT_MS / 3, least=1, most=1)
+    run(log, fast=SLOT_MS / 3, min_rounds=1, max_rounds=1)
     assert [name for name, _ in log[2 * WARM_UP :]] == ["a", "b", "b", "b"]
     log.clear()
-    run(log, fast=SLOT_MS / 1000, least=1, most=1)
-    assert len(log) - 2 * WARM_UP == 1 + MOST_REPEATS
+    run(log, fast=SLOT_MS / 1000, min_rounds=1, max_rounds=1)
+    assert len(log) - 2 * WARM_UP == 1 + MAX_REPEATS
 
 
 def test_of_several_runs_in_a_round_the_median_counts():
     taken = iter([SLOT_MS / 3] * WARM_UP + [5.0, 100.0, 6.0])
-    results = interleave({"a": lambda number: {"total": next(taken)}}, seconds=0, least=1, most=1)
+    results = interleave({"a": lambda number: {"total": next(taken)}}, seconds=0, min_rounds=1, max_rounds=1)
     assert totals(results["a"]) == [6.0]
 
 

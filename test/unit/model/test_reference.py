@@ -1,6 +1,5 @@
 """Our model is DCFM: same tensors in, same numbers out as the published implementation's."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -12,14 +11,6 @@ from dcfm_ros.model.normalisation import IMAGENET
 from dcfm_ros.model.published import from_published
 
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
-
-
-@pytest.fixture(scope="module")
-def tensor_of(reference_root):
-    spec = importlib.util.spec_from_file_location("reference_weights", reference_root / "weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.reference_tensor
 
 
 @pytest.fixture(scope="module", params=CASES)

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import Any
 
+from label_maps import measure_label_maps
+from parts import SuitePart
+
 from dcfm_ros.bench.case import measure_case
-from dcfm_ros.bench.contestants import Entry, Setting, entries_of
-from dcfm_ros.bench.label_maps import measure_label_maps
+from dcfm_ros.bench.contestants import CHOICES, Entry, Setting, entries_of, on_gpu, usual_choices
 from dcfm_ros.bench.memory import measure_memory
-from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, Part
+from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, record
 from dcfm_ros.bench.segformer import official_width
-from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.machine import OthersLoad, this_machine, version_of
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.shipped import default_weights
-
-CHOICES = (
-    ("torch", "fp32"),
-    ("onnxruntime", "fp32"),
-    ("openvino", "fp32"),
-    ("openvino", "bf16"),
-    ("openvino", "int8"),
-)
-GPU_CHOICES = (("torch", "fp32"), ("torch", "fp16"), ("onnxruntime", "fp32"), ("tensorrt", "fp16"))
-"""(engine, precision) worth looking at on a CPU and on a GPU."""
 
 VSPW_SIZE = (853, 480)
 CITYSCAPES_SIZE = (2048, 1024)
@@ -83,61 +71,29 @@ GPU_PARTS = ("gpu", "shipped")
 """Those that a machine with a GPU is asked for."""
 
 
-def on_gpu() -> bool:
-    """Whether it is a CUDA GPU that this machine is measured with."""
-    return first_gpu() is not None
-
-
 def usual_parts() -> tuple[str, ...]:
     """The parts that are worth measuring on this machine."""
     return GPU_PARTS if on_gpu() else tuple(name for name in PARTS if name != "gpu")
 
 
-def usual_choices(setting: Setting, *, random_int8: bool = False) -> list[tuple[str, str]]:
-    """The (engine, precision) that are worth looking at for this setting on this machine.
-
-    random_int8: int8 of random weights, too.
-    """
-    if on_gpu():
-        return list(GPU_CHOICES)
-    # int8 keeps the labels of trained networks; those of random ones hang on differences smaller than its steps.
-    return [choice for choice in CHOICES if setting.weights or random_int8 or choice[1] != "int8"]
-
-
-def measure_part(name: str, *, say: Say, progress: Progress | None = None, scale: float = 1.0) -> Part:
+def measure_part(name: str, *, say: Say, progress: Progress | None = None, scale: float = 1.0) -> SuitePart:
     """One of PARTS. scale: of the seconds it takes. Raises DcfmError for another name, and for "gpu" without one."""
     if name not in PARTS:
         raise DcfmError(f"the suite has no part '{name}'; known: {', '.join(PARTS)}")
     if name == "gpu" and not on_gpu():
         raise DcfmError("part 'gpu' needs a CUDA GPU, and a torch that can use it")
-    return record(name, f"dcfm bench --suite {name}", lambda: _work(name, say, progress, scale))
+    return record(
+        SuitePart, name, f"python bench/run.py --suite {name}", lambda: _work(name, say, progress, scale)
+    )
 
 
 def _work(name: str, say: Say, progress: Progress | None, scale: float) -> dict[str, Any]:
-    """The fields of a Part."""
+    """The fields of a SuitePart."""
     if name == "label_map":
         return {"label_maps": measure_label_maps(seconds=4 * scale)}
     if name == "memory":
         return {"memory": _memory()}
     return {"cases": (_case(name, say, progress, scale),)}
-
-
-def record(name: str, command: str, work: Callable[[], dict[str, Any]]) -> Part:
-    """What `work` measured, with when and where."""
-    load, begin = OthersLoad(), time.perf_counter()
-    found = work()
-    facts = this_machine().words()
-    if version := version_of("transformers"):
-        facts["transformers"] = version
-    return Part(
-        name=name,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        command=command,
-        seconds=time.perf_counter() - begin,
-        others_cores=load.cores(),
-        machine=facts,
-        **found,
-    )
 
 
 def _case(name: str, say: Say, progress: Progress | None, scale: float) -> Any:

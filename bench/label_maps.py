@@ -9,9 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from parts import LabelMapRow
 
 from dcfm_ros.bench.frames import street_labels
-from dcfm_ros.bench.result import LabelMapRow
 from dcfm_ros.engines.label_map.label_map import label_map
 from dcfm_ros.measure.rounds import Laps, interleave, totals
 from dcfm_ros.measure.spread import ratio, spread
@@ -40,8 +40,8 @@ def _measure(kind: str, classes: int, low: Size, size: Size, *, seconds: float) 
     laps = interleave(
         {"torch": _timed(lambda: by_torch(logits, size)), "ours": _timed(lambda: label_map(logits, size))},
         seconds=seconds,
-        least=10,
-        most=200,
+        min_rounds=10,
+        max_rounds=200,
     )
     slow, fast = totals(laps["torch"]), totals(laps["ours"])
     return LabelMapRow(

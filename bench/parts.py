@@ -1,0 +1,108 @@
+"""What the suite measured: the parts of `docs/speed.md`, which hold more than `dcfm bench` measures.
+
+Times are milliseconds, ratios say how many times faster, shares are 0-1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcfm_ros.bench.result import FORMAT, Part
+from dcfm_ros.measure.result_file import load_result, save_result
+from dcfm_ros.measure.spread import Spread
+
+
+@dataclass(frozen=True)
+class LabelMapRow:
+    """From logits to labels at full size, against torch's interpolate and argmax. equal: share of equal labels."""
+
+    logits: str
+    classes: int
+    low: tuple[int, int]
+    size: tuple[int, int]
+    torch_ms: Spread
+    ours_ms: Spread
+    ratio: Spread
+    equal: float
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """The node through DDS: camera, node and reader are processes of their own.
+
+    outputs: what the reader subscribes to. sent, received: images and masks; dropped: images that a newer one replaced
+    before their turn, as the node counts them. p50_ms, p95_ms, p99_ms: from just before an image is published to its
+    mask's arrival. outside_*: of these, what the node does outside the segmenter (convert, publish). cpu_cores: what the
+    node's process used.
+    """
+
+    mode: str
+    size: tuple[int, int]
+    rate_hz: float
+    outputs: str
+    sent: int
+    received: int
+    dropped: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    outside_p50_ms: float
+    outside_p99_ms: float
+    cpu_cores: float
+
+
+@dataclass(frozen=True)
+class RateRow:
+    """The largest rate, of those tried, at which every image got its mask."""
+
+    mode: str
+    size: tuple[int, int]
+    rate_hz: float
+    tried_hz: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class OutputRow:
+    """What one more output costs: cores of the node's process with it, less without it, at this rate and size."""
+
+    output: str
+    size: tuple[int, int]
+    rate_hz: float
+    extra_cores: float
+
+
+@dataclass(frozen=True)
+class SuitePart(Part):
+    """One part of the suite, measured in one go."""
+
+    label_maps: tuple[LabelMapRow, ...] = ()
+    node: tuple[NodeRow, ...] = ()
+    rates: tuple[RateRow, ...] = ()
+    outputs: tuple[OutputRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Parts by name; a ratio never mixes two parts."""
+
+    format: str
+    parts: tuple[SuitePart, ...]
+
+    def part(self, name: str) -> SuitePart | None:
+        return next((part for part in self.parts if part.name == name), None)
+
+
+def load_suite(path: str | Path) -> Suite:
+    """The parts in a JSON file of `merge_into`; DcfmError where it is missing or anything else."""
+    return load_result(Suite, path, FORMAT, "bench/run.py --suite")
+
+
+def merge_into(path: str | Path, part: SuitePart, order: Sequence[str] = ()) -> None:
+    """Writes the part into the file, in place of the one of its name; parts come in `order`, unknown ones last."""
+    others = load_suite(path).parts if Path(path).exists() else ()
+    place = {name: number for number, name in enumerate(order)}
+    parts = [part, *(other for other in others if other.name != part.name)]
+    parts.sort(key=lambda p: (place.get(p.name, len(place)), p.name))
+    save_result(Suite(FORMAT, tuple(parts)), path)

@@ -1,0 +1,209 @@
+"""The sections of `docs/speed.md` that tell what was measured on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from parts import LabelMapRow, NodeRow, OutputRow, RateRow, Suite, SuitePart
+from steady_result import Steady, steady_table
+
+from dcfm_ros.bench.result import BUSY, Case, MemoryRow
+from dcfm_ros.bench.table import (
+    amortised_table,
+    case_tables,
+    engine_of,
+    equal_labels,
+    spread_ms,
+    spread_times,
+)
+from dcfm_ros.measure.markdown import link
+from dcfm_ros.measure.table import Table, ms, number, percent, size
+
+PICTURES = "pictures"
+
+
+def part_sections(part: SuitePart, on: str) -> list[str]:
+    """One part. on: what the headings say of the machine, "" for a CPU."""
+    sections = [case_section(case, part, on) for case in part.cases]
+    if part.label_maps:
+        sections.append(label_map_section(part.label_maps, on))
+    if part.memory:
+        sections.append(memory_section(part.memory, on))
+    if part.node:
+        sections.append(node_section(part, on))
+    return sections
+
+
+def case_title(case: Case) -> str:
+    """Model and size."""
+    return f"{case.backbone}, {case.classes} classes, {size(case.size)}"
+
+
+def picture(case: Case, on: str) -> str:
+    """File name of a case's plot."""
+    return f"speed_{case.name}{'_gpu' if on else ''}.svg"
+
+
+def case_section(case: Case, part: SuitePart, on: str) -> str:
+    """One case: times and ratios, the mean over K, the stages, what could not be measured."""
+    *tables, stages = (table.markdown() for table in case_tables(case))
+    blocks = [f"## {case_title(case)}{on}"]
+    blocks += [
+        f"{case.weights} weights, {case.rounds} rounds. `python bench/run.py --suite {part.name}`",
+        *tables,
+    ]
+    if amortised_table(case):
+        blocks.append(f"![Mean milliseconds per frame over K]({PICTURES}/{picture(case, on)})")
+    blocks.append(stages)
+    skipped = [f"- {row.engine} {row.precision}: {row.skipped}" for row in case.rows if row.skipped]
+    return "\n\n".join(blocks + (["Not measured here:", "\n".join(skipped)] if skipped else []))
+
+
+def label_map_table(rows: Iterable[LabelMapRow]) -> Table:
+    """The label map against torch."""
+    return Table.of(
+        rows,
+        (
+            ("logits", lambda row: row.logits),
+            ("classes", lambda row: str(row.classes)),
+            ("from", lambda row: size(row.low)),
+            ("to", lambda row: size(row.size)),
+            ("torch, ms", lambda row: spread_ms(row.torch_ms)),
+            ("ours, ms", lambda row: spread_ms(row.ours_ms)),
+            ("times faster", lambda row: spread_times(row.ratio)),
+            ("equal labels", lambda row: equal_labels(row.equal)),
+        ),
+    )
+
+
+def label_map_section(rows: Sequence[LabelMapRow], on: str) -> str:
+    """From logits to labels at full size."""
+    text = (
+        "`street`: a street's regions with soft borders and unsure spots, as a trained network gives them. `noise`: "
+        "independent random numbers, the worst there is."
+    )
+    return "\n\n".join([f"## Label map{on}", text, label_map_table(rows).markdown()])
+
+
+def memory_section(rows: Sequence[MemoryRow], on: str) -> str:
+    """A process for each engine."""
+    table = Table.of(
+        rows,
+        (
+            ("", lambda row: f"{row.case}, {row.kind}"),
+            ("engine", engine_of),
+            ("peak, MiB", lambda row: number(row.peak_mib, ".0f")),
+            ("of it before there was a model, MiB", lambda row: number(row.imports_mib, ".0f")),
+        ),
+    )
+    text = "Resident memory at its peak while a fresh process segments four frames."
+    return "\n\n".join([f"## Memory{on}", text, table.markdown()])
+
+
+def node_section(part: SuitePart, on: str) -> str:
+    """The node as a whole."""
+    text = (
+        "Camera, node and reader are processes of their own on one machine; the image is `bgr8`, the mask `mono8`, both of "
+        "the size given; the network of the shipped model sees 480×360. Latency runs from just before the image is "
+        "published to the mask's arrival; *outside* is the part of the node that is not the segmenter. "
+        "`python bench/node.py`"
+    )
+    blocks = [f"## The node{on}", text, node_table(part.node).markdown()]
+    if part.outputs:
+        blocks += ["What each output costs beside the mask:", output_table(part.outputs).markdown()]
+    if part.rates:
+        blocks += ["Of the rates tried, the largest at which every image got its mask:"]
+        blocks += [rate_table(part.rates).markdown()]
+    return "\n\n".join(blocks)
+
+
+def node_table(rows: Sequence[NodeRow]) -> Table:
+    """Latency, losses and load."""
+    return Table.of(
+        rows,
+        (
+            ("", lambda row: size(row.size)),
+            ("mode", lambda row: row.mode),
+            ("outputs", lambda row: row.outputs),
+            ("Hz", lambda row: number(row.rate_hz, "g")),
+            ("sent", lambda row: str(row.sent)),
+            ("dropped", lambda row: str(row.dropped)),
+            ("masks", lambda row: str(row.received)),
+            ("p50, ms", lambda row: ms(row.p50_ms)),
+            ("p95, ms", lambda row: ms(row.p95_ms)),
+            ("p99, ms", lambda row: ms(row.p99_ms)),
+            ("outside p50 / p99, ms", lambda row: f"{ms(row.outside_p50_ms)} / {ms(row.outside_p99_ms)}"),
+            ("cores", lambda row: number(row.cpu_cores, ".2f")),
+        ),
+    )
+
+
+def output_table(rows: Sequence[OutputRow]) -> Table:
+    """The cost of each output."""
+    return Table.of(
+        rows,
+        (
+            ("output", lambda row: row.output),
+            ("image", lambda row: size(row.size)),
+            ("Hz", lambda row: number(row.rate_hz, "g")),
+            ("extra, share of a core", lambda row: percent(row.extra_cores)),
+        ),
+    )
+
+
+def rate_table(rows: Sequence[RateRow]) -> Table:
+    """How many images a second the node keeps up with."""
+    return Table.of(
+        rows,
+        (
+            ("image", lambda row: size(row.size)),
+            ("mode", lambda row: row.mode),
+            ("largest rate without loss, Hz", lambda row: number(row.rate_hz, "g")),
+            ("rates tried, Hz", lambda row: ", ".join(number(hz, "g") for hz in row.tried_hz)),
+        ),
+    )
+
+
+def steady_section(runs: Iterable[Steady], on: str) -> str:
+    """The ways to run the common branch."""
+    text = (
+        "A camera gives a frame every so many milliseconds whatever happens, and latency runs from then to the mask; one "
+        "that was never begun when the next came is dropped. The ways to compute key frames take turns in one run "
+        "(`python bench/steady.py`). Age is that of the common feature in use."
+    )
+    blocks = [f"## Steady latency{on}", text]
+    for run in runs:
+        blocks += [f"{run.title}:", steady_table(run).markdown()]
+    return "\n\n".join(blocks)
+
+
+def machine_section(suite: Suite, path: Path, page: Path, on: str) -> str:
+    """Where and when. path: of the suite's file."""
+    facts = suite.parts[-1].machine if suite.parts else {}
+    runs = Table.of(
+        suite.parts,
+        (
+            ("part", lambda part: part.name),
+            ("measured", lambda part: part.created.replace("T", " ")[:16] + " UTC"),
+            ("took, s", lambda part: number(part.seconds, ".0f")),
+            ("cores that other processes kept busy", lambda part: number(part.others_cores, ".2f")),
+        ),
+    )
+    blocks = [f"## Machine{on}", f"All numbers: [{path.name}]({link(path, page)})."]
+    return "\n\n".join([*blocks, Table(("", ""), tuple(facts.items())).markdown(), runs.markdown()])
+
+
+def disturbed(suite: Suite) -> list[str]:
+    """Which parts were measured while the machine had other work; empty where none was."""
+    parts = [
+        f"{part.name} ({part.others_cores:.1f} cores)"
+        for part in suite.parts
+        if part.others_cores > BUSY and not part.memory
+    ]
+    if not parts:
+        return []
+    return [
+        "Measured while other processes used the machine, which slows some contestants more than others, so that both "
+        f"times and ratios are to be taken with care: {', '.join(parts)}."
+    ]
