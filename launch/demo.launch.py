@@ -10,7 +10,8 @@ import shlex
 from launch import LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
-from dcfm_ros.node.launch_parts import declared, is_true, run_to_the_end
+from dcfm_ros.config import truth
+from dcfm_ros.node.launch_parts import declared, run_to_the_end
 from dcfm_ros.node.topics import DEMO
 
 ARGUMENTS = {
@@ -31,4 +32,4 @@ def start(context: LaunchContext) -> list:
     settings = {name: context.launch_configurations[name] for name in ARGUMENTS}
     words = ["demo", *([settings["input"]] if settings["input"] else [])]
     words += ["--output", settings["output"], *shlex.split(settings["arguments"])]
-    return run_to_the_end(context, words, namespace=DEMO, with_rviz=is_true(settings["rviz"]))
+    return run_to_the_end(context, words, namespace=DEMO, with_rviz=truth(settings["rviz"], "rviz"))

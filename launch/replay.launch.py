@@ -11,7 +11,8 @@ import shlex
 from launch import LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
-from dcfm_ros.node.launch_parts import declared, is_true, run_to_the_end
+from dcfm_ros.config import truth
+from dcfm_ros.node.launch_parts import declared, run_to_the_end
 from dcfm_ros.node.topics import REPLAY
 
 ARGUMENTS = {
@@ -34,12 +35,12 @@ def generate_launch_description() -> LaunchDescription:
 def start(context: LaunchContext) -> list:
     """The replay, and rviz where it was asked for."""
     settings = {name: context.launch_configurations[name] for name in ARGUMENTS}
-    simulated = is_true(settings["sim_time"])
+    simulated = truth(settings["sim_time"], "sim_time")
     return run_to_the_end(
         context,
         command(settings),
         namespace=REPLAY,
-        with_rviz=is_true(settings["rviz"]),
+        with_rviz=truth(settings["rviz"], "rviz"),
         use_sim_time=simulated,
     )
 
@@ -51,6 +52,6 @@ def command(settings: dict[str, str]) -> list[str]:
     for name in ("topic", "labels"):
         if settings[name]:
             words += [f"--{name}", settings[name]]
-    if is_true(settings["sim_time"]):
+    if truth(settings["sim_time"], "sim_time"):
         words.append("--sim-time")
     return [*words, *shlex.split(settings["arguments"])]

@@ -28,11 +28,6 @@ def declared(arguments: Mapping[str, tuple[str | None, str]]) -> list[DeclareLau
     ]
 
 
-def is_true(text: str) -> bool:
-    """An argument's text as a truth value."""
-    return text.lower() in ("true", "1")
-
-
 def rviz(remappings: Sequence[tuple[str, str]], **parameters: Any) -> Node:
     """rviz with this package's view of a camera, whose topics are /image, /segmentation/overlay and /segmentation/mask."""
     return Node(
