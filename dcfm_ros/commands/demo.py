@@ -15,7 +15,6 @@ from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
 from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.run import require_ros
-from dcfm_ros.replay.live.session import Session
 from dcfm_ros.stream.config import StreamConfig
 
 DRIVE_SECONDS = 20.0
@@ -60,6 +59,9 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Play, record, report. Returns 0, or 130 after Ctrl-C (the report is written then, too)."""
+    # Imported here: with torch it takes seconds, which `--help` does not need.
+    from dcfm_ros.replay.live.session import Session
+
     require_ros("The demo runs", "make demo")
     if args.fps is not None and not 0 < args.fps <= 1000:
         raise DcfmError(f"--fps is {args.fps:g}; expected frames per second above 0 and up to 1000")

@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,11 @@ from tqdm import tqdm
 from dcfm_ros.commands.options import add_size, read_words
 from dcfm_ros.config import Size
 from dcfm_ros.engines.config import ENGINES, PRECISIONS, EngineConfig
-from dcfm_ros.engines.factory import create_engine
-from dcfm_ros.engines.graph.check import check_graphs
-from dcfm_ros.engines.graph.export import GRAPHS, add_metadata, export_graphs, import_onnx, metadata
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.open_source import open_source
-from dcfm_ros.model.checkpoint import load_model
-from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.shipped import default_weights
-from dcfm_ros.stream.preprocess import preprocess
+
+if TYPE_CHECKING:
+    from dcfm_ros.model.dcfm import DCFM
 
 MAX_FRAMES = 48
 
@@ -64,6 +61,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exports and builds, and says what came out."""
+    # Imported here, as below: with torch they take seconds, which `--help` does not need.
+    from dcfm_ros.model.checkpoint import load_model
+    from dcfm_ros.model.shipped import default_weights
+
     weights = args.weights or default_weights()
     model = load_model(weights)
     size = args.size or model.card.input_size
@@ -78,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
 
 def read_frames(path: Path, topic: str | None, size: Size) -> list[Image]:
     """Up to MAX_FRAMES frames, spread over all of them, at `size`. Raises DcfmError when there is none."""
+    from dcfm_ros.stream.preprocess import preprocess
+
     with open_source(path, topic) as source:
         step = max(1, (source.length or 0) // MAX_FRAMES)
         frames: list[Image] = []
@@ -95,6 +98,8 @@ def read_frames(path: Path, topic: str | None, size: Size) -> list[Image]:
 
 def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> None:
     """Writes the graphs with their metadata and compares what ONNX Runtime makes of them with torch."""
+    from dcfm_ros.engines.graph.check import check_graphs
+    from dcfm_ros.engines.graph.export import GRAPHS, add_metadata, export_graphs, import_onnx, metadata
     from dcfm_ros.engines.graph.onnxruntime import OnnxRuntimeLibrary
 
     import_onnx()
@@ -113,6 +118,8 @@ def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> No
 
 def build(weights: Path, config: EngineConfig, size: Size, frames: Sequence[Image]) -> None:
     """Raises DcfmError where the engine cannot be built."""
+    from dcfm_ros.engines.factory import create_engine
+
     begin = time.perf_counter()
     engine = create_engine(weights, config, frames=frames)
     engine.prepare(size)

@@ -15,23 +15,14 @@ from dcfm_ros.commands.options import add_options, read_options
 from dcfm_ros.config import usable_cores
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.media.bag_writer import STORAGES
 from dcfm_ros.node.topics import REPLAY
-from dcfm_ros.replay.clocks import CLOCKS
 from dcfm_ros.replay.interrupt import Interruptible
-from dcfm_ros.replay.job import Job
+from dcfm_ros.replay.job import CLOCKS, Job
 from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.run import require_ros
-from dcfm_ros.replay.live.session import Session
-from dcfm_ros.replay.many import jobs_for, recordings_in, run_many
 from dcfm_ros.replay.pools import LocalPool, Pool, RayPool
-from dcfm_ros.replay.report.recordings_page import write_recordings
-from dcfm_ros.replay.report.sweep_page import write_sweep
-from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.spans import DEFAULT_SPAN_S
-from dcfm_ros.replay.sweep import parse, run_sweep
-from dcfm_ros.replay.text import recordings_text, summary_text, sweep_text
 from dcfm_ros.stream.config import MODES, StreamConfig
 
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.
@@ -168,6 +159,9 @@ def _configure_several(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     """Replay and report. Returns 0, 130 after Ctrl-C (the report then covers what was processed), or 2 when one of
     several recordings could not be replayed."""
+    # Imported here, as below: with torch they take seconds, which `--help` does not need.
+    from dcfm_ros.replay.many import recordings_in
+
     recordings = recordings_in(args.input)
     job = job_of(args)
     if (args.live or args.sweep) and len(recordings) > 1:
@@ -184,6 +178,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _live(args: argparse.Namespace, job: Job) -> int:
     """In real time over DDS into the real node, frames with their recorded stamps as with `ros2 bag play`."""
+    from dcfm_ros.replay.live.session import Session
+
     require_ros("`dcfm replay --live` runs", "make demo")
     given = dict(entry.partition(":=")[::2] for entry in args.set)
     return Session(
@@ -199,6 +195,9 @@ def _live(args: argparse.Namespace, job: Job) -> int:
 
 
 def _single(job: Job, stop: Callable[[], bool]) -> int:
+    from dcfm_ros.replay.run_job import run_job
+    from dcfm_ros.replay.text import summary_text
+
     done = run_job(job, stop)
     print(summary_text(done.report))
     print(f"\n  open {done.page}")
@@ -206,6 +205,11 @@ def _single(job: Job, stop: Callable[[], bool]) -> int:
 
 
 def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
+    from dcfm_ros.measure.machine import this_machine
+    from dcfm_ros.replay.report.sweep_page import write_sweep
+    from dcfm_ros.replay.sweep import parse, run_sweep
+    from dcfm_ros.replay.text import sweep_text
+
     sweep = run_sweep(job, parse(args.sweep), stop, rate=args.rate, budget_ms=args.budget_ms)
     processor = this_machine().processor
     page = write_sweep(sweep, f"{job.input}, {len(sweep.points)} runs on {processor}.", job.folder)
@@ -215,6 +219,10 @@ def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
 
 
 def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Callable[[], bool]) -> int:
+    from dcfm_ros.replay.many import jobs_for, run_many
+    from dcfm_ros.replay.report.recordings_page import write_recordings
+    from dcfm_ros.replay.text import recordings_text
+
     if not recordings:
         raise DcfmError(f"No recordings in {', '.join(map(str, args.input))}.")
     workers = args.jobs or usable_cores()

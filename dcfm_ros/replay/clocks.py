@@ -24,7 +24,6 @@ from dcfm_ros.stream.slice_plan import SlicePlan
 from dcfm_ros.stream.worker import MakeWorker
 from dcfm_ros.stream.workers import threads_of, way_of
 
-CLOCKS = ("fast", "robot")
 _DEFAULT_STEP_MS = 1e3 / 15
 
 

@@ -10,6 +10,8 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.replay.spans import DEFAULT_SPAN_S
 from dcfm_ros.stream.config import StreamConfig
 
+CLOCKS = ("fast", "robot")
+
 
 @dataclass(frozen=True)
 class Job:
