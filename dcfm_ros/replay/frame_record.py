@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,6 +61,13 @@ class FrameRecord:
     def lost(self) -> bool:
         """No mask came for this frame."""
         return math.isnan(self.received_ms)
+
+
+def from_timing(timing: Any) -> dict[str, Any]:
+    """Those fields of a record that a Segmentation and a FrameTiming message have under the same names."""
+    names = ("trigger", "age_ms", "age_frames", "motion", "agreement")
+    asked = bool(timing.key_frame or timing.trigger)
+    return {"key_frame": asked, **{name: getattr(timing, name) for name in names}}
 
 
 _MEASURES = tuple(item.name for item in fields(FrameRecord) if item.name not in ("steps", "shares"))

@@ -20,7 +20,7 @@ from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.pools import Pool
 from dcfm_ros.replay.report.report import as_json
-from dcfm_ros.replay.run_job import Done, run_job
+from dcfm_ros.replay.run_job import run_job
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v"})
 _IMAGE_FOLDERS = ("image", "images")
@@ -28,7 +28,7 @@ _IMAGE_FOLDERS = ("image", "images")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a recording came to, small enough to travel between machines.
+    """The result of a recording, small enough to travel between machines.
 
     numbers: as in its results.json, None where there are none. confusion: of its labelled frames. classes: their names,
     by id. problem: why it has no report, "" if it has. page: its report, relative to the table's folder.
@@ -88,13 +88,13 @@ def jobs_for(job: Job, recordings: Sequence[Path], workers: int) -> list[Job]:
 def run_many(
     jobs: Sequence[Job], folder: Path, pool: Pool, stop: Callable[[], bool], *, force: bool
 ) -> list[Outcome]:
-    """Replay all of them; a recording that cannot be replayed does not keep the others from it.
+    """Replay all of them; one that cannot be replayed does not stop the others.
 
     Args:
-        stop: once true, what runs ends early with a report, and nothing new begins.
+        stop: once true, running replays end early with a report, and no other starts.
 
     Raises:
-        DcfmError: the output is in the way.
+        DcfmError: the output folder is not empty, or cannot be written.
     """
     prepare(folder, force=force)
     outcomes: dict[int, Outcome] = {}
@@ -114,19 +114,5 @@ def replay_one(job: Job, stop: Callable[[], bool]) -> Outcome:
         return Outcome(job.folder.name, "", problem=str(error))
     except KeyboardInterrupt:
         return Outcome(job.folder.name, "", interrupted=True, problem="interrupted before its first frame")
-    return _outcome(job.folder.name, page, done)
-
-
-def _outcome(name: str, page: str, done: Done) -> Outcome:
-    return Outcome(
-        name, page, as_json(done.report), done.report.confusion, done.report.classes, done.interrupted
-    )
-
-
-def total_confusion(outcomes: Sequence[Outcome]) -> ConfusionMatrix | None:
-    """Of all labelled frames of all recordings together; None without any."""
-    matrices = [outcome.confusion for outcome in outcomes if outcome.confusion is not None]
-    total = None
-    for matrix in matrices:
-        total = matrix if total is None else total + matrix
-    return total
+    report = done.report
+    return Outcome(job.folder.name, page, as_json(report), report.confusion, report.classes, done.interrupted)

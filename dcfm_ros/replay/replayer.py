@@ -18,19 +18,24 @@ from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.replay.clocks import Clock, Played
 from dcfm_ros.replay.diagnostics import Diagnostics
-from dcfm_ros.replay.frame_record import NAN, FrameRecord
+from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import VIDEO_RATE, Outputs
 from dcfm_ros.replay.report.report import Report, report_of
 from dcfm_ros.replay.sinks import Sinks
 from dcfm_ros.replay.summary import usual_interval_ms
 from dcfm_ros.replay.tally import Tally
-from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.trigger_grammar import in_words
 from dcfm_ros.stream.workers import way_of
 
 # When a frame comes, at most one mask is still being made: the newest finished one is among the last two.
 _LATEST_MASKS = 2
+_WAYS = {
+    "inline": "inline: the frame waits",
+    "thread": "background: on a thread of its own",
+    "slices": "background: in slices, one after each frame",
+}
 
 
 class Replayer:
@@ -49,9 +54,8 @@ class Replayer:
         self._stream, self._clock, self._outputs = stream, clock, outputs
         self._card = stream.engine.card
         self._tally = Tally(self._card, job.span_s)
-        self._masks: deque[tuple[float, np.ndarray]] = deque(
-            maxlen=_LATEST_MASKS
-        )  # when done, ms; newest last
+        # When each was done, ms, and the mask; newest last.
+        self._masks: deque[tuple[float, np.ndarray]] = deque(maxlen=_LATEST_MASKS)
         self._received = self._processed = self._dropped = self._repeated = 0
         self._interrupted = False
         self._problem = ""
@@ -141,20 +145,10 @@ class Replayer:
             frame.stamp_ns,
             sent_ms=played.came_ms,
             received_ms=played.done_ms,
-            key_frame=result.key_frame or bool(result.trigger),
-            trigger=result.trigger,
+            **from_timing(result),
             key_stamp_ns=result.key_stamp_ns,
-            age_ms=result.age_ms,
-            age_frames=result.age_frames,
-            motion=result.motion,
-            agreement=result.agreement,
-            steps={
-                "convert": frame.decode_ms if self._clock.name == "robot" else NAN,
-                "preprocess": timing.preprocess,
-                "independent": timing.independent,
-                "fuse": timing.fuse,
-                "label_map": timing.label_map,
-            },
+            steps={"convert": frame.decode_ms if self._clock.name == "robot" else NAN}
+            | {step: getattr(timing, step) for step in STEPS if hasattr(timing, step)},
             common_ms=timing.common,
             confidence=float(result.confidence.mean()) / 255 if result.confidence is not None else NAN,
         )
@@ -222,31 +216,8 @@ class Replayer:
             "Input": str(self._source.path),
             "Labels": "none" if isinstance(self._labels, NoLabels) else self._labels.name,
             "Clock": clocks[self._clock.name],
-            "Key frames": describe_way(way_of(engine, self._stream.config)),
-            "Refresh": describe_triggers(self._stream.config),
+            "Key frames": _WAYS[way_of(engine, self._stream.config)],
+            "Refresh": in_words(self._stream.config),
             "Network input": f"{width}×{height}",
             "Engine": f"{engine.name}, {engine.device}, {engine.precision}",
         }
-
-
-def describe_way(way: str) -> str:
-    """How key frames are computed, in words."""
-    beside = {
-        "thread": "on a thread of its own",
-        "slices": "in slices, one after each frame",
-    }
-    return f"background: {beside[way]}" if way in beside else "inline: the frame waits"
-
-
-def describe_triggers(config: StreamConfig) -> str:
-    """When the common feature is refreshed, in words."""
-    on = []
-    if config.key_interval:
-        on.append(f"every {config.key_interval} frames")
-    if config.key_period_ms:
-        on.append(f"every {config.key_period_ms:g} ms")
-    if config.motion_threshold:
-        on.append(f"motion above {config.motion_threshold:g}")
-    if config.disagreement:
-        on.append(f"disagreement above {config.disagreement:g}")
-    return ", ".join([*on, f"at the latest after {config.max_age_ms:g} ms"])

@@ -46,7 +46,7 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
         quiet: without a progress bar.
 
     Raises:
-        DcfmError: nothing could be segmented, or the output is in the way.
+        DcfmError: nothing could be segmented, or the output folder is not empty.
     """
     with open_source(job.input, job.topic, rate=job.rate, labels=job.labels) as source:
         if source.kind == "camera":

@@ -1,9 +1,11 @@
-"""A recording in parts: the same numbers for every stretch of it, so that a bad minute does not hide in a good hour."""
+"""A recording in time spans, with the same numbers for each, so that a bad minute does not hide in a good hour."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +20,10 @@ DEFAULT_SPAN_S = 10.0
 
 @dataclass
 class Span:
-    """A stretch of a recording between two breaks (a jump in time, another image size), at most some seconds long.
+    """A part of a recording between two breaks (a jump in time, another image size), at most some seconds long.
 
     first: index of its first record. frames: how many records it has. start_ns, end_ns: stamps of first and last.
-    confusion: of its labelled frames, None without any.
+    labelled: how many frames have a label. confusion: of these, None without any.
     """
 
     first: int
@@ -29,17 +31,25 @@ class Span:
     end_ns: int
     video: VideoConsistency
     frames: int = 0
+    labelled: int = 0
     confusion: ConfusionMatrix | None = None
 
     def compare(self, mask: np.ndarray, label: np.ndarray, matrix: ConfusionMatrix) -> None:
         """A labelled frame: uint8 H×W masks of one size, and their confusion matrix."""
-        self.confusion = matrix if self.confusion is None else self.confusion + matrix
+        self.labelled += 1
+        self.confusion = total((self.confusion, matrix))
         self.video.add(mask, label)
+
+
+def total(matrices: Iterable[ConfusionMatrix | None]) -> ConfusionMatrix | None:
+    """The sum of those that are there; None where none is."""
+    known = [matrix for matrix in matrices if matrix is not None]
+    return functools.reduce(operator.add, known) if known else None
 
 
 @dataclass
 class Spans:
-    """Cuts a run into spans while its frames go by.
+    """Cuts a run into spans while its frames come in.
 
     Args:
         num_classes: of the model.
@@ -51,7 +61,7 @@ class Spans:
     all: list[Span] = field(default_factory=list)
 
     def at(self, index: int, stamp_ns: int, *, cut: bool = False) -> Span:
-        """The span of the record with this index; begins a new one after a cut, or when the last is full."""
+        """The span of the record with this index; starts a new one after a cut, or when the last is full."""
         last = self.all[-1] if self.all else None
         if last is None or cut or not 0 <= stamp_ns - last.start_ns < self.seconds * 1e9:
             if last is not None:
@@ -65,7 +75,7 @@ class Spans:
 
 @dataclass(frozen=True)
 class SpanNumbers:
-    """What a span comes to; shares are 0-1, NaN where not known.
+    """The numbers of a span; shares are 0-1, NaN where not known.
 
     start_s: since the run's first frame. latency_p95: milliseconds.
     """

@@ -43,7 +43,7 @@ class Point:
     """A run of the grid. Shares are 0-1, NaN where not known.
 
     quality: mIoU, or the share of pixels labelled as when every frame is a key frame; as on the robot, that of the
-    newest mask there is when a frame comes, so that late and dropped masks count. cost_ms: computing time per frame,
+    newest mask finished when each frame arrives, so that late and dropped masks count. cost_ms: computing time per frame,
     common branch included wherever it ran. problem: why there are no numbers; "" where there are. page: the report,
     relative to the sweep's folder.
     """
@@ -168,7 +168,7 @@ def run_sweep(
     is_truth = job.labels is not None or _has_labels(job)
     quality = "mIoU" if is_truth else "share of pixels labelled as when every frame is a key frame"
     if job.clock == "robot":
-        quality += ", of the newest mask there is when a frame comes"
+        quality += ", of the newest mask finished when each frame arrives"
     if not is_truth:
         reference = _reference(job, [variant for _, variant in grid])
         if run_job(reference, stop).interrupted:

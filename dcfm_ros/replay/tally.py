@@ -1,4 +1,4 @@
-"""Collects a run frame by frame: its records, its accuracy and its pictures. Replay and demo end in the same report."""
+"""Collects a run frame by frame: its records, its accuracy and its pictures. Replay and live runs make the same report of it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, Video
 from dcfm_ros.replay.frame_record import ConsistencyMeter, FrameRecord
 from dcfm_ros.replay.frame_store import FrameStore
 from dcfm_ros.replay.pictures import PictureBook
-from dcfm_ros.replay.spans import DEFAULT_SPAN_S, Span, SpanNumbers, Spans, numbers_of
+from dcfm_ros.replay.spans import DEFAULT_SPAN_S, Span, SpanNumbers, Spans, numbers_of, total
 from dcfm_ros.stream.overlay import Legend, draw_overlay
 
 
 class Tally:
-    """What a run has come to so far. In memory are a fixed number of pictures and a few numbers per span.
+    """What is known of a run so far. In memory are a fixed number of pictures and a few numbers per span.
 
     Args:
         card: names and RGB colours of the classes, by id (a ModelCard).
@@ -24,19 +24,15 @@ class Tally:
 
     Attributes:
         records: one per frame, in the order added.
-        confusion: of all frames with a label; None before the first.
-        labelled: how many frames had a label.
         latest_mask: of all labels against the newest mask finished when their frame arrived; None outside of real time.
         label_problems: labels that could not be used: reason -> count.
-        breaks: places where the stream begins anew: reason -> count.
+        breaks: places where the stream starts over: reason -> count.
     """
 
     def __init__(self, card: Legend, span_s: float = DEFAULT_SPAN_S) -> None:
         self.card = card
         self.records = FrameStore()
         self.pictures = PictureBook()
-        self.confusion: ConfusionMatrix | None = None
-        self.labelled = 0
         self.latest_mask: ConfusionMatrix | None = None
         self.label_problems: Counter[str] = Counter()
         self.breaks: Counter[str] = Counter()
@@ -47,14 +43,14 @@ class Tally:
         self._last_shape: tuple[int, ...] | None = None
 
     def lose(self, record: FrameRecord) -> None:
-        """A frame for which no mask came."""
+        """Add a frame without a mask."""
         self._span(record, self._last_shape)
         self.records.append(record)
 
     def add(
         self, record: FrameRecord, rgb: np.ndarray, mask: np.ndarray, label: np.ndarray | None = None
     ) -> None:
-        """A frame with its mask; what can be measured on them is added to the record.
+        """Add a frame with its mask; what can be measured on them is added to the record.
 
         Args:
             rgb: uint8 H×W×3.
@@ -81,23 +77,33 @@ class Tally:
         """The newest mask finished when a frame arrives, and that frame's label; other sizes are left out."""
         if mask.shape == label.shape:
             matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
-            self.latest_mask = matrix if self.latest_mask is None else self.latest_mask + matrix
+            self.latest_mask = total((self.latest_mask, matrix))
+
+    @property
+    def confusion(self) -> ConfusionMatrix | None:
+        """Of all frames with a label; None before the first."""
+        return total(span.confusion for span in self._spans.all)
+
+    @property
+    def labelled(self) -> int:
+        """How many frames had a label."""
+        return sum(span.labelled for span in self._spans.all)
 
     def video_consistency(self) -> dict[int, float]:
         """Video consistency against the labels by window, 0-1; NaN where the video is too short."""
         return {window: self._video.value(window) for window in CONSISTENCY_WINDOWS} if self.labelled else {}
 
     def spans(self) -> list[SpanNumbers]:
-        """The numbers of every stretch of the run."""
+        """The numbers of every span."""
         return numbers_of(self._spans.all, self.records)
 
     def _span(self, record: FrameRecord, shape: tuple[int, ...] | None) -> Span:
-        """The span the next record belongs to. What is measured from frame to frame begins anew at a break."""
+        """The span the next record belongs to. What is measured from frame to frame starts over at a break."""
         why = ""
         if self._last_ns is not None and record.stamp_ns < self._last_ns:
             why = "the stamps jump back"
         elif None not in (shape, self._last_shape) and shape != self._last_shape:
-            why = "the images change their size"
+            why = "the images change size"
         if why:
             self.breaks[why] += 1
             self._video.next_video()
@@ -117,8 +123,6 @@ class Tally:
             self.label_problems[reason] += 1
             return float("nan")
         matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
-        self.confusion = matrix if self.confusion is None else self.confusion + matrix
         self._video.add(mask, label)
         span.compare(mask, label, matrix)
-        self.labelled += 1
         return matrix.pixel_accuracy

@@ -7,11 +7,12 @@ import math
 from collections.abc import Sequence
 
 from dcfm_ros.measure.table import counted, number, percent
-from dcfm_ros.replay.many import Outcome, total_confusion
+from dcfm_ros.replay.many import Outcome
 from dcfm_ros.replay.report import tables
 from dcfm_ros.replay.report.recordings_page import recordings_table
 from dcfm_ros.replay.report.report import Report
 from dcfm_ros.replay.report.sweep_page import INTERRUPTED, sweep_table
+from dcfm_ros.replay.spans import total
 from dcfm_ros.replay.sweep import Sweep
 
 _MIN_WIDTH = 72
@@ -94,8 +95,10 @@ def sweep_text(sweep: Sweep) -> str:
 
 def recordings_text(outcomes: Sequence[Outcome]) -> str:
     """One line per recording, and the accuracy over all of them."""
-    total = total_confusion(outcomes)
-    accuracy = f"mIoU of all labelled pixels together: {percent(total.mean_iou, 2)}" if total else ""
+    all_labelled = total(outcome.confusion for outcome in outcomes)
+    accuracy = (
+        f"mIoU of all labelled pixels together: {percent(all_labelled.mean_iou, 2)}" if all_labelled else ""
+    )
     notes = [f"{outcome.name} failed: {outcome.problem}" for outcome in outcomes if outcome.problem]
     shown = [
         dataclasses.replace(outcome, problem="failed" if outcome.problem else "") for outcome in outcomes

@@ -26,6 +26,15 @@ HOW_TO_WRITE = (
 OFF: dict[str, Any] = {
     name: 0 for word, units in _FIELDS.items() if word != "max_age" for name in units.values()
 }
+_WORDS = {
+    "key_interval": "every {} frames",
+    "key_period_ms": "every {:g} ms",
+    "motion_threshold": "motion above {:g}",
+    "odometry_distance_m": "after {:g} m",
+    "odometry_angle_deg": "after {:g}°",
+    "disagreement": "disagreement above {:g}",
+    "max_age_ms": "at the latest after {:g} ms",
+}
 NEVER_MS = 1e12  # a `max_age` that no stream reaches
 
 
@@ -50,3 +59,9 @@ def parse_triggers(text: str) -> dict[str, Any]:
         name = units[unit]
         values[name] = from_text(StreamConfig, name, number.removesuffix(unit), f"{word} in '{text}'")
     return values
+
+
+def in_words(config: StreamConfig) -> str:
+    """When a stream refreshes its common feature, for people."""
+    values = {name: getattr(config, name) for name in _WORDS}
+    return ", ".join(_WORDS[name].format(value) for name, value in values.items() if value)

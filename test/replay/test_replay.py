@@ -335,7 +335,7 @@ def test_images_that_change_their_size_or_encoding(tmp_path):
     assert [mask.shape for mask in masks_of(tmp_path / "out").values()] == [(48, 64)] * 3 + [(24, 32)] * 2 + [
         (48, 64)
     ]
-    assert "2 breaks in the stream: the images change their size" in done.report.notes
+    assert "2 breaks in the stream: the images change size" in done.report.notes
     assert any(
         note.startswith("1 unreadable frame skipped: ") and "martian" in note for note in done.report.notes
     )

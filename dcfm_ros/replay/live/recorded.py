@@ -13,7 +13,7 @@ from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.labels import label_of
 from dcfm_ros.media.video_writer import VideoWriter
-from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord
+from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.spans import DEFAULT_SPAN_S
 from dcfm_ros.replay.tally import Tally
 from dcfm_ros.stamps import to_ns
@@ -200,13 +200,8 @@ def _record(frame: Arrival, first_ns: int) -> FrameRecord:
         stamp,
         sent_ms,
         received_ms,
-        key_frame=bool(timing.key_frame or timing.trigger),
-        trigger=timing.trigger,
+        **from_timing(timing),
         key_stamp_ns=to_ns(timing.key_stamp),
-        age_ms=float(timing.age_ms),
-        age_frames=int(timing.age_frames),
-        motion=float(timing.motion),
-        agreement=float(timing.agreement),
         steps={step: float(getattr(timing, f"{step}_ms")) for step in STEPS},
         common_ms=float(timing.common_ms) if timing.common_ms > 0 else NAN,
     )

@@ -61,7 +61,7 @@ class Session:
         """Play, record, report. Returns 0, or 130 after Ctrl-C (the report is written then, too).
 
         Raises:
-            DcfmError: the input cannot be played, the output is in the way, or a process ended early.
+            DcfmError: the input cannot be played, the output folder is not empty, or a process ended early.
         """
         check_input(self.job)
         card = load_model(self.job.weights or default_weights()).card

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from dcfm_ros.measure import result_file
 from dcfm_ros.measure.table import counted, number, percent
 from dcfm_ros.replay.outputs import NUMBERS, PAGE
 
@@ -51,7 +51,7 @@ def write_page(folder: Path, template: str, **values: Any) -> Path:
 
 def write_json(folder: Path, values: dict[str, Any]) -> None:
     """Write the numbers of a page beside it; NaN and infinities are null."""
-    (folder / NUMBERS).write_text(json.dumps(finite(values), indent=2) + "\n", encoding="utf-8")
+    result_file.write_json(finite(values), folder / NUMBERS)
 
 
 def finite(value: Any) -> Any:

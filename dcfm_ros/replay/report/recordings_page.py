@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from dcfm_ros.measure.table import Table, counted, number, percent
-from dcfm_ros.replay.many import Outcome, total_confusion
+from dcfm_ros.replay.many import Outcome
 from dcfm_ros.replay.outputs import TABLE
 from dcfm_ros.replay.report import tables
 from dcfm_ros.replay.report.files import write_csv, write_json, write_page
+from dcfm_ros.replay.spans import total as sum_of
 
 # Column: name, path in a run's results.json, format; % is a share.
 _COLUMNS = (
@@ -80,7 +81,7 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     values: dict[str, Any] = {"recordings": len(outcomes), "failed": sum(bool(o.problem) for o in outcomes)}
     for name in ("frames_in", "masks_out", "lost"):
         values[name] = sum(_at(outcome.numbers, ("summary", name)) or 0 for outcome in outcomes)
-    matrix = total_confusion(outcomes)
+    matrix = sum_of(outcome.confusion for outcome in outcomes)
     if matrix is not None:
         classes = next(outcome.classes for outcome in outcomes if outcome.classes)
         values["mean_iou"] = matrix.mean_iou

@@ -4,7 +4,7 @@ import pytest
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.stream.config import StreamConfig
-from dcfm_ros.stream.trigger_grammar import HOW_TO_WRITE, NEVER_MS, OFF, parse_triggers
+from dcfm_ros.stream.trigger_grammar import HOW_TO_WRITE, NEVER_MS, OFF, in_words, parse_triggers
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,8 @@ def test_off_leaves_no_trigger_but_max_age():
 def test_the_help_shows_only_what_can_be_read():
     words = [part.strip("(),;") for part in HOW_TO_WRITE.split() if ":" in part]
     assert len(words) == 8 and all(parse_triggers(word) for word in words)
+
+
+def test_triggers_in_words():
+    config = StreamConfig(**OFF | parse_triggers("interval:5+odometry:20deg+motion:0.1"), max_age_ms=2000)
+    assert in_words(config) == "every 5 frames, motion above 0.1, after 20°, at the latest after 2000 ms"
