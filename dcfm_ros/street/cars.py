@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dcfm_ros.street import materials
 from dcfm_ros.street.labels import CAR
-from dcfm_ros.street.mesh import Mesh, MeshBuilder
+from dcfm_ros.street.mesh import Mesh, MeshBuilder, yaw_matrix
 
 COLORS = np.array(
     [[0.02, 0.02, 0.022], [0.4, 0.41, 0.42], [0.55, 0.56, 0.57], [0.7, 0.7, 0.7], [0.15, 0.16, 0.17], [0.02, 0.05, 0.22], [0.35, 0.015, 0.02],
@@ -59,6 +59,14 @@ def vehicle(kind: str, color: int, seed: int) -> Mesh:
     _wheels(out, shape, seed)
     _ends(out, shape, seed)
     return out.build()
+
+
+def footprint(kind: str, spot: NDArray[np.float64], heading: float) -> NDArray[np.float64]:
+    """Ground polygon 4×2 under a vehicle."""
+    shape = SHAPES[kind]
+    x, y = shape.length / 2 * 0.97, shape.width / 2 * 0.95
+    corners = np.array([[-x, -y], [x, -y], [x, y], [-x, y]])
+    return np.asarray(corners @ yaw_matrix(heading)[:2, :2].T + spot)
 
 
 def _taper(shape: Shape, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -216,49 +224,22 @@ def _ends(out: MeshBuilder, shape: Shape, seed: int) -> None:
         obj: int = 0,
     ) -> None:
         quad = [[x, y0, z0], [x, y1, z0], [x, y1, z1], [x, y0, z1]]
-        out.quads(quad if x > 0 else quad[::-1], color, CAR, mat, [[[0, 0], [1, 0], [1, 1], [0, 1]]], obj)
+        out.quads(quad if x > 0 else quad[::-1], color, CAR, mat, None, obj)
 
     plate(nose + 0.01, -half * 0.5, half * 0.5, z - 0.12, z + 0.02, [0.02, 0.02, 0.02])
     plate(nose + 0.01, -half * 0.8, half * 0.8, shape.floor + 0.06, shape.floor + 0.16, [0.02, 0.02, 0.02])
     for side in (-1, 1):
-        plate(
-            nose + 0.012,
-            side * half * 0.6,
-            side * half * 0.95,
-            z - 0.1,
-            z + 0.05,
-            [0.75, 0.77, 0.8],
-            materials.GLASS,
-        )
+        inner, outer = side * half * 0.6, side * half * 0.95
+        plate(nose + 0.012, inner, outer, z - 0.1, z + 0.05, [0.75, 0.77, 0.8], materials.GLASS)
         rear = shape.deck[1][1] - 0.12
-        plate(
-            tail,
-            side * half * 0.72,
-            side * half * 0.97,
-            rear - 0.22,
-            rear + 0.02,
-            [0.4, 0.01, 0.01],
-            materials.GLASS,
-        )
+        inner, outer = side * half * 0.72, side * half * 0.97
+        plate(tail, inner, outer, rear - 0.22, rear + 0.02, [0.4, 0.01, 0.01], materials.GLASS)
     text = out.params([float(seed % 31) + 1.0])
     plate(nose + 0.016, -0.26, 0.26, z - 0.24, z - 0.13, [0.7, 0.7, 0.7], materials.TEXT, text)
-    plate(
-        tail - 0.004,
-        0.26,
-        -0.26,
-        shape.deck[0][1] - 0.16,
-        shape.deck[0][1] - 0.05,
-        [0.65, 0.5, 0.05],
-        materials.TEXT,
-        text,
-    )
+    z = shape.deck[0][1]
+    plate(tail - 0.004, 0.26, -0.26, z - 0.16, z - 0.05, [0.65, 0.5, 0.05], materials.TEXT, text)
     plate(tail - 0.002, -half * 0.85, half * 0.85, shape.floor + 0.02, shape.floor + 0.12, [0.02, 0.02, 0.02])
     for side in (-1, 1):
         x = shape.cabin[3] - 0.15
-        y = side * (shape.width / 2 + 0.07)
-        out.box(
-            [x - 0.06, y - 0.09, shape.deck[2][1] + 0.02],
-            [x + 0.06, y + 0.09, shape.deck[2][1] + 0.17],
-            [0.03, 0.03, 0.03],
-            CAR,
-        )
+        y, z = side * (shape.width / 2 + 0.07), shape.deck[2][1]
+        out.box([x - 0.06, y - 0.09, z + 0.02], [x + 0.06, y + 0.09, z + 0.17], [0.03, 0.03, 0.03], CAR)

@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.street.camera import Camera, Pose, camera_at
+from dcfm_ros.street.cars import footprint
 from dcfm_ros.street.lens import develop
 from dcfm_ros.street.light import contact_map, light_at, shadow_map
 from dcfm_ros.street.mesh import Mesh, join, yaw_matrix
 from dcfm_ros.street.raster import rasterize
 from dcfm_ros.street.shade import SAMPLES, shade
+from dcfm_ros.street.site import BLOCK
 from dcfm_ros.street.street import Motion, Street
 from dcfm_ros.street.style import Style, draw_style
 from dcfm_ros.street.textures import baked
 from dcfm_ros.street.traffic import Actor, Traffic, actor_spot
-from dcfm_ros.street.world import BLOCK, Block, BlockPlanner, car_footprint
+from dcfm_ros.street.world import Block, BlockPlanner
 
 _SIGHT = 200.0
 """Metres of street that are drawn ahead."""
@@ -149,7 +151,7 @@ class SyntheticDrive:
         for actor in actors:
             spot, heading = actor_spot(self._street, actor)
             if actor.kind:
-                shapes.append(car_footprint(actor.kind, spot - origin, heading)[None])
+                shapes.append(footprint(actor.kind, spot - origin, heading)[None])
                 strengths.append(np.array([0.92]))
             else:
                 square = (

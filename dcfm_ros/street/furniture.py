@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from dcfm_ros.street import materials
 from dcfm_ros.street.labels import BUILDING, FENCE, NONE, POLE, SIGN
+from dcfm_ros.street.line import Line
 from dcfm_ros.street.mesh import Mesh, MeshBuilder
+from dcfm_ros.street.params import SignParams
 
 _SQUARE = [[[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]]
 
@@ -24,23 +26,20 @@ def lamp_post(height: float, reach: float, color: float) -> Mesh:
 
 
 def sign_post(kind: int, seed: float, low: float = 2.1) -> Mesh:
-    """A pole at the origin with a traffic sign that faces -x; `kind` as in `surface._sign`."""
+    """A pole at the origin with a traffic sign that faces -x; `kind` as in SignParams."""
     out = MeshBuilder()
     out.tube([0, 0, 0], [0, 0, low + 0.75], 0.04, 0.04, [0.3, 0.3, 0.3], POLE, 5)
     wide, tall = (0.42, 0.3) if kind == 2 else (0.34, 0.34)
     z = low + tall
-    for x in (-0.05, -0.045):
-        obj = out.params([float(kind), 0.0, seed])
-        mat = materials.SIGN
-        out.quads(
-            [[x, wide, z - tall], [x, -wide, z - tall], [x, -wide, z + tall], [x, wide, z + tall]],
-            [0.5, 0.5, 0.5],
-            SIGN,
-            mat,
-            _SQUARE,
-            obj,
-        )
-        break
+    x = -0.05
+    out.quads(
+        [[x, wide, z - tall], [x, -wide, z - tall], [x, -wide, z + tall], [x, wide, z + tall]],
+        [0.5, 0.5, 0.5],
+        SIGN,
+        materials.SIGN,
+        _SQUARE,
+        out.params(SignParams(float(kind), seed)),
+    )
     return out.build()
 
 
@@ -99,7 +98,7 @@ def bus_stop(seed: float) -> Mesh:
         BUILDING,
         materials.GLASS,
     )
-    obj = out.params([4.0, 0.0, seed])
+    obj = out.params(SignParams(4.0, seed))
     for x in (-1.85, -1.75):
         out.quads(
             [[x, 0.6, 0.3], [x, -0.55, 0.3], [x, -0.55, 2.1], [x, 0.6, 2.1]],
@@ -113,17 +112,11 @@ def bus_stop(seed: float) -> Mesh:
 
 
 def add_railing(
-    out: MeshBuilder,
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
-    height: float,
-    color: NDArray[np.float64],
-    wire: bool,
-    low: float = 0.0,
+    out: MeshBuilder, line: Line, height: float, color: NDArray[np.float64], wire: bool, low: float = 0.0
 ) -> None:
-    """Metal railings or a wire fence from `a` to `b` (x, y)."""
-    run = float(np.linalg.norm(b - a))
-    obj = out.params([0.0, height])
+    """Metal railings or a wire fence."""
+    (a, b), run = line, line.length
+    obj = out.params([height])
     corners = [[*a, low], [*b, low], [*b, low + height], [*a, low + height]]
     uv: list[list[list[float]]] = [[[0, 0], [run, 0], [run, height], [0, height]]]
     out.quads(corners, color, FENCE, materials.MESHWIRE if wire else materials.RAILING, uv, obj)
@@ -132,20 +125,12 @@ def add_railing(
         out.tube([x, y, low], [x, y, low + height + 0.06], 0.035, 0.035, color, FENCE, 4)
 
 
-def add_planks(
-    out: MeshBuilder,
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
-    inward: NDArray[np.float64],
-    height: float,
-    color: NDArray[np.float64],
-) -> None:
-    """A close-boarded wooden fence from `a` to `b`, one board in two standing forward."""
-    run = float(np.linalg.norm(b - a))
-    count = max(1, int(run / 0.16))
-    way = (b - a) / count
-    start = a + np.arange(count)[:, None] * way
-    step = np.where(np.arange(count) % 2 == 0, 0.0, 0.03)[:, None] * inward
+def add_planks(out: MeshBuilder, line: Line, height: float, color: NDArray[np.float64]) -> None:
+    """A close-boarded wooden fence, one board in two standing forward."""
+    count = max(1, int(line.length / 0.16))
+    way = (line.b - line.a) / count
+    start = line.a + np.arange(count)[:, None] * way
+    step = np.where(np.arange(count) % 2 == 0, 0.0, 0.03)[:, None] * line.inward
     p, q = start + step, start + way + step
     zero, top = np.zeros((count, 1)), np.full((count, 1), height)
     corners = np.stack(
@@ -155,15 +140,7 @@ def add_planks(
     out.quads(corners, tone[:, None] * color, FENCE, materials.BARK)
 
 
-def add_wall(
-    out: MeshBuilder,
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
-    inward: NDArray[np.float64],
-    height: float,
-    color: NDArray[np.float64],
-) -> None:
-    """A brick wall from `a` to `b`; CamVid counts walls as building."""
-    c, d = b + inward * 0.25, a + inward * 0.25
-    obj = out.params([0.0, height])
-    out.prism([tuple(a), tuple(b), tuple(c), tuple(d)], 0.0, height, color, BUILDING, materials.BRICK, obj)
+def add_wall(out: MeshBuilder, line: Line, height: float, color: NDArray[np.float64]) -> None:
+    """A brick wall; CamVid counts walls as building."""
+    obj = out.params([height])
+    out.prism(line.strip(0.25), 0.0, height, color, BUILDING, materials.BRICK, obj)

@@ -14,6 +14,4 @@ CAR = 8
 PEDESTRIAN = 9
 BICYCLIST = 10
 NONE = 255
-"""What CamVid leaves unlabelled: bins, post boxes, the bonnet of the camera's own car."""
-
-NUM_CLASSES = 11
+"""What CamVid leaves unlabelled: bins, post boxes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,29 +20,22 @@ CONTACT_CELLS = 640
 CONTACT_CELLS_PER_METRE = 7.0
 
 
-@dataclass(frozen=True)
-class Light:
-    """Linear RGB unless said otherwise. `sun_direction` points to the sun; `row()` packs what the kernel reads."""
+Triple = tuple[float, float, float]
 
-    sun_direction: NDArray[np.float64]
-    sun: NDArray[np.float64]
-    zenith: NDArray[np.float64]
-    horizon: NDArray[np.float64]
-    ground: NDArray[np.float64]
+
+class Light(NamedTuple):
+    """Linear RGB unless said otherwise, as the kernels read it. `toward_sun` is a unit vector."""
+
+    toward_sun: Triple
+    sun: Triple
+    zenith: Triple
+    horizon: Triple
+    ground: Triple
     haze: float
     cloud_cover: float
     cloud_offset: tuple[float, float]
     exposure: float
     cloud_tone: float
-
-    def row(self) -> NDArray[np.float64]:
-        """float64 24: direction, sun, zenith, horizon, ground, haze, cover, offset x y, exposure, cloud tone."""
-        return np.concatenate(
-            [
-                self.sun_direction, self.sun, self.zenith, self.horizon, self.ground,
-                [self.haze, self.cloud_cover, *self.cloud_offset, self.exposure, self.cloud_tone, 0.0, 0.0, 0.0],
-            ]
-        )  # fmt: skip
 
 
 def light_at(style: Style, t: float) -> Light:
@@ -63,9 +57,22 @@ def light_at(style: Style, t: float) -> Light:
     bounce = 0.16 * (zenith + horizon) * 0.5 + 0.14 * sun * max(direction[2], 0.1)
     exposure = style.exposure * (1.0 + 0.05 * np.sin(0.37 * t + style.phase) + 0.03 * np.sin(0.91 * t))
     return Light(
-        direction, sun, zenith, horizon, bounce, style.haze, style.cloud_cover,
-        (3.0 * t + 200 * style.phase, 1.3 * t), exposure, style.cloud_tone,
-    )  # fmt: skip
+        toward_sun=_triple(direction),
+        sun=_triple(sun),
+        zenith=_triple(zenith),
+        horizon=_triple(horizon),
+        ground=_triple(bounce),
+        haze=float(style.haze),
+        cloud_cover=float(style.cloud_cover),
+        cloud_offset=(float(3.0 * t + 200 * style.phase), float(1.3 * t)),
+        exposure=float(exposure),
+        cloud_tone=float(style.cloud_tone),
+    )
+
+
+def _triple(vector: NDArray[np.float64]) -> Triple:
+    x, y, z = map(float, vector)
+    return x, y, z
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class ShadowMap:
 
 def shadow_map(mesh: Mesh, textures: Textures, light: Light, around: NDArray[np.float64]) -> ShadowMap:
     """The shadow map of 81×81 m around a point; its cells are fixed in the world, so that shadows do not crawl."""
-    forward = -light.sun_direction
+    forward = -np.array(light.toward_sun)
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
     down = np.cross(forward, right)

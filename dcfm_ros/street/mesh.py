@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,16 +46,15 @@ class Mesh:
 def join(meshes: Sequence[Mesh]) -> Mesh:
     """One mesh of many; object numbers are shifted to their rows in the joined parameter table."""
     starts = np.cumsum([0] + [len(m.params) for m in meshes[:-1]])
-    return Mesh(
-        np.concatenate([m.pos for m in meshes]),
-        np.concatenate([m.uv for m in meshes]),
-        np.concatenate([m.normal for m in meshes]),
-        np.concatenate([m.color for m in meshes]),
-        np.concatenate([m.mat for m in meshes]),
-        np.concatenate([m.label for m in meshes]),
-        np.concatenate([m.obj + np.int32(s) for m, s in zip(meshes, starts)]),
-        np.concatenate([m.params for m in meshes]),
-    )
+    shifted = [replace(m, obj=m.obj + np.int32(start)) for m, start in zip(meshes, starts)]
+    return _concatenated(shifted, np.concatenate([m.params for m in meshes]))
+
+
+def _concatenated(meshes: Sequence[Mesh], params: Floats) -> Mesh:
+    """The triangles of all meshes, whose object numbers are rows of `params`."""
+    columns = [item.name for item in fields(Mesh) if item.name != "params"]
+    joined = {name: np.concatenate([getattr(mesh, name) for mesh in meshes]) for name in columns}
+    return Mesh(**joined, params=params)
 
 
 def yaw_matrix(yaw: float) -> NDArray[np.float64]:
@@ -64,17 +63,23 @@ def yaw_matrix(yaw: float) -> NDArray[np.float64]:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
+_EMPTY = Mesh(
+    np.zeros((0, 3, 3), np.float32),
+    np.zeros((0, 3, 2), np.float32),
+    np.zeros((0, 3), np.float32),
+    np.zeros((0, 3), np.float32),
+    np.zeros(0, np.int32),
+    np.zeros(0, np.uint8),
+    np.zeros(0, np.int32),
+    np.zeros((0, PARAMS), np.float32),
+)
+
+
 @dataclass
 class MeshBuilder:
     """Collects polygons; `build()` gives the `Mesh`. Normals follow the right-hand rule unless given."""
 
-    _pos: list[Floats] = field(default_factory=list)
-    _uv: list[Floats] = field(default_factory=list)
-    _normal: list[Floats] = field(default_factory=list)
-    _color: list[Floats] = field(default_factory=list)
-    _mat: list[NDArray[np.int32]] = field(default_factory=list)
-    _label: list[NDArray[np.uint8]] = field(default_factory=list)
-    _obj: list[NDArray[np.int32]] = field(default_factory=list)
+    _parts: list[Mesh] = field(default_factory=lambda: [_EMPTY])
     _params: list[Floats] = field(default_factory=lambda: [np.zeros(PARAMS, np.float32)])
 
     def params(self, values: Sequence[float]) -> int:
@@ -117,13 +122,18 @@ class MeshBuilder:
         tint = np.asarray(color, np.float32)
         if tint.ndim == 2 and len(tint) * 2 == count:
             tint = np.repeat(tint, 2, 0)
-        self._pos.append(pos.astype(np.float32))
-        self._uv.append(uv.astype(np.float32))
-        self._normal.append(normal.astype(np.float32))
-        self._color.append(np.broadcast_to(tint, (count, 3)).astype(np.float32))
-        self._mat.append(np.full(count, mat, np.int32))
-        self._label.append(np.full(count, label, np.uint8))
-        self._obj.append(np.full(count, obj, np.int32))
+        self._parts.append(
+            Mesh(
+                pos.astype(np.float32),
+                uv.astype(np.float32),
+                normal.astype(np.float32),
+                np.broadcast_to(tint, (count, 3)).astype(np.float32),
+                np.full(count, mat, np.int32),
+                np.full(count, label, np.uint8),
+                np.full(count, obj, np.int32),
+                _EMPTY.params,
+            )
+        )
 
     def box(
         self,
@@ -241,33 +251,9 @@ class MeshBuilder:
 
     def mesh(self, other: Mesh) -> None:
         """Adds a finished mesh."""
-        start = len(self._params)
+        self._parts.append(replace(other, obj=other.obj + np.int32(len(self._params))))
         self._params.extend(other.params)
-        self._pos.append(other.pos)
-        self._uv.append(other.uv)
-        self._normal.append(other.normal)
-        self._color.append(other.color)
-        self._mat.append(other.mat)
-        self._label.append(other.label)
-        self._obj.append(other.obj + np.int32(start))
 
     def build(self) -> Mesh:
         """The mesh of all that was added (it may be empty)."""
-        if not self._pos:
-            self._pos.append(np.zeros((0, 3, 3), np.float32))
-            self._uv.append(np.zeros((0, 3, 2), np.float32))
-            self._normal.append(np.zeros((0, 3), np.float32))
-            self._color.append(np.zeros((0, 3), np.float32))
-            self._mat.append(np.zeros(0, np.int32))
-            self._label.append(np.zeros(0, np.uint8))
-            self._obj.append(np.zeros(0, np.int32))
-        return Mesh(
-            np.concatenate(self._pos),
-            np.concatenate(self._uv),
-            np.concatenate(self._normal),
-            np.concatenate(self._color),
-            np.concatenate(self._mat),
-            np.concatenate(self._label),
-            np.concatenate(self._obj),
-            np.stack(self._params),
-        )
+        return _concatenated(self._parts, np.stack(self._params))

@@ -117,6 +117,24 @@ def cyclist(person: int, phase: int) -> Mesh:
     turn = 2 * np.pi * phase / PHASES
     rear, front, crank = np.array([-0.5, 0, 0.34]), np.array([0.55, 0, 0.34]), np.array([-0.05, 0, 0.3])
     seat, head = np.array([-0.22, 0, 0.88]), np.array([0.38, 0, 0.88])
+    bar = _bicycle(out, turn, (rear, front, crank, seat, head), frame)
+    hip, shoulder = seat + [0.0, 0, 0.1], np.array([0.12, 0, 1.42])
+    _limbs(out, turn, (hip, shoulder, crank, bar), top, leg)
+    waist = hip + [0, 0, 0.02]
+    middle = (waist + shoulder) / 2 + [-0.04, 0, 0.02]
+    out.tube(waist, middle, 0.16, 0.17, top, BICYCLIST, 8)
+    out.tube(middle, shoulder, 0.17, 0.14, top, BICYCLIST, 8)
+    out.ball(shoulder, [0.12, 0.2, 0.1], top, BICYCLIST)
+    out.ball(shoulder + [0.1, 0, 0.24], [0.1, 0.08, 0.12], skin, BICYCLIST)
+    out.ball(shoulder + [0.075, 0, 0.29], [0.12, 0.09, 0.1], helmet, BICYCLIST)
+    return out.build()
+
+
+def _bicycle(
+    out: MeshBuilder, turn: float, joints: tuple[NDArray[np.float64], ...], frame: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Wheels, frame and saddle; returns the middle of the handlebar."""
+    rear, front, crank, seat, head = joints
     for hub in (rear, front):
         out.disc(
             hub,
@@ -144,7 +162,18 @@ def cyclist(person: int, phase: int) -> Mesh:
     out.box(seat + [-0.12, -0.07, 0.0], seat + [0.12, 0.07, 0.06], [0.02, 0.02, 0.02], BICYCLIST)
     bar = head + [0.03, 0, 0.14]
     out.tube(bar - [0, 0.27, 0], bar + [0, 0.27, 0], 0.018, 0.018, [0.03, 0.03, 0.03], BICYCLIST, 5)
-    hip, shoulder = seat + [0.0, 0, 0.1], np.array([0.12, 0, 1.42])
+    return np.asarray(bar)
+
+
+def _limbs(
+    out: MeshBuilder,
+    turn: float,
+    joints: tuple[NDArray[np.float64], ...],
+    top: NDArray[np.float64],
+    leg: NDArray[np.float64],
+) -> None:
+    """A rider's legs on the pedals and arms on the handlebar."""
+    hip, shoulder, crank, bar = joints
     for side in (-1, 1):
         pedal = crank + [
             0.17 * np.cos(turn + (side > 0) * np.pi),
@@ -161,14 +190,6 @@ def cyclist(person: int, phase: int) -> Mesh:
         elbow = (reach + grip) / 2 + [0.0, side * 0.05, -0.07]
         out.tube(reach, elbow, 0.055, 0.045, top, BICYCLIST)
         out.tube(elbow, grip, 0.044, 0.036, top, BICYCLIST)
-    waist = hip + [0, 0, 0.02]
-    middle = (waist + shoulder) / 2 + [-0.04, 0, 0.02]
-    out.tube(waist, middle, 0.16, 0.17, top, BICYCLIST, 8)
-    out.tube(middle, shoulder, 0.17, 0.14, top, BICYCLIST, 8)
-    out.ball(shoulder, [0.12, 0.2, 0.1], top, BICYCLIST)
-    out.ball(shoulder + [0.1, 0, 0.24], [0.1, 0.08, 0.12], skin, BICYCLIST)
-    out.ball(shoulder + [0.075, 0, 0.29], [0.12, 0.09, 0.1], helmet, BICYCLIST)
-    return out.build()
 
 
 def _joint(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dcfm_ros.street import materials
 from dcfm_ros.street.labels import TREE
+from dcfm_ros.street.line import Line
 from dcfm_ros.street.mesh import Mesh, MeshBuilder
 from dcfm_ros.street.textures import CARDS
 
@@ -105,17 +106,9 @@ def _cards(
     out.quads(corners, tone[:, None] * color, TREE, mat, uv, 0, outward)
 
 
-def add_hedge(
-    out: MeshBuilder,
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
-    inward: NDArray[np.float64],
-    height: float,
-    color: NDArray[np.float64],
-) -> None:
-    """A clipped hedge from `a` to `b` (x, y)."""
-    c, d = b + inward * 0.7, a + inward * 0.7
-    out.prism([tuple(a), tuple(b), tuple(c), tuple(d)], 0.0, height, color, TREE, materials.HEDGE)
+def add_hedge(out: MeshBuilder, line: Line, height: float, color: NDArray[np.float64]) -> None:
+    """A clipped hedge."""
+    out.prism(line.strip(0.7), 0.0, height, color, TREE, materials.HEDGE)
 
 
 def draw_bush(rng: np.random.Generator, foliage: tuple[float, float, float]) -> Mesh:

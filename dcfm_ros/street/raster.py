@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.street import materials
+from dcfm_ros.street.cutout import covered
 from dcfm_ros.street.jit import kernel
 from dcfm_ros.street.mesh import Mesh
-from dcfm_ros.street.textures import CARD, CARD_FAR, CARDS, Textures
+from dcfm_ros.street.textures import Textures
 
 NEAR = 0.15
 """Metres in front of the camera where triangles are cut off."""
 
-_FIRST_CUT, _LEAVES, _BRANCHES = materials.FIRST_CUT, materials.LEAVES, materials.BRANCHES
-_RAILING, _SIGN, _SPOKES, _WIRE = materials.RAILING, materials.SIGN, materials.SPOKES, materials.MESHWIRE
+_FIRST_CUT = materials.FIRST_CUT
 
 
 class Fragments(NamedTuple):
@@ -36,69 +36,41 @@ class Fragments(NamedTuple):
 
 
 @kernel
-def card_texel(cards, cards_far, u, v, fine, channel):  # type: ignore[no-untyped-def]
-    """Coverage (channel 0) or shade (1) of the leaf or branch card number int(u) at (frac(u), v)."""
-    card = int(u) % (2 * CARDS)
-    x = u - np.floor(u)
-    if fine:
-        return cards[card, min(int(v * CARD), CARD - 1), min(int(x * CARD), CARD - 1), channel]
-    px = x * CARD_FAR - 0.5
-    py = v * CARD_FAR - 0.5
-    x0 = min(max(int(px), 0), CARD_FAR - 2)
-    y0 = min(max(int(py), 0), CARD_FAR - 2)
-    fx = min(max(px - x0, 0.0), 1.0)
-    fy = min(max(py - y0, 0.0), 1.0)
-    top = cards_far[card, y0, x0, channel] * (1 - fx) + cards_far[card, y0, x0 + 1, channel] * fx
-    low = cards_far[card, y0 + 1, x0, channel] * (1 - fx) + cards_far[card, y0 + 1, x0 + 1, channel] * fx
-    return top * (1 - fy) + low * fy
+def _planes(screen, area, row):  # type: ignore[no-untyped-def]
+    """Writes to `row` key, u·w and v·w of a screen triangle as planes a·x + b·y + c."""
+    x0, y0 = screen[0, 0], screen[0, 1]
+    ax, ay = screen[1, 0] - x0, screen[1, 1] - y0
+    bx, by = screen[2, 0] - x0, screen[2, 1] - y0
+    for k in range(3):
+        da = screen[1, 2 + k] - screen[0, 2 + k]
+        db = screen[2, 2 + k] - screen[0, 2 + k]
+        gx = (da * by - db * ay) / area
+        gy = (db * ax - da * bx) / area
+        row[3 * k] = gx
+        row[3 * k + 1] = gy
+        row[3 * k + 2] = screen[0, 2 + k] - gx * x0 - gy * y0
 
 
 @kernel
-def _covered(mat, u, v, footprint, param, height, cards, cards_far):  # type: ignore[no-untyped-def]
-    """0: a hole, outside the object; 1: a hole inside its outline; 2: solid."""
-    if mat == _LEAVES or mat == _BRANCHES:
-        if v < 0.0 or v >= 1.0:
-            return 0
-        leaf = mat == _LEAVES
-        if (footprint < 1.5 / CARD or not leaf) and card_texel(cards, cards_far, u, v, True, 0) > (
-            0.5 if leaf else 0.3
-        ):
-            return 2
-        far = card_texel(cards, cards_far, u, v, False, 0)
-        if leaf and footprint >= 1.5 / CARD and far > 0.5:
-            return 2
-        return 1 if far > (0.3 if leaf else 0.18) else 0
-    if mat == _RAILING:
-        if v > height - 0.06 or (0.08 < v < 0.13):
-            return 2
-        bar = u / 0.13 - np.floor(u / 0.13)
-        if footprint > 0.05:
-            return 2 if (bar < 0.35) else 1
-        return 2 if bar < 0.2 else 1
-    if mat == _WIRE:
-        a = (u + v) / 0.09 - np.floor((u + v) / 0.09)
-        b = (u - v) / 0.09 - np.floor((u - v) / 0.09)
-        if v > height - 0.05 or u / 2.5 - np.floor(u / 2.5) < 0.025:
-            return 2
-        return 2 if (a < 0.16 or b < 0.16) else 1
-    if mat == _SIGN:
-        kind = int(param)
-        if kind == 0 or kind == 3:
-            return 2 if u * u + v * v < 1.0 else 0
-        if kind == 1:
-            return 2 if (v > -0.9 and abs(u) < (0.95 - v) * 0.56) else 0
-        return 2
-    radius = u * u + v * v
-    if radius > 1.0:
-        return 0
-    if radius > 0.8 or radius < 0.01:
-        return 2
-    angle = np.arctan2(v, u) * (10 / np.pi)
-    return 2 if angle - np.floor(angle) < 0.12 else 1
+def _span(screen, sign, yc, left, right, cols):  # type: ignore[no-untyped-def]
+    """First and last column of a screen triangle in the row with centre `yc`; `sign` of its area."""
+    lo, hi = max(left, 0.5), min(right, cols - 0.5)
+    for k in range(3):
+        n = (k + 1) % 3
+        ex = sign * (screen[k, 1] - screen[n, 1])
+        ey = sign * (screen[n, 0] - screen[k, 0])
+        c = -(ex * screen[k, 0] + ey * screen[k, 1]) + ey * yc
+        if ex > 1e-12:
+            lo = max(lo, -c / ex)
+        elif ex < -1e-12:
+            hi = min(hi, -c / ex)
+        elif c < 0:
+            hi = -1.0
+    return int(np.ceil(lo - 0.5)), int(np.floor(hi - 0.5))
 
 
 @kernel
-def _fill(screen, ortho, mat, label, param, height, cards, buffers, number, row):  # type: ignore[no-untyped-def]
+def _fill(screen, ortho, mat, label, param, cards, buffers, number, row):  # type: ignore[no-untyped-def]
     """Draws one screen triangle; `screen` 3×5: x, y, key, u·w, v·w. Writes its planes to `row`; says whether any sample
     was set."""
     key, plane, veil_key, veil = buffers
@@ -117,33 +89,13 @@ def _fill(screen, ortho, mat, label, param, height, cards, buffers, number, row)
     last = min(rows - 1, int(np.floor(low - 0.5)))
     if first > last or right < 0.5 or left > cols - 0.5:
         return False
-    for k in range(3):
-        da = screen[1, 2 + k] - screen[0, 2 + k]
-        db = screen[2, 2 + k] - screen[0, 2 + k]
-        gx = (da * by - db * ay) / area
-        gy = (db * ax - da * bx) / area
-        row[3 * k] = gx
-        row[3 * k + 1] = gy
-        row[3 * k + 2] = screen[0, 2 + k] - gx * x0 - gy * y0
+    _planes(screen, area, row)
     sign = 1.0 if area > 0 else -1.0
     cut = mat >= _FIRST_CUT
     drawn = False
     for y in range(first, last + 1):
         yc = y + 0.5
-        lo, hi = max(left, 0.5), min(right, cols - 0.5)
-        for k in range(3):
-            n = (k + 1) % 3
-            ex = sign * (screen[k, 1] - screen[n, 1])
-            ey = sign * (screen[n, 0] - screen[k, 0])
-            c = -(ex * screen[k, 0] + ey * screen[k, 1]) + ey * yc
-            if ex > 1e-12:
-                lo = max(lo, -c / ex)
-            elif ex < -1e-12:
-                hi = min(hi, -c / ex)
-            elif c < 0:
-                hi = -1.0
-        start = int(np.ceil(lo - 0.5))
-        stop = int(np.floor(hi - 0.5))
+        start, stop = _span(screen, sign, yc, left, right, cols)
         depth = row[0] * (start + 0.5) + row[1] * yc + row[2]
         for x in range(max(start, 0), min(stop, cols - 1) + 1):
             if depth > key[y, x]:
@@ -153,7 +105,7 @@ def _fill(screen, ortho, mat, label, param, height, cards, buffers, number, row)
                     u = (row[3] * xc + row[4] * yc + row[5]) / w
                     v = (row[6] * xc + row[7] * yc + row[8]) / w
                     print_u = (abs(row[3]) + abs(row[4])) * 0.5 / w
-                    state = _covered(mat, u, v, print_u, param, height, cards[0], cards[1])
+                    state = covered(mat, u, v, print_u, param, cards[0], cards[1])
                     if state == 2:
                         key[y, x] = depth
                         plane[y, x] = number
@@ -241,8 +193,8 @@ def _draw(pos, uv, things, cards, camera, buffers, planes, triangle, scratch):  
                 screen[k, 2] = -poly[n, 2] if ortho else w
                 screen[k, 3] = poly[n, 3] * w
                 screen[k, 4] = poly[n, 4] * w
-            param, height = params[obj[t], 0], params[obj[t], 1]
-            if _fill(screen, ortho, mat[t], label[t], param, height, cards, buffers, used, row):
+            param = params[obj[t], 0]
+            if _fill(screen, ortho, mat[t], label[t], param, cards, buffers, used, row):
                 for a in range(9):
                     planes[used, a] = row[a]
                 triangle[used] = t

@@ -15,61 +15,20 @@ from dcfm_ros.street.light import (
     ShadowMap,
 )
 from dcfm_ros.street.mesh import Mesh
+from dcfm_ros.street.patterns import noise_at
 from dcfm_ros.street.raster import Fragments
-from dcfm_ros.street.surface import noise_at, surface
+from dcfm_ros.street.sky import far_trees, sky, skyline
+from dcfm_ros.street.surface import surface
 from dcfm_ros.street.textures import Textures
 
 SAMPLES = 2
 """Samples along each side of a pixel."""
 
 _SKY, _TREE = labels.SKY, labels.TREE
-_LEAVES, _BRANCHES, _LAMP, _FIRST_CUT = (
-    materials.LEAVES,
-    materials.BRANCHES,
-    materials.LAMP,
-    materials.FIRST_CUT,
-)
+_LEAVES, _BRANCHES, _LAMP = materials.LEAVES, materials.BRANCHES, materials.LAMP
 _PAVEMENT, _ROAD, _GRASS = materials.PAVEMENT, materials.ROAD, materials.GRASS
 _FACADE, _SIGN, _TEXT, _WHEEL = materials.FACADE, materials.SIGN, materials.TEXT, materials.WHEEL
 _CLIP = 1.6
-
-
-@kernel
-def _skyline(azimuth, noise):  # type: ignore[no-untyped-def]
-    """Elevation (radians) of the far trees and roofs at an azimuth."""
-    coarse = noise_at(noise, azimuth * 40.7437, 11.0)
-    fine = noise_at(noise, azimuth * 325.9493, 77.0)
-    return 0.025 + 0.018 * coarse + 0.006 * fine
-
-
-@kernel
-def _sky(dx, dy, dz, light, noise):  # type: ignore[no-untyped-def]
-    """Radiance of the sky in a unit direction."""
-    up = max(dz, 0.0)
-    mix = np.sqrt(min(up * 1.3, 1.0))
-    r = light[9] + (light[6] - light[9]) * mix
-    g = light[10] + (light[7] - light[10]) * mix
-    b = light[11] + (light[8] - light[11]) * mix
-    scale = 34.0 / (up + 0.16)
-    x = dx * scale + light[17]
-    y = dy * scale + light[18]
-    puff = noise_at(noise, x, y) + 0.45 * noise_at(noise, x * 3.1 + 9, y * 3.1) - 1.0 + 2.0 * light[16]
-    cloud = min(max(puff * 1.4, 0.0), 1.0)
-    cloud = cloud * cloud * (3 - 2 * cloud) * min(up * 9.0, 1.0)
-    lit = noise_at(noise, x + 9 * light[0], y + 9 * light[1]) - noise_at(noise, x, y)
-    tone = light[20] * (1.0 - 0.22 * min(max(puff - 0.35, 0.0), 1.0) - 0.35 * lit)
-    base = 0.5 * (light[9] + light[10]) + 0.12 * light[3]
-    r += (base * 1.08 * tone - r) * cloud
-    g += (base * 1.08 * tone - g) * cloud
-    b += (base * 1.1 * tone - b) * cloud
-    cosine = dx * light[0] + dy * light[1] + dz * light[2]
-    if cosine > 0.6:
-        glow = (cosine - 0.6) / 0.4
-        glow = 0.25 * glow * glow * glow * glow + 2.0 * glow**40
-        r += light[3] * glow
-        g += light[4] * glow
-        b += light[5] * glow
-    return r, g, b
 
 
 @kernel
@@ -106,13 +65,76 @@ def _kept(x, y, keep, origin):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _irradiance(m, px, py, pz, nx, ny, nz, distance, sunlight, contact):  # type: ignore[no-untyped-def]
+    """Share of the sun, and light from sun, sky and ground, that reach a point of material `m` with a unit normal."""
+    light, depth, sun_turn, sun_eye = sunlight
+    keep, keep_origin = contact
+    leafy = m == _LEAVES or m == _BRANCHES
+    sun = nx * light.toward_sun[0] + ny * light.toward_sun[1] + nz * light.toward_sun[2]
+    if leafy:
+        sun = 0.35 + 0.65 * max(sun, 0.0)
+    lit = 0.0
+    if sun > 0 and light.sun[0] > 0.01:
+        off = 0.06 + 0.0015 * distance
+        lit = sun * _sunlit(
+            px + nx * off, py + ny * off, pz + nz * off, depth, sun_turn, sun_eye, 0.3 if leafy else 0.08
+        )
+    open_sky = 0.5 + 0.5 * nz
+    if pz < 0.25 and (m == _ROAD or m == _PAVEMENT or m == _GRASS):
+        dark = _kept(px, py, keep, keep_origin)
+        open_sky *= dark
+        lit *= 0.3 + 0.7 * dark
+    elif leafy:
+        open_sky = 0.45 + 0.4 * open_sky
+    mean = 0.62
+    er = (
+        light.sun[0] * lit
+        + open_sky * mean * (light.zenith[0] * 0.6 + light.horizon[0] * 0.4)
+        + (1 - open_sky) * light.ground[0]
+    )
+    eg = (
+        light.sun[1] * lit
+        + open_sky * mean * (light.zenith[1] * 0.6 + light.horizon[1] * 0.4)
+        + (1 - open_sky) * light.ground[1]
+    )
+    eb = (
+        light.sun[2] * lit
+        + open_sky * mean * (light.zenith[2] * 0.6 + light.horizon[2] * 0.4)
+        + (1 - open_sky) * light.ground[2]
+    )
+    return lit, er, eg, eb
+
+
+@kernel
+def _glossy(r, g, b, gloss, lit, dx, dy, dz, nx, ny, nz, facing, light, noise):  # type: ignore[no-untyped-def]
+    """A point's radiance with what it mirrors of sky, surroundings and sun."""
+    mx, my, mz = dx - 2 * facing * nx, dy - 2 * facing * ny, dz - 2 * facing * nz
+    fresnel = 1.0 + facing
+    shine = gloss * (0.05 + 0.95 * fresnel**4) + gloss * gloss * 0.12
+    if mz > 0.12 + 0.08 * noise_at(noise, mx * 60 + my * 60, 5.0):
+        sr, sg, sb = sky(mx, my, max(mz, 0.05), light, noise)
+    else:
+        dim = 0.16 + 0.1 * noise_at(noise, mx * 80 + my * 50, mz * 120)
+        sr, sg, sb = light.horizon[0] * dim, light.horizon[1] * dim, light.horizon[2] * dim
+    r += sr * shine
+    g += sg * shine
+    b += sb * shine
+    glint = mx * light.toward_sun[0] + my * light.toward_sun[1] + mz * light.toward_sun[2]
+    if glint > 0.9 and lit > 0:
+        spark = gloss * 4.0 * ((glint - 0.9) * 10) ** 12
+        r += light.sun[0] * spark
+        g += light.sun[1] * spark
+        b += light.sun[2] * spark
+    return r, g, b
+
+
+@kernel
 def _sample(x, y, row, planes, triangle, view, things, sunlight, contact, textures, span):  # type: ignore[no-untyped-def]
     """Radiance r, g, b at raster position (x, y), where the surface of plane `row` (-1: sky) fills `span` samples, and
     whether it is the far tree line in the sky."""
     turn, eye, focal, cx, cy = view
     normal, color, mat, obj, params = things
-    light, depth, sun_turn, sun_eye = sunlight
-    keep, keep_origin = contact
+    light = sunlight[0]
     noise, cards, cards_far = textures
     vx = (x - cx) / focal
     vy = (y - cy) / focal
@@ -122,16 +144,10 @@ def _sample(x, y, row, planes, triangle, view, things, sunlight, contact, textur
     length = np.sqrt(rx * rx + ry * ry + rz * rz)
     dx, dy, dz = rx / length, ry / length, rz / length
     if row < 0:
-        if dz < 0.08 and dz < _skyline(np.arctan2(dy, dx), noise):
-            tone = 0.55 + 0.1 * noise_at(noise, dx * 900, dz * 900)
-            green = 0.3 * tone * (light[10] + 0.3 * light[4])
-            return (
-                0.55 * light[9] + 0.3 * green,
-                0.55 * light[10] + 0.36 * green,
-                0.55 * light[11] + 0.2 * green,
-                True,
-            )
-        r, g, b = _sky(dx, dy, dz, light, noise)
+        if dz < 0.08 and dz < skyline(np.arctan2(dy, dx), noise):
+            r, g, b = far_trees(dx, dz, light, noise)
+            return r, g, b, True
+        r, g, b = sky(dx, dy, dz, light, noise)
         return r, g, b, False
     q = planes[row]
     w = q[0] * x + q[1] * y + q[2]
@@ -147,58 +163,27 @@ def _sample(x, y, row, planes, triangle, view, things, sunlight, contact, textur
     if facing > 0 and not leafy:
         nx, ny, nz, facing = -nx, -ny, -nz, -facing
     across = span * z / focal
-    if m == _LEAVES or m == _BRANCHES:
+    if leafy:
         across = (abs(q[3]) + abs(q[4])) * 0.5 / w
     along = across / max(-facing, 0.03)
-    p = params[obj[t]]
-    ar, ag, ab, gloss = surface(m, u, v, color[t], p, across, along, noise, cards, cards_far)
+    ar, ag, ab, gloss = surface(m, u, v, color[t], params[obj[t]], across, along, noise, cards, cards_far)
     distance = z * length
-    haze = 1.0 - np.exp(-distance * light[15])
+    haze = 1.0 - np.exp(-distance * light.haze)
     if m == _LAMP:
-        return ar + (light[9] - ar) * haze, ag + (light[10] - ag) * haze, ab + (light[11] - ab) * haze, False
-    sun = nx * light[0] + ny * light[1] + nz * light[2]
-    if leafy:
-        sun = 0.35 + 0.65 * max(sun, 0.0)
-    lit = 0.0
-    if sun > 0 and light[3] > 0.01:
-        off = 0.06 + 0.0015 * distance
-        lit = sun * _sunlit(
-            px + nx * off, py + ny * off, pz + nz * off, depth, sun_turn, sun_eye, 0.3 if leafy else 0.08
+        return (
+            ar + (light.horizon[0] - ar) * haze,
+            ag + (light.horizon[1] - ag) * haze,
+            ab + (light.horizon[2] - ab) * haze,
+            False,
         )
-    open_sky = 0.5 + 0.5 * nz
-    if pz < 0.25 and (m == _ROAD or m == _PAVEMENT or m == _GRASS):
-        dark = _kept(px, py, keep, keep_origin)
-        open_sky *= dark
-        lit *= 0.3 + 0.7 * dark
-    elif leafy:
-        open_sky = 0.45 + 0.4 * open_sky
-    mean = 0.62
-    er = light[3] * lit + open_sky * mean * (light[6] * 0.6 + light[9] * 0.4) + (1 - open_sky) * light[12]
-    eg = light[4] * lit + open_sky * mean * (light[7] * 0.6 + light[10] * 0.4) + (1 - open_sky) * light[13]
-    eb = light[5] * lit + open_sky * mean * (light[8] * 0.6 + light[11] * 0.4) + (1 - open_sky) * light[14]
+    lit, er, eg, eb = _irradiance(m, px, py, pz, nx, ny, nz, distance, sunlight, contact)
     r, g, b = ar * er, ag * eg, ab * eb
     if gloss > 0.01:
-        mx, my, mz = dx - 2 * facing * nx, dy - 2 * facing * ny, dz - 2 * facing * nz
-        fresnel = 1.0 + facing
-        shine = gloss * (0.05 + 0.95 * fresnel**4) + gloss * gloss * 0.12
-        if mz > 0.12 + 0.08 * noise_at(noise, mx * 60 + my * 60, 5.0):
-            sr, sg, sb = _sky(mx, my, max(mz, 0.05), light, noise)
-        else:
-            dim = 0.16 + 0.1 * noise_at(noise, mx * 80 + my * 50, mz * 120)
-            sr, sg, sb = light[9] * dim, light[10] * dim, light[11] * dim
-        r += sr * shine
-        g += sg * shine
-        b += sb * shine
-        glint = mx * light[0] + my * light[1] + mz * light[2]
-        if glint > 0.9 and lit > 0:
-            spark = gloss * 4.0 * ((glint - 0.9) * 10) ** 12
-            r += light[3] * spark
-            g += light[4] * spark
-            b += light[5] * spark
+        r, g, b = _glossy(r, g, b, gloss, lit, dx, dy, dz, nx, ny, nz, facing, light, noise)
     return (
-        r + (light[9] * 0.95 - r) * haze,
-        g + (light[10] * 0.95 - g) * haze,
-        b + (light[11] * 0.95 - b) * haze,
+        r + (light.horizon[0] * 0.95 - r) * haze,
+        g + (light.horizon[1] * 0.95 - g) * haze,
+        b + (light.horizon[2] * 0.95 - b) * haze,
         False,
     )
 
@@ -219,12 +204,12 @@ def _samples_needed(row, col, plane, triangle, mat):  # type: ignore[no-untyped-
 
 
 @kernel
-def _label_at(y, x, key, plane, triangle, veil_key, veil, label, far_trees):  # type: ignore[no-untyped-def]
+def _label_at(y, x, key, plane, triangle, veil_key, veil, label, trees):  # type: ignore[no-untyped-def]
     if veil[y, x] != 255 and veil_key[y, x] > key[y, x]:
         return veil[y, x]
     if plane[y, x] >= 0:
         return label[triangle[plane[y, x]]]
-    return _TREE if far_trees else _SKY
+    return _TREE if trees else _SKY
 
 
 @kernel
@@ -232,19 +217,19 @@ def _shade(fragments, label, view, things, sunlight, contact, textures, image, c
     """Fills `image` float32 H×W×3 (linear, exposed) and `classes` uint8 H×W from 2H×2W samples."""
     key, plane, planes, triangle, veil_key, veil = fragments
     mat = things[2]
-    exposure = sunlight[0][19]
+    exposure = sunlight[0].exposure
     rows, cols = classes.shape
     for row in range(rows):
         for col in range(cols):
             r = g = b = 0.0
             count = _samples_needed(row, col, plane, triangle, mat)
-            far_trees = False
+            trees = False
             for k in range(4):
                 y = row * SAMPLES + k // SAMPLES
                 x = col * SAMPLES + k % SAMPLES
                 if count == 4 or (count == 2 and (k == 0 or k == 3)) or k == 0:
                     sx, sy = (x + 0.5, y + 0.5) if count > 1 else (x + 1.0, y + 1.0)
-                    sr, sg, sb, far_trees = _sample(
+                    sr, sg, sb, trees = _sample(
                         sx,
                         sy,
                         plane[y, x],
@@ -260,7 +245,7 @@ def _shade(fragments, label, view, things, sunlight, contact, textures, image, c
                     r += min(sr * exposure, _CLIP)
                     g += min(sg * exposure, _CLIP)
                     b += min(sb * exposure, _CLIP)
-                votes[k] = _label_at(y, x, key, plane, triangle, veil_key, veil, label, far_trees)
+                votes[k] = _label_at(y, x, key, plane, triangle, veil_key, veil, label, trees)
             image[row, col, 0] = r / count
             image[row, col, 1] = g / count
             image[row, col, 2] = b / count
@@ -297,7 +282,7 @@ def shade(
         mesh.label,
         (turn, eye, float(focal), float(center[0]), float(center[1])),
         (mesh.normal, mesh.color, mesh.mat, mesh.obj, mesh.params),
-        (light.row(), shadows.depth, shadows.turn, shadows.eye),
+        (light, shadows.depth, shadows.turn, shadows.eye),
         (contact.keep, contact.origin),
         (textures.noise, textures.cards, textures.cards_far),
         image,

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from dcfm_ros.street import cars, people
 from dcfm_ros.street.mesh import Mesh
+from dcfm_ros.street.site import KERB
 from dcfm_ros.street.street import Motion, Street
 from dcfm_ros.street.style import Style
-from dcfm_ros.street.world import KERB
 
+_KINDS = ["hatch", "saloon", "estate", "suv", "van", "bus"]
 AHEAD, BACK = 170.0, 15.0
 _STRIDE = 1.45
 """Metres of two steps."""
@@ -58,23 +59,9 @@ class Traffic:
         found = []
         for n in range(self._leads):
             rng = self._rng(0, n)
-            kind = str(
-                rng.choice(
-                    ["hatch", "saloon", "estate", "suv", "van", "bus"], p=[0.3, 0.2, 0.15, 0.15, 0.12, 0.08]
-                )
-            )
+            kind = str(rng.choice(_KINDS, p=[0.3, 0.2, 0.15, 0.15, 0.12, 0.08]))
             ahead = self._motion.distance(t + self._gap * (n + 1)) + 7.0 * (n + 1)
-            turn = self._street.lane * 0.5
-            found.append(
-                Actor(
-                    cars.vehicle(kind, int(rng.integers(12)), int(rng.integers(40))),
-                    ahead,
-                    turn,
-                    0.0,
-                    0.0,
-                    kind,
-                )
-            )
+            found.append(_driven(rng, kind, ahead, self._street.lane * 0.5, 0.0))
         return found
 
     def _stream(self, start: float, spacing: float, speed: float, t: float, s: float) -> range:
@@ -90,24 +77,11 @@ class Traffic:
         spacing = 26.0 / max(self._style.traffic, 0.1)
         for n in self._stream(0.0, spacing, -self._speed, t, s):
             rng = self._rng(1, n)
-            kind = str(
-                rng.choice(
-                    ["hatch", "saloon", "estate", "suv", "van", "bus"], p=[0.33, 0.2, 0.13, 0.15, 0.12, 0.07]
-                )
-            )
+            kind = str(rng.choice(_KINDS, p=[0.33, 0.2, 0.13, 0.15, 0.12, 0.07]))
             where = n * spacing + float(rng.uniform(0, max(spacing - 14.0, 1.0))) - self._speed * t
             side = -self._street.lane * 0.5 + float(rng.normal(0, 0.1))
             if rng.random() < 0.85:
-                found.append(
-                    Actor(
-                        cars.vehicle(kind, int(rng.integers(12)), int(rng.integers(40))),
-                        where,
-                        side,
-                        np.pi,
-                        0.0,
-                        kind,
-                    )
-                )
+                found.append(_driven(rng, kind, where, side, np.pi))
         return found
 
     def _cyclists(self, t: float, s: float) -> list[Actor]:
@@ -160,6 +134,11 @@ class Traffic:
                         )
                     )
         return found
+
+
+def _driven(rng: np.random.Generator, kind: str, s: float, d: float, turn: float) -> Actor:
+    """A vehicle whose paint and plate are drawn."""
+    return Actor(cars.vehicle(kind, int(rng.integers(12)), int(rng.integers(40))), s, d, turn, 0.0, kind)
 
 
 def actor_spot(street: Street, actor: Actor) -> tuple[NDArray[np.float64], float]:
