@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 from collections.abc import Generator
@@ -52,7 +53,6 @@ class FallbackEngine:
     def __init__(self, engine: Engine, model: DCFM, config: EngineConfig) -> None:
         self.card = engine.card
         self._engine = engine
-        self._model, self._config = model, config
         self._threads = 0
         self._shared = _Shared(model, config, f"{engine.name} ({engine.precision} on {engine.device})")
         self._torch_handle: TorchEngine | None = None
@@ -102,9 +102,9 @@ class FallbackEngine:
         return (yield from self._torch().common_slices(_for_torch(independent, self._torch()), pieces))
 
     def background(self, threads: int) -> FallbackEngine:
-        handle = FallbackEngine(self._engine.background(threads), self._model, self._config)
-        handle._shared = self._shared
-        handle._threads = threads
+        handle = copy.copy(self)
+        handle._engine = self._engine.background(threads)
+        handle._threads, handle._torch_handle = threads, None
         return handle
 
     def logits(self, common: Any, independent: Any) -> Any:
@@ -116,10 +116,6 @@ class FallbackEngine:
         if isinstance(logits, Feature):
             return self._engine.label_map(logits, size, confidence=confidence)
         return self._torch().label_map(logits, size, confidence=confidence)
-
-    def __reduce__(self) -> Any:
-        # For another process: libraries' objects cannot be sent there, what they are made from can.
-        return _revive, (self._model, self._config, self._engine.name, self._threads)
 
     def _run(self, method: str, *arguments: Any) -> Any:
         if self._shared.torch is None:
@@ -146,12 +142,3 @@ def _for_torch(value: Any, engine: TorchEngine) -> Any:
     if not isinstance(value, Feature):
         return value
     return engine.adopt(torch.from_numpy(value.map()))
-
-
-def _revive(model: DCFM, config: EngineConfig, name: str, threads: int) -> Engine:
-    from dataclasses import replace
-
-    from dcfm_ros.engines.factory import create_engine
-
-    engine = create_engine(model, replace(config, engine=name))
-    return engine.background(threads) if threads else engine

@@ -163,5 +163,79 @@ def test_rooms_without_ros_import_where_ros_is_missing(tmp_path):
     assert "missing dcfm_ros" not in result.stdout
 
 
+def without_typing(source):
+    """The source less what only type checkers import."""
+    if "TYPE_CHECKING" not in source:
+        return source
+
+    class Dropped(ast.NodeTransformer):
+        def visit_If(self, node):
+            return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
+
+    return ast.unparse(Dropped().visit(ast.parse(source)))
+
+
+def files_imported(source, name, is_package, files):
+    """The modules among `files` that this one imports; of `from package import x`, the module x where there is one."""
+    source = without_typing(source)
+    names = set(imports_of(source, name, is_package))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            below = {f"{node.module}.{alias.name}" for alias in node.names} & files
+            names |= below
+            if len(below) == len(node.names):
+                names.discard(node.module)
+    return names & files - {name}
+
+
+def circle_in(graph):
+    """A list of modules each of which imports the next, the last one the first; [] where there is none."""
+    done = set()
+
+    def search(name, way):
+        if name in way:
+            return way[way.index(name) :]
+        if name in done:
+            return []
+        done.add(name)
+        return next(filter(None, (search(other, [*way, name]) for other in sorted(graph[name]))), [])
+
+    return next(filter(None, (search(name, []) for name in sorted(graph))), [])
+
+
+def test_no_files_import_each_other_in_a_circle():
+    sources = {name_of(path): path for path in modules()}
+    graph = {
+        name: files_imported(path.read_text("utf-8"), name, path.name == "__init__.py", set(sources))
+        for name, path in sources.items()
+    }
+    assert circle_in(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("back", "circle"),
+    [
+        ("import dcfm_ros.model.a", True),
+        ("def f():\n    from dcfm_ros.model.a import x", True),
+        ("from dcfm_ros.model import a", True),
+        ("import_module('dcfm_ros.model.a')", True),
+        ("if TYPE_CHECKING:\n    from dcfm_ros.model.a import x", False),
+        ("from dcfm_ros.model import other", False),
+        ("import torch", False),
+    ],
+)
+def test_a_circle_is_found(back, circle):
+    sources = {
+        "dcfm_ros.model.a": "from dcfm_ros.model import b",
+        "dcfm_ros.model.b": "from dcfm_ros.model.c import x",
+        "dcfm_ros.model.c": back,
+        "dcfm_ros.model.other": "",
+    }
+    files = set(sources) | {"dcfm_ros.model"}
+    graph = {name: files_imported(source, name, False, files) for name, source in sources.items()}
+    found = circle_in({**graph, "dcfm_ros.model": set()})
+    assert set(found) == (set(sources) - {"dcfm_ros.model.other"} if circle else set())
+
+
 def test_the_package_is_found_where_it_is_tested():
     assert Path(importlib.util.find_spec("dcfm_ros").origin).resolve() == PACKAGE / "__init__.py"

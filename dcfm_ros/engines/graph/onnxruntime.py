@@ -183,10 +183,6 @@ class DeviceValues:
     def __array__(self, *args: Any, **kwargs: Any) -> Array:
         return np.asarray(self.value.numpy(), *args, **kwargs)
 
-    def __reduce__(self) -> Any:
-        # For another process.
-        return np.asarray, (np.asarray(self),)
-
 
 class DeviceRunner:
     """One session on a GPU: what another graph computed is read there, and what this one computes stays there.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,10 +37,6 @@ class Passes:
         self.common = self._made(self._common)
         # In bands it is faster than what the compiler makes of it.
         self.logits: Pass = self._logits if self.in_bands else self._made(self._logits)
-
-    def __reduce__(self) -> Any:
-        # What torch has compiled stays with its process.
-        return _again, (self.model, self.compiled)
 
     def _independent(self, rgb: Tensor) -> tuple[Tensor]:
         # Channels-last, less the mean: a folded model divides by the deviation in its first layer.
@@ -89,7 +84,3 @@ class Compiled:
             self._function = self._plain
             self._failed(error)
             return results
-
-
-def _again(model: DCFM, compiled: bool) -> Passes:
-    return Passes(model, compiled=compiled)

@@ -1,7 +1,6 @@
 """The torch engine: what it compiles and what it captures is what it computes without."""
 
 import contextlib
-import pickle
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -66,13 +65,6 @@ def test_compiled_common_branch_runs_on_as_many_threads_as_asked(compiled, frame
     expected = compiled.common(independent)
     beside = compiled.background(1).common(independent)
     np.testing.assert_allclose(beside, expected, atol=1e-4)
-
-
-@pytest.mark.slow
-def test_a_compiled_engine_goes_to_another_process(compiled, frames):
-    again = pickle.loads(pickle.dumps(compiled))
-    independent = compiled.independent(frames[0])
-    np.testing.assert_allclose(again.common(independent), compiled.common(independent), atol=1e-4)
 
 
 def test_where_torch_cannot_compile_it_goes_on_without(model, frames, monkeypatch, caplog):
