@@ -105,7 +105,7 @@ def test_every_frame_of_a_drive_comes_back_as_the_mask_that_offline_evaluation_m
         headers = play(bag, camera, RATE_HZ)
         timings.wait_for(stamp_of(FRAMES - 1), seconds=300)
         masks.wait_for(stamp_of(FRAMES - 1), seconds=60)
-        status, _ = node.end()
+        status = node.end()
     assert status == 0, node.output
 
     sent = [stamp_ns(header) for header in headers]
