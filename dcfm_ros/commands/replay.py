@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--report", type=Path, required=True, metavar="FOLDER", help="where to write the report"
     )
-    parser.add_argument("--force", action="store_true", help="replace a former run in that folder")
+    parser.add_argument("--force", action="store_true", help="replace an earlier run in that folder")
     parser.add_argument("--topic", help="image topic of a bag with several")
     parser.add_argument(
         "--labels",
@@ -67,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=DEFAULT_SPAN_S,
         metavar="SECONDS",
-        help="length of the stretches with numbers of their own (default: %(default)g)",
+        help="length of the time spans with numbers of their own (default: %(default)g)",
     )
     _configure_time(parser.add_argument_group("time"))
     _configure_live(parser.add_argument_group("in the loop"))
@@ -106,10 +106,14 @@ def _configure_live(group: argparse._ArgumentGroup) -> None:
         "publishes (needs ROS 2)",
     )
     group.add_argument(
-        "--sim-time", action="store_true", help="with --live: publish /clock, and let the node go by it"
+        "--sim-time", action="store_true", help="with --live: publish /clock, and let the node use it"
     )
     group.add_argument(
-        "--loop", type=int, default=1, metavar="TIMES", help="with --live: play it so often; 0: until Ctrl-C"
+        "--loop",
+        type=int,
+        default=1,
+        metavar="TIMES",
+        help="with --live: how many times to play it; 0: until Ctrl-C",
     )
     group.add_argument(
         "--set",
@@ -246,21 +250,23 @@ def job_of(args: argparse.Namespace) -> Job:
     for name in ("frames", "jobs"):
         value = getattr(args, name)
         if value is not None and value < 1:
-            raise DcfmError(f"--{name} is 1 or more, not {value}.")
+            raise DcfmError(f"--{name} is {value}; expected 1 or more")
     for name in ("span", "rate", "budget_ms"):
         value = getattr(args, name)
         if value is not None and not value > 0:
-            raise DcfmError(f"--{name.replace('_', '-')} is a number above 0, not {value:g}.")
+            raise DcfmError(f"--{name.replace('_', '-')} is {value:g}; expected a number above 0")
     if args.no_bag and args.merge:
-        raise DcfmError("--merge puts the input's messages into the bag that --no-bag leaves out.")
+        raise DcfmError(
+            "--merge puts the input's messages into the bag that --no-bag leaves out; drop one of them"
+        )
     if args.sweep and len(args.input) > 1:
-        raise DcfmError("--sweep runs its grid over one recording; give one.")
+        raise DcfmError(f"--sweep runs its grid over one recording; {len(args.input)} are given")
     if args.live and (args.sweep or len(args.input) > 1 or args.clock):
         raise DcfmError(
-            "--live plays one recording in real time; leave out --sweep, --clock and other recordings."
+            "--live plays one recording in real time; leave out --sweep, --clock and further recordings"
         )
     if args.loop < 0:
-        raise DcfmError(f"--loop is how often to play, or 0 for ever, not {args.loop}.")
+        raise DcfmError(f"--loop is {args.loop}; expected how many times to play, or 0 for ever")
     clock = args.clock or ("robot" if args.sweep or args.live else "fast")
     idle = [name for name in _BESIDE if getattr(args, name) != getattr(StreamConfig, name)]
     if idle and (clock == "fast" or args.mode == "inline"):

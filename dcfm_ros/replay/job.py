@@ -1,4 +1,4 @@
-"""One replay as a value: what goes in, how, and what shall come out. Sweeps and folders of bags are many of them."""
+"""One replay as a value: what goes in, how, and what comes out. Sweeps and folders of bags are many of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CLOCKS = ("fast", "robot")
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a replay needs, in a form that other processes and machines can be given.
+    """Everything a replay needs, in a form that can be sent to other processes and machines.
 
     input: bag, video or folder of images. folder: where the report goes. topic, labels: as for `open_source` and
     `open_labels`. frames: stop after so many. rate: of a folder of images, Hz. clock: "fast" or "robot". bag, video:
     whether to write them. storage: of the bag. merge: the input's messages go into the bag, too. confidence: whether
     it is computed; None: only where it does not disturb the measurement. budget_ms: latency that is a warning.
-    span_s: length of the stretches with numbers of their own. force: replace a former run.
+    span_s: length of the time spans with numbers of their own. force: replace an earlier run.
 
     Raises:
         DcfmError: a mode whose outcome the clock cannot know.

@@ -44,7 +44,7 @@ class Outcome:
 
 
 def recordings_in(paths: Iterable[Path]) -> list[Path]:
-    """The recordings named, and those inside of folders that are none themselves, in natural order."""
+    """The recordings named, and those in folders that are not recordings themselves, in natural order."""
     found: list[Path] = []
     for path in paths:
         inner = [path] if not path.is_dir() or is_recording(path) else sorted(path.iterdir(), key=natural_key)
@@ -58,14 +58,14 @@ def is_recording(path: Path) -> bool:
         return path.exists()
     if path.is_file():
         return is_bag(path) or path.suffix.lower() in VIDEO_SUFFIXES
-    if is_bag(path):  # unless it lies there among others
+    if is_bag(path):  # unless it lies among other recordings
         return not any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.iterdir())
     folders = [path, *(path / name for name in _IMAGE_FOLDERS if (path / name).is_dir())]
     return any(file.suffix.lower() in IMAGE_SUFFIXES for folder in folders for file in folder.iterdir())
 
 
 def jobs_for(job: Job, recordings: Sequence[Path], workers: int) -> list[Job]:
-    """The job for each recording, with a folder of its own; the cores are shared out among `workers`."""
+    """The job for each recording, with a folder of its own; `workers` share the cores."""
     engine = job.engine
     if not engine.threads:
         engine = dataclasses.replace(engine, threads=max(1, usable_cores() // workers))
@@ -106,7 +106,7 @@ def run_many(
 
 
 def replay_one(job: Job, stop: Callable[[], bool]) -> Outcome:
-    """Replay a recording in whatever process this is; problems that a user can act on become part of the outcome."""
+    """Replay a recording in whatever process this is; an error that a user can act on becomes part of the outcome."""
     page = f"{RUNS}/{job.folder.name}/index.html"
     try:
         done = run_job(job, stop, quiet=True)

@@ -1,4 +1,4 @@
-"""The folder a run writes: what lies in it, and what happens when it is there already."""
+"""The folder a run writes: what lies in it, and what happens when it exists already."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dcfm_ros.media.video_writer import VideoWriter
 
 PAGE, NUMBERS, FRAMES, TABLE = "index.html", "results.json", "frames.csv", "table.csv"
 RUNS, BAG, VIDEO, LOG = "runs", "bag", "overlay", "log"
-# Tells a folder that a run has written from one of the user's own, of which nothing is ever removed.
+# Marks a folder that a run has written. Nothing is ever removed from a folder of the user's own.
 _MARK = ".dcfm_run"
 VIDEO_RATE = 15.0
 """Frames per second of a video whose input does not know its own."""
@@ -20,7 +20,7 @@ _OURS = (PAGE, NUMBERS, FRAMES, TABLE, BAG, LOG, f"{VIDEO}.webm", f"{VIDEO}.mp4"
 
 @dataclass(frozen=True)
 class Outputs:
-    """Paths of what a run writes. `video` lacks its suffix: the codec found decides on it."""
+    """Paths of what a run writes. `video` lacks its suffix: the codec that is found decides it."""
 
     folder: Path
 
@@ -50,10 +50,10 @@ class Outputs:
 
 
 def prepare(folder: Path, *, force: bool) -> Outputs:
-    """Create the folder, or remove a former run's files from it (and nothing else) if `force`.
+    """Create the folder, or remove an earlier run's files from it (and nothing else) if `force`.
 
     Raises:
-        DcfmError: a former run is there and `force` is not given; the folder holds something else; it cannot be written.
+        DcfmError: an earlier run is there and `force` is not given; the folder holds something else; it cannot be written.
     """
     try:
         if folder.exists() and not folder.is_dir():
@@ -64,7 +64,9 @@ def prepare(folder: Path, *, force: bool) -> Outputs:
                     f"The output folder {folder} holds files that no run of dcfm wrote; choose another."
                 )
             if not force:
-                raise DcfmError(f"The output folder {folder} holds a former run; add --force to replace it.")
+                raise DcfmError(
+                    f"The output folder {folder} holds an earlier run; add --force to replace it."
+                )
             _clear(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _MARK).touch()

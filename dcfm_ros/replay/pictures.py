@@ -13,8 +13,8 @@ from dcfm_ros.media.messages import encode_jpeg
 from dcfm_ros.replay.frame_record import FrameRecord
 
 _QUALITY = 80
-# Frames next to each other look alike: of a bad stretch only the worst moment is shown.
-_APART = 10
+# Frames next to each other look alike: of frames closer than this only the worst is shown.
+_MIN_DISTANCE = 10
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Worst:
-    """A measure by which moments are bad: the higher `badness(record)`, the worse; NaN leaves a moment out."""
+    """A measure of how bad a moment is: the higher `badness(record)`, the worse; moments where it is NaN are left out."""
 
     title: str
     badness: Callable[[FrameRecord], float]
@@ -55,7 +55,7 @@ WORST = (
 
 
 class PictureBook:
-    """Chooses pictures while frames go by. Holds a fixed number of JPEGs, however long the run.
+    """Chooses pictures while frames come in. Holds a fixed number of JPEGs, however long the run.
 
     Args:
         even: at most this many pictures at even distances (at least half of it, once there are enough frames).
@@ -91,7 +91,7 @@ class PictureBook:
         )
         for measure in bad:
             moments = self._worst[measure.title]
-            moments[:] = [moment for moment in moments if index - moment[1].index >= _APART]
+            moments[:] = [moment for moment in moments if index - moment[1].index >= _MIN_DISTANCE]
             moments.append((measure.badness(record), picture))
             moments.sort(key=lambda moment: moment[0], reverse=True)
             del moments[self._worst_max :]
@@ -105,7 +105,7 @@ class PictureBook:
         badness, moments = measure.badness(record), self._worst[measure.title]
         if math.isnan(badness):
             return False
-        rivals = [worse for worse, picture in moments if index - picture.index < _APART]
+        rivals = [worse for worse, picture in moments if index - picture.index < _MIN_DISTANCE]
         if rivals:
             return badness > max(rivals)
         return len(moments) < self._worst_max or badness > moments[-1][0]

@@ -1,4 +1,4 @@
-"""Where many replays run: processes of this machine, or a Ray cluster. Both have the same method."""
+"""Where many replays run: in processes of this machine, or on a Ray cluster. Both pools have the same method."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Pool(Protocol):
     """Calls a function with every job, several at a time."""
 
     def map(self, work: Callable[[J, Stop], R], jobs: Sequence[J], stop: Stop) -> Iterator[tuple[int, R]]:
-        """Yield (index of the job, result) as they come. Once `stop()` is true, work at hand is told to end."""
+        """Yield (index of the job, result) as they finish. Once `stop()` is true, running jobs are told to end."""
 
 
 class LocalPool:
-    """`workers` processes on this machine, each started afresh."""
+    """`workers` processes on this machine, none of them forked."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -52,8 +52,8 @@ class LocalPool:
                         yield index, future.result()
                     except BrokenProcessPool as error:
                         raise DcfmError(
-                            "A process that replays a recording ended unexpectedly; is there enough memory? Fewer at a "
-                            "time need less: --jobs."
+                            "A process that replays a recording ended unexpectedly; is there enough memory? Replay "
+                            "fewer at a time with --jobs."
                         ) from error
 
 
@@ -62,7 +62,7 @@ _ended: Any = None  # in a worker process: the event that tells it to end
 
 def _begin_worker(ended: Any) -> None:
     global _ended
-    # Ctrl-C reaches every process of the terminal; the one that started this answers it, and tells.
+    # Ctrl-C reaches every process of the terminal; the parent handles it, and tells its workers to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _ended = ended
 
@@ -72,7 +72,7 @@ def _work(work: Callable[[J, Stop], R], job: J) -> R:
 
 
 class RayPool:
-    """A Ray cluster; recordings and output must be where all of its machines find them.
+    """A Ray cluster; recordings and output must lie where all of its machines can reach them.
 
     Args:
         address: of the cluster; "auto": the one of this machine; "local": one of its own, for this run.
@@ -104,7 +104,7 @@ class RayPool:
         while waiting:
             if stop() and not cancelled:
                 cancelled = True
-                # A task at work gets a KeyboardInterrupt, one that waits never begins.
+                # A running task gets a KeyboardInterrupt, a waiting one never starts.
                 for task in waiting:
                     ray.cancel(task)
             done, _ = ray.wait(list(waiting), timeout=_POLL_S)

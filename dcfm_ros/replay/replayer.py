@@ -29,7 +29,7 @@ from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.trigger_grammar import in_words
 from dcfm_ros.stream.workers import way_of
 
-# When a frame comes, at most one mask is still being made: the newest finished one is among the last two.
+# When a frame arrives, at most one mask is still being made: the newest finished one is among the last two.
 _LATEST_MASKS = 2
 _WAYS = {
     "inline": "inline: the frame waits",
@@ -39,7 +39,7 @@ _WAYS = {
 
 
 class Replayer:
-    """Feeds the frames of a source through a stream, measures, and remembers what the reader must be told."""
+    """Puts the frames of a source through a stream, measures, and collects what the report must mention."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Replayer:
         self._left_out: Counter[str] = Counter()
 
     def run(self, stop: Callable[[], bool], *, quiet: bool) -> bool:
-        """Process the frames; whether `stop` ended it. What was written is complete either way.
+        """Process the frames; returns whether `stop` ended it. What was written is complete either way.
 
         Raises:
             DcfmError: no frame could be processed.
@@ -74,7 +74,7 @@ class Replayer:
             self._process(sinks, stop, quiet)
         except DcfmError as error:
             # What has been processed is worth a report.
-            self._problem = f"ended after {self._received} frames: {error}"
+            self._problem = f"ended after {counted(self._received, 'frame')}: {error}"
         finally:
             sinks.close()
         self._left_out = sinks.left_out
@@ -112,7 +112,7 @@ class Replayer:
                 bar.update()
 
     def _frames(self, stop: Callable[[], bool]) -> Iterator[Frame]:
-        """The source's frames, without those that a camera sent twice: the node drops them, too."""
+        """The source's frames without those that a camera sent twice, which the node drops, too."""
         last: tuple[int, str] | None = None
         for frame in self._source:
             if stop():

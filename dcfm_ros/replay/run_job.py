@@ -29,7 +29,7 @@ class Done:
 
 
 def check_input(job: Job) -> None:
-    """Tell what cannot be played before anything is started, or a former run's report replaced.
+    """Refuse what cannot be played before anything is started or an earlier report is replaced.
 
     Raises:
         DcfmError: input, topic or labels are not there, or cannot be read.
@@ -42,7 +42,7 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
     """Replay, and write the report.
 
     Args:
-        stop: asked before every frame; once true, the report is made of what there is.
+        stop: asked before every frame; once true, the report covers what there is.
         quiet: without a progress bar.
 
     Raises:
@@ -51,10 +51,12 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
     with open_source(job.input, job.topic, rate=job.rate, labels=job.labels) as source:
         if source.kind == "camera":
             raise DcfmError(
-                f"{source.path} is a camera and never ends; `dcfm demo {source.path}` plays it live."
+                f"{source.path} is a camera, which never ends; `dcfm demo {source.path}` plays it live."
             )
         if job.merge and not source.kind.startswith("rosbag"):
-            raise DcfmError(f"{source.path} is no bag: there are no messages to merge the masks with.")
+            raise DcfmError(
+                f"--merge needs a bag; {source.path} is none, so that there are no messages to merge the masks with."
+            )
         labels = open_labels(source, job.labels)
         engine = create_engine(job.weights or default_weights(), job.engine)
         outputs = prepare(job.folder, force=job.force)

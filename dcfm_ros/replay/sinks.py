@@ -1,4 +1,4 @@
-"""Where masks go beside the report: a bag, with or without the input's messages, and a video."""
+"""What is written beside the report: a bag, with or without the input's messages, and a video."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OURS = (MASK, CONFIDENCE, OVERLAY, TIMING)
 
 
 class InputCopy:
-    """Copies all messages of a bag into another one, along with a run."""
+    """Copies all messages of a bag into another one, in step with a run."""
 
     def __init__(self, bag: Bag, writer: BagWriter) -> None:
         self._messages: Iterator[RawMessage] = bag.raw()
@@ -61,7 +61,7 @@ class InputCopy:
             self.left_out[str(error)] += 1
             return
         if raw.data is None:
-            self.left_out[f"{raw.topic} is {raw.kind}, which is not known"] += 1
+            self.left_out[f"{raw.topic} is {raw.kind}, which is an unknown type"] += 1
         else:
             self._writer.write_raw(raw.topic, raw.kind, raw.time_ns, raw.data)
 
@@ -87,7 +87,7 @@ class Sinks:
         self._copy = InputCopy(merge, bag) if merge is not None and bag is not None else None
 
     def write(self, played: Played, counts: FrameCounts) -> None:
-        """A frame with its mask; a dropped one leaves only a trace in the diagnostics."""
+        """Write a frame with its mask; a dropped one shows only in the diagnostics."""
         result = played.result
         if result is None:
             return

@@ -16,7 +16,7 @@ from dcfm_ros.replay.frame_record import STEPS, FrameRecord
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run comes to.
+    """The numbers of a run.
 
     Attributes:
         frames_in, masks_out, lost: how many frames went in, masks came out, and frames had none.

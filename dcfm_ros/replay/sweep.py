@@ -23,7 +23,7 @@ from dcfm_ros.replay.sinks import MASK
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.trigger_grammar import OFF, parse_triggers
 
-# Below this a difference in quality is not worth its cost: two tenths of a percentage point.
+# A smaller difference in quality is not worth its cost: two tenths of a percentage point.
 TOLERANCE = 0.002
 _REFERENCE = "reference"
 
@@ -151,7 +151,7 @@ def run_sweep(
     rate: float | None,
     budget_ms: float | None,
 ) -> Sweep:
-    """Run the grid, one after the other so that each is measured alone.
+    """Run the grid, one run after the other so that each is measured alone.
 
     Without ground truth every run is compared with one in which every frame is a key frame, at the largest size.
 
@@ -196,7 +196,7 @@ def run_sweep(
     if not points and interrupted:
         raise KeyboardInterrupt
     if points and all(point.problem for point in points):
-        raise DcfmError(f"No run of the sweep worked; the first one: {points[0].problem}")
+        raise DcfmError(f"Every run of the sweep failed; the first one: {points[0].problem}")
     interval_ms = 1e3 / rate if rate else recorded
     budget = budget_ms or interval_ms or math.inf
     best, why = recommend(points, interval_ms, budget, count_losses=rate is None)
@@ -234,7 +234,7 @@ def _reference(job: Job, runs: Sequence[Job]) -> Job:
 
 
 def point_of(name: str, settings: dict[str, str], report: Report, page: str, *, is_truth: bool) -> Point:
-    """A run's place in the sweep."""
+    """A run's numbers as a point of the sweep."""
     summary, matrix = report.summary, report.latest_mask or report.confusion
     quality = math.nan
     if matrix is not None and matrix.pixels:

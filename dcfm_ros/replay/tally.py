@@ -7,8 +7,9 @@ from collections import Counter
 
 import numpy as np
 
+from dcfm_ros.measure.flow_consistency import FlowConsistency
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
-from dcfm_ros.replay.frame_record import ConsistencyMeter, FrameRecord
+from dcfm_ros.replay.frame_record import FrameRecord
 from dcfm_ros.replay.frame_store import FrameStore
 from dcfm_ros.replay.pictures import PictureBook
 from dcfm_ros.replay.spans import DEFAULT_SPAN_S, Span, SpanNumbers, Spans, numbers_of, total
@@ -36,7 +37,7 @@ class Tally:
         self.latest_mask: ConfusionMatrix | None = None
         self.label_problems: Counter[str] = Counter()
         self.breaks: Counter[str] = Counter()
-        self._consistency = ConsistencyMeter()
+        self._consistency = FlowConsistency()
         self._video = VideoConsistency(num_classes=len(self.card.classes))
         self._spans = Spans(len(card.classes), span_s)
         self._last_ns: int | None = None
@@ -107,7 +108,7 @@ class Tally:
         if why:
             self.breaks[why] += 1
             self._video.next_video()
-            self._consistency = ConsistencyMeter()
+            self._consistency = FlowConsistency()
         self._last_ns, self._last_shape = record.stamp_ns, shape or self._last_shape
         return self._spans.at(len(self.records), record.stamp_ns, cut=bool(why))
 

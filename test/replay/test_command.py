@@ -33,10 +33,10 @@ def test_what_is_not_given_is_as_the_clock_wants_it(words, clock, mode, confiden
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--frames", "0"], "--frames is 1 or more"),
-        (["--rate", "0"], "--rate is a number above 0"),
-        (["--span", "nan"], "--span is a number above 0"),
-        (["--loop", "-1"], "--loop is how often"),
+        (["--frames", "0"], "--frames is 0; expected 1 or more"),
+        (["--rate", "0"], "--rate is 0; expected a number above 0"),
+        (["--span", "nan"], "--span is nan; expected a number above 0"),
+        (["--loop", "-1"], "--loop is -1; expected how many times to play"),
         (["--merge", "--no-bag"], "--no-bag leaves out"),
         (["--mode", "background"], "needs --clock robot"),
         (["--background", "thread"], "--background is about key frames in the background"),

@@ -245,7 +245,7 @@ def test_former_output_is_kept_without_force(tmp_path):
     path = make_input("mcap", tmp_path / "in")
     replay(path, tmp_path / "out")
     before = (tmp_path / "out" / "index.html").stat().st_mtime_ns
-    with pytest.raises(DcfmError, match="holds a former run; add --force"):
+    with pytest.raises(DcfmError, match="holds an earlier run; add --force"):
         replay(path, tmp_path / "out")
     assert (tmp_path / "out" / "index.html").stat().st_mtime_ns == before
     replay(path, tmp_path / "out", force=True)

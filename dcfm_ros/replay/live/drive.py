@@ -52,7 +52,7 @@ def rendered(drive: Drive) -> Path:
     """
     from dcfm_ros.street import SyntheticDrive
 
-    # Refuses here, in this process, what cannot be rendered.
+    # In this process, so that what cannot be rendered is refused at once.
     SyntheticDrive(drive.seed, drive.size, drive.fps, 1)
 
     def build(folder: Path) -> None:
@@ -83,8 +83,8 @@ def _write(drive: Drive, path: Path) -> None:
 
 
 def _render(drive: Drive) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The frames in order, rendered by one process per core. Processes are started afresh: forking a process that
-    has threads is not safe."""
+    """The frames in order, rendered by one process per core. They are not forked: forking a process that has
+    threads is not safe."""
     workers = min(usable_cores(), drive.length)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (drive,)) as pool:
@@ -109,7 +109,7 @@ _worker_drive: Any  # of this process, once it has been started as a worker: a S
 
 def _start_worker(drive: Drive) -> None:
     global _worker_drive
-    # Ctrl-C reaches every process of the terminal; only the one that started this answers it.
+    # Ctrl-C reaches every process of the terminal; only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from dcfm_ros.street import SyntheticDrive
 

@@ -24,7 +24,7 @@ class Graph:
 
     @property
     def topics(self) -> Topics:
-        """What they talk over."""
+        """Names of their topics."""
         return Topics(
             image=f"{self.namespace}/image",
             mask=f"{self.namespace}/segmentation/mask",
@@ -59,5 +59,5 @@ class Graph:
 
 
 def _module(name: str) -> list[str]:
-    """What starts a module of the node's room as a process of its own."""
+    """What runs a module of `node/` as a process of its own."""
     return [sys.executable, "-m", f"dcfm_ros.node.{name}"]

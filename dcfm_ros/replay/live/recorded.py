@@ -1,4 +1,4 @@
-"""A recorded run read back: which image got which mask, when, and how. All of a live run's numbers come from here."""
+"""A recorded run read back: which image got which mask, when, and how. All numbers of a live run come from here."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class Arrivals:
 
 
 def read_sent(path: Path) -> list[Sent]:
-    """What the player has noted: a line per frame with stamp and time."""
+    """What the player has logged: a line per frame with its stamp and when it was sent."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [Sent(*(int(number) for number in line.split(","))) for line in lines if line.count(",") == 1]
 
 
 class Stamped:
-    """The messages of one topic by header stamp, read along in log-time order; holds a window of them."""
+    """The messages of one topic by header stamp, read in the order they were logged; holds a window of them."""
 
     def __init__(self, bag: Bag, topic: str) -> None:
         self._messages = bag.messages(topic)
@@ -85,7 +85,7 @@ class Stamped:
 
 
 def sent_by_stamp(bag: Bag, topic: str) -> list[Sent]:
-    """Where frames are stamped as they are sent: the images' stamps say when."""
+    """What was sent where images are stamped as they are sent: their stamps say when."""
     stamps = [stamp_ns(message) for _, _, message in bag.messages(topic)]
     return [Sent(stamp, stamp) for stamp in stamps]
 

@@ -31,8 +31,8 @@ _SETTLE_S = 0.5
 
 
 @dataclass
-class Outcome:
-    """How the live part of a run went."""
+class LiveRun:
+    """What is known of a live run besides its bag."""
 
     rate: float | None = None
     sent: int = 0
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def require_ros(what: str, command: str) -> None:
-    """Say what is missing for a ROS 2 graph before anything else happens.
+    """Check that a ROS 2 graph can run here, before anything else happens.
 
     Args:
         what: subject and verb of the sentence, "The demo runs".
@@ -64,7 +64,7 @@ def require_ros(what: str, command: str) -> None:
         )
 
 
-def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Outputs) -> Outcome:
+def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Outputs) -> LiveRun:
     """Run the graph until everything is played and recorded, Ctrl-C, or an error in any process.
 
     Args:
@@ -72,10 +72,10 @@ def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Ou
         outputs: its log folder exists.
 
     Raises:
-        DcfmError: a process ended though it should not have.
+        DcfmError: a process ended unexpectedly.
         KeyboardInterrupt: before anything was recorded.
     """
-    outcome = Outcome()
+    outcome = LiveRun()
     with ChildProcesses() as children:
         listener = children.add(_child("recorder", recorder, outputs))
         segmenter = children.add(_child("node", node, outputs, sends_events=False))
@@ -117,7 +117,7 @@ def _live(
     node: Child,
     player: Child,
     recorder: Child,
-    outcome: Outcome,
+    outcome: LiveRun,
     begins: Callable[[], None],
 ) -> None:
     """The run itself: wait for discovery, start, show progress, wait for the last mask. `begins` is called at the start."""
@@ -175,8 +175,8 @@ def _drain(child: Child) -> list[dict[str, Any]]:
     return events
 
 
-def _note(event: dict[str, Any], outcome: Outcome) -> None:
-    """Take from an event what the report must tell; an error ends the run."""
+def _note(event: dict[str, Any], outcome: LiveRun) -> None:
+    """Take from an event what the report must mention; an error ends the run."""
     if event["event"] == "error":
         raise DcfmError(event["message"])
     if event["event"] == "done" and "sent" in event:

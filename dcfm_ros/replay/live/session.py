@@ -20,7 +20,7 @@ from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.recorded import read_recording, read_sent
-from dcfm_ros.replay.live.run import Outcome, play
+from dcfm_ros.replay.live.run import LiveRun, play
 from dcfm_ros.replay.outputs import VIDEO_RATE, Outputs, prepare
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
@@ -93,7 +93,7 @@ class Session:
         return self.graph.player(job.input, named, *flags)
 
     def _report(
-        self, card: ModelCard, outputs: Outputs, outcome: Outcome, settings: Mapping[str, str]
+        self, card: ModelCard, outputs: Outputs, outcome: LiveRun, settings: Mapping[str, str]
     ) -> Report:
         """Match every frame that was played with what came back. Raises DcfmError for a bag without images."""
         job = self.job

@@ -22,7 +22,7 @@ _MAX_MARKS = 2000
 def seconds(records: Sequence[FrameRecord]) -> list[float]:
     """The records' times in seconds since the first one, the x axis of all charts over time.
 
-    By the stamps; a recording that jumps in time is shown by when its frames were handed over.
+    By the stamps; a recording that jumps in time is shown by when its frames were sent.
     """
     stamps = [record.stamp_ns for record in records]
     if all(before < after for before, after in zip(stamps, stamps[1:], strict=False)):
@@ -218,8 +218,8 @@ def _track(
 ) -> str:
     low, high = min(known), max(known)
     if track.share:
-        # A share has a natural top; the bottom is rounded down to a full tenth so that small changes are not
-        # blown up to look dramatic.
+        # A share has a natural top; the bottom is rounded down to a full tenth so that small changes do not
+        # look dramatic.
         low, high = max(0.0, math.floor((low - 0.02) * 10) / 10), 1.0
     else:
         low, high = 0.0, high * 1.12
