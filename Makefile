@@ -67,7 +67,7 @@ lint: $(VENV)/ready-dev ## style, types, workflows
 	    else echo "actionlint is not installed: the workflows were checked against their schema only"; fi
 
 docs: $(VENV)/ready-docs ## the pages and the API reference, in site/; warnings are errors
-	@$(ENTER) NO_MKDOCS_2_WARNING=1 exec python -m mkdocs build --strict --quiet
+	@$(ENTER) NO_MKDOCS_2_WARNING=1 exec python -m mkdocs build --strict
 
 build: $(INSTALL)/ready ## the messages and modules, as a colcon workspace has them
 
