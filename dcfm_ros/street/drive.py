@@ -15,7 +15,7 @@ from dcfm_ros.street.cars import footprint
 from dcfm_ros.street.lens import develop
 from dcfm_ros.street.light import contact_map, light_at, shadow_map
 from dcfm_ros.street.mesh import Mesh, join, yaw_matrix
-from dcfm_ros.street.raster import rasterize
+from dcfm_ros.street.raster import View, rasterize
 from dcfm_ros.street.shade import SAMPLES, shade
 from dcfm_ros.street.site import BLOCK
 from dcfm_ros.street.street import Motion, Street
@@ -122,13 +122,16 @@ class SyntheticDrive:
         forward = camera.turn[2] * [1, 1, 0]
         shadows = shadow_map(mesh, textures, light, eye + 26.0 * forward)
         contact = contact_map(*self._dark_places(blocks, actors, origin), eye + 32.0 * forward)
-        width, height = self.size
-        focal = camera.focal * SAMPLES
-        center = (camera.center[0] * SAMPLES, camera.center[1] * SAMPLES)
-        fragments = rasterize(
-            mesh, textures, (width * SAMPLES, height * SAMPLES), camera.turn, eye, focal, center
+        view = View(
+            camera.turn,
+            eye,
+            float(camera.focal * SAMPLES),
+            float(camera.center[0] * SAMPLES),
+            float(camera.center[1] * SAMPLES),
         )
-        return shade(fragments, mesh, textures, light, shadows, contact, camera.turn, eye, focal, center)
+        samples = (self.size[0] * SAMPLES, self.size[1] * SAMPLES)
+        fragments = rasterize(mesh, textures, samples, view)
+        return shade(fragments, mesh, textures, light, shadows, contact, view)
 
     def _block(self, number: int) -> Block:
         if number not in self._blocks:

@@ -19,6 +19,18 @@ NEAR = 0.15
 _FIRST_CUT = materials.FIRST_CUT
 
 
+class View(NamedTuple):
+    """From where things are seen: `turn` 3×3 has the rows right, down, forward; `eye` in metres; `focal` length and the
+    centre `cx`, `cy` in samples. `parallel`: rays do not meet in the eye, and `focal` is samples per metre."""
+
+    turn: NDArray[np.float64]
+    eye: NDArray[np.float64]
+    focal: float
+    cx: float
+    cy: float
+    parallel: bool = False
+
+
 class Fragments(NamedTuple):
     """What is seen at every sample of an H×W raster.
 
@@ -203,7 +215,7 @@ def _draw(pos, uv, things, cards, camera, buffers, planes, triangle, scratch):  
 
 
 def _run(
-    mesh: Mesh, textures: Textures, camera: tuple[object, ...], buffers: tuple[NDArray[Any], ...]
+    mesh: Mesh, textures: Textures, camera: View, buffers: tuple[NDArray[Any], ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Draws a mesh into `buffers` (key, plane, veil key, veil); returns the planes used and their triangles."""
     room = 2 * len(mesh.mat) + 1
@@ -215,22 +227,13 @@ def _run(
     return planes[:used], triangle[:used]
 
 
-def rasterize(
-    mesh: Mesh,
-    textures: Textures,
-    size: tuple[int, int],
-    turn: NDArray[np.float64],
-    eye: NDArray[np.float64],
-    focal: float,
-    center: tuple[float, float],
-) -> Fragments:
-    """What a pinhole camera at `eye` sees: `turn` 3×3 has the rows right, down, forward; `size` = (width, height) samples."""
+def rasterize(mesh: Mesh, textures: Textures, size: tuple[int, int], camera: View) -> Fragments:
+    """What a pinhole camera sees; `size` = (width, height) samples."""
     width, height = size
     key = np.zeros((height, width), np.float32)
     plane = np.full((height, width), -1, np.int32)
     veil_key = np.zeros((height, width), np.float32)
     veil = np.full((height, width), 255, np.uint8)
-    camera = (turn, eye, float(focal), float(center[0]), float(center[1]), False)
     planes, triangle = _run(mesh, textures, camera, (key, plane, veil_key, veil))
     return Fragments(key, plane, planes, triangle, veil_key, veil)
 
@@ -248,6 +251,6 @@ def shadow_depth(
     plane = np.empty((cells, cells), np.int32)
     veil_key = np.full((cells, cells), 1e9, np.float32)
     veil = np.empty((cells, cells), np.uint8)
-    camera = (turn, eye, float(cells_per_metre), cells / 2, cells / 2, True)
+    camera = View(turn, eye, float(cells_per_metre), cells / 2, cells / 2, parallel=True)
     _run(mesh, textures, camera, (key, plane, veil_key, veil))
     return key

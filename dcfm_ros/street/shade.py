@@ -16,7 +16,7 @@ from dcfm_ros.street.light import (
 )
 from dcfm_ros.street.mesh import Mesh
 from dcfm_ros.street.patterns import noise_at
-from dcfm_ros.street.raster import Fragments
+from dcfm_ros.street.raster import Fragments, View
 from dcfm_ros.street.sky import far_trees, sky, skyline
 from dcfm_ros.street.surface import surface
 from dcfm_ros.street.textures import Textures
@@ -132,7 +132,7 @@ def _glossy(r, g, b, gloss, lit, dx, dy, dz, nx, ny, nz, facing, light, noise): 
 def _sample(x, y, row, planes, triangle, view, things, sunlight, contact, textures, span):  # type: ignore[no-untyped-def]
     """Radiance r, g, b at raster position (x, y), where the surface of plane `row` (-1: sky) fills `span` samples, and
     whether it is the far tree line in the sky."""
-    turn, eye, focal, cx, cy = view
+    turn, eye, focal, cx, cy, _ = view
     normal, color, mat, obj, params = things
     light = sunlight[0]
     noise, cards, cards_far = textures
@@ -267,20 +267,17 @@ def shade(
     light: Light,
     shadows: ShadowMap,
     contact: ContactMap,
-    turn: NDArray[np.float64],
-    eye: NDArray[np.float64],
-    focal: float,
-    center: tuple[float, float],
+    camera: View,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """The picture (float32 H×W×3, linear light times exposure) and its labels (uint8 H×W) from 2H×2W fragments;
-    `focal` and `center` in samples, as given to `rasterize`."""
+    `camera` as given to `rasterize`."""
     rows, cols = fragments.key.shape[0] // SAMPLES, fragments.key.shape[1] // SAMPLES
     image = np.empty((rows, cols, 3), np.float32)
     classes = np.empty((rows, cols), np.uint8)
     _shade(
         tuple(fragments),
         mesh.label,
-        (turn, eye, float(focal), float(center[0]), float(center[1])),
+        camera,
         (mesh.normal, mesh.color, mesh.mat, mesh.obj, mesh.params),
         (light, shadows.depth, shadows.turn, shadows.eye),
         (contact.keep, contact.origin),
