@@ -19,6 +19,7 @@ from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Segmentation
 from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.trigger_grammar import OFF
 from dcfm_ros.street import DriveFrame, SyntheticDrive
 
 KEY_INTERVAL = 10
@@ -62,7 +63,7 @@ def segmented(
     model: DCFM, size: tuple[int, int], last: int
 ) -> Iterator[tuple[int, DriveFrame, Segmentation]]:
     drive = SyntheticDrive(seed=0, size=size)
-    config = StreamConfig(mode="inline", key_interval=KEY_INTERVAL, key_period_ms=0, motion_threshold=0)
+    config = StreamConfig(mode="inline", **(OFF | {"key_interval": KEY_INTERVAL}))
     with StreamSegmenter(model, config) as stream:
         for index in range(last + 1):
             frame = drive[index]

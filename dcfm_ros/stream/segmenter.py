@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.engines.base import Engine
+from dcfm_ros.engines.base import Engine, Mask
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.shipped import default_weights
-from dcfm_ros.stream.common_feature import CommonBranch, KeyFrame
+from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import Image, check_frame, preprocess
 from dcfm_ros.stream.segmentation import NAN, Pose, Segmentation, Timing
 from dcfm_ros.stream.stopwatch import Stopwatch
-from dcfm_ros.stream.timeline import Timeline
+from dcfm_ros.stream.timeline import Moment, Timeline
 from dcfm_ros.stream.triggers import Observation, Triggers
 from dcfm_ros.stream.worker import MakeWorker, OnError, describe
 from dcfm_ros.stream.workers import create_worker
@@ -30,9 +30,11 @@ class StreamSegmenter:
 
     model_or_engine: the path of a weights file or a DCFM module, which run on the fastest engine that is installed (its
     log line names it); or an engine of `create_engine`, which several streams may share: each has its own triggers,
-    worker and state. None: the weights that come with the package. on_error: called with each exception of
-    the common branch, on the thread where it happened; the stream goes on with the common feature it has. make_worker:
-    what runs the common branch instead of the worker of `config.mode` (replay has one that lives in simulated time).
+    worker and state. None: the weights that come with the package.
+    on_error: called with each exception of the common branch, on the thread where it happened; the stream goes on with
+    the common feature it has.
+    make_worker: what runs the common branch instead of the worker of `config.mode` (replay has one that lives in
+    simulated time).
     `step` is for one thread; the other methods are for any.
     """
 
@@ -111,34 +113,11 @@ class StreamSegmenter:
             fuse_ms = watch.lap()
 
             # 5. Label map, at the size asked for.
-            mask, probability = self.engine.label_map(
-                logits, self.config.size_of_mask(size, self.network_size), confidence=confidence
-            )
+            mask_size = self.config.size_of_mask(size, self.network_size)
+            mask, probability = self.engine.label_map(logits, mask_size, confidence=confidence)
             label_map_ms = watch.lap()
-
-        is_new, self._used = common.index != self._used, common.index
-        if is_new:
-            self._triggers.measured(common.agreement, common.elapsed_ms)
-        age_ms = (moment.time_ns - common.time_ns) / 1e6
-        self._last = Segmentation(
-            mask=mask,
-            confidence=probability,
-            stamp_ns=stamp_ns,
-            size=size,
-            key_frame=common.index == moment.index,
-            key_stamp_ns=common.stamp_ns,
-            trigger=trigger,
-            age_ms=age_ms,
-            age_frames=moment.index - common.index,
-            stale=age_ms > self.config.max_age_ms,
-            motion=self._triggers.motion,
-            agreement=common.agreement if is_new else NAN,
-            errors=self._worker.errors,
-            error=describe(self._worker.error) if self._worker.error else "",
-            timing=Timing(
-                preprocess_ms, independent_ms, fuse_ms, label_map_ms, common.common_ms, watch.total()
-            ),
-        )
+        timing = Timing(preprocess_ms, independent_ms, fuse_ms, label_map_ms, common.common_ms, watch.total())
+        self._last = self._segmentation(moment, trigger, common, mask, probability, timing)
         return self._last
 
     def request_refresh(self, reason: str = "service") -> None:
@@ -159,6 +138,38 @@ class StreamSegmenter:
 
     def __exit__(self, *exception: Any) -> None:
         self.close()
+
+    def _segmentation(
+        self,
+        moment: Moment,
+        trigger: str,
+        common: CommonFeature,
+        mask: Mask,
+        probability: Mask | None,
+        timing: Timing,
+    ) -> Segmentation:
+        """What became of the frame. The first one that uses a new common feature tells what that changed."""
+        is_new, self._used = common.index != self._used, common.index
+        if is_new:
+            self._triggers.measured(common.agreement, common.elapsed_ms)
+        age_ms = (moment.time_ns - common.time_ns) / 1e6
+        return Segmentation(
+            mask=mask,
+            confidence=probability,
+            stamp_ns=moment.stamp_ns,
+            size=moment.size,
+            key_frame=common.index == moment.index,
+            key_stamp_ns=common.stamp_ns,
+            trigger=trigger,
+            age_ms=age_ms,
+            age_frames=moment.index - common.index,
+            stale=age_ms > self.config.max_age_ms,
+            motion=self._triggers.motion,
+            agreement=common.agreement if is_new else NAN,
+            errors=self._worker.errors,
+            error=describe(self._worker.error) if self._worker.error else "",
+            timing=timing,
+        )
 
     def _forget(self) -> None:
         self._worker.forget()

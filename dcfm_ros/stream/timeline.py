@@ -7,6 +7,8 @@ import threading
 import time
 from dataclasses import dataclass
 
+from dcfm_ros.config import Size
+
 logger = logging.getLogger(__name__)
 
 
@@ -14,12 +16,14 @@ logger = logging.getLogger(__name__)
 class Moment:
     """A frame's place in its stream.
 
-    index: its number; never used twice. time_ns: message time. reset: nothing from before belongs to it.
-    request: why it is to be refreshed whatever the triggers say, "" if it is not.
+    index: its number; never used twice. stamp_ns: as it was given. time_ns: message time. size: (width, height). reset:
+    nothing from before belongs to it. request: why it is to be refreshed whatever the triggers say, "" if it is not.
     """
 
     index: int
+    stamp_ns: int
     time_ns: int
+    size: Size
     reset: bool
     request: str
 
@@ -36,7 +40,7 @@ class Timeline:
         self._request = ""
         self._index = -1
         self._time_ns: int | None = None
-        self._size: tuple[int, int] | None = None
+        self._size: Size | None = None
 
     def reset(self, reason: str) -> None:
         with self._lock:
@@ -46,7 +50,7 @@ class Timeline:
         with self._lock:
             self._request = reason
 
-    def advance(self, stamp_ns: int, size: tuple[int, int]) -> Moment:
+    def advance(self, stamp_ns: int, size: Size) -> Moment:
         """The next frame. stamp_ns: message time; 0: none, and the time of arrival counts. size: (width, height)."""
         time_ns = stamp_ns or time.monotonic_ns()
         with self._lock:
@@ -60,4 +64,4 @@ class Timeline:
         if reason:
             logger.info("stream reset: %s", reason)
         self._index, self._time_ns, self._size = self._index + 1, time_ns, size
-        return Moment(self._index, time_ns, bool(reason), request)
+        return Moment(self._index, stamp_ns, time_ns, size, bool(reason), request)

@@ -1,4 +1,4 @@
-"""Triggers as they are written on a command line: `motion:0.1+interval:10`."""
+"""Triggers in words: as they are written on a command line, `motion:0.1+interval:10`, and as a report tells them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _WORDS = {
     "key_interval": "every {} frames",
     "key_period_ms": "every {:g} ms",
     "motion_threshold": "motion above {:g}",
-    "odometry_distance_m": "after {:g} m",
-    "odometry_angle_deg": "after {:g}°",
+    "odometry_distance_m": "after moving {:g} m",
+    "odometry_angle_deg": "after turning {:g}°",
     "disagreement": "disagreement above {:g}",
+    "phase": "the first period shorter by {:.0%}",
     "max_age_ms": "at the latest after {:g} ms",
 }
 NEVER_MS = 1e12  # a `max_age` that no stream reaches
@@ -62,6 +63,8 @@ def parse_triggers(text: str) -> dict[str, Any]:
 
 
 def in_words(config: StreamConfig) -> str:
-    """When a stream refreshes its common feature, for people."""
+    """When a stream refreshes its common feature: "every 10 frames, motion above 0.4, at the latest after 3000 ms"."""
     values = {name: getattr(config, name) for name in _WORDS}
+    if not config.key_interval and not config.key_period_ms:
+        del values["phase"]
     return ", ".join(_WORDS[name].format(value) for name, value in values.items() if value)

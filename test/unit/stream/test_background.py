@@ -21,10 +21,11 @@ from dcfm_ros.stream.background import BackgroundWorker
 from dcfm_ros.stream.common_feature import CommonBranch, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 from dcfm_ros.stream.workers import create_worker
 
 MS = 1_000_000
-QUIET = {"key_period_ms": 0.0, "motion_threshold": 0.0, "max_age_ms": 1e9, "agreement": False}
+QUIET = OFF | {"max_age_ms": NEVER_MS, "agreement": False}
 
 
 def config(way: str, **fields) -> StreamConfig:

@@ -16,9 +16,10 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmentation import Pose
 from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 
 MS = 1_000_000
-QUIET = {"key_period_ms": 0.0, "motion_threshold": 0.0, "max_age_ms": 1e9, "agreement": False}
+QUIET = OFF | {"max_age_ms": NEVER_MS, "agreement": False}
 BACKGROUNDS = ("thread", "slices")
 
 

@@ -59,6 +59,24 @@ def test_the_help_shows_only_what_can_be_read():
     assert len(words) == 8 and all(parse_triggers(word) for word in words)
 
 
-def test_triggers_in_words():
-    config = StreamConfig(**OFF | parse_triggers("interval:5+odometry:20deg+motion:0.1"), max_age_ms=2000)
-    assert in_words(config) == "every 5 frames, motion above 0.1, after 20°, at the latest after 2000 ms"
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "at the latest after 3000 ms"),
+        ({"phase": 0.5}, "at the latest after 3000 ms"),
+        (
+            {"key_period_ms": 500, "phase": 0.25},
+            "every 500 ms, the first period shorter by 25%, at the latest after 3000 ms",
+        ),
+        (
+            {"odometry_distance_m": 1.5, "odometry_angle_deg": 20, "max_age_ms": 900},
+            "after moving 1.5 m, after turning 20°, at the latest after 900 ms",
+        ),
+        (
+            {"key_interval": 5, "motion_threshold": 0.1, "disagreement": 0.05},
+            "every 5 frames, motion above 0.1, disagreement above 0.05, at the latest after 3000 ms",
+        ),
+    ],
+)
+def test_triggers_are_told(fields, words):
+    assert in_words(StreamConfig(**(OFF | fields))) == words
