@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,6 +17,10 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 # Tests that do not name an engine, and the processes they start, build none.
 os.environ.setdefault("DCFM_ENGINE", "torch")
+
+# An example may take as long as a busy machine makes it.
+hypothesis.settings.register_profile("dcfm", deadline=None)
+hypothesis.settings.load_profile("dcfm")
 
 # Started in the background, as some continuous integration does it, a process ignores Ctrl-C, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)

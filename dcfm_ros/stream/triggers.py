@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 import numpy as np
@@ -38,39 +40,35 @@ class Trigger(Protocol):
         """The common feature of this frame was asked for."""
 
 
-class Interval:
-    """Every `frames` frames."""
+class Periodic:
+    """Whenever what is read from a frame has grown by `period`, and the first time sooner by `head_start`."""
 
-    name = "interval"
-
-    def __init__(self, frames: int, phase: float) -> None:
-        self._frames = frames
-        self._head_start = round(phase * frames) % frames
+    def __init__(
+        self, name: str, period: float, read: Callable[[Observation], int], head_start: int = 0
+    ) -> None:
+        self.name = name
+        self._period = period
+        self._read = read
+        self._head_start = head_start
         self._last = 0
 
     def fires(self, frame: Observation) -> bool:
-        return frame.index - self._last >= self._frames
+        return self._read(frame) - self._last >= self._period
 
     def refreshed(self, frame: Observation) -> None:
-        self._last = frame.index - self._head_start
+        self._last = self._read(frame) - self._head_start
         self._head_start = 0
 
 
-class Period:
-    """Every `period_ms` of message time."""
+def every_frames(frames: int, phase: float) -> Periodic:
+    """Every `frames` frames; the first time sooner by `phase` (0-1) of them."""
+    return Periodic("interval", frames, attrgetter("index"), round(phase * frames) % frames)
 
-    def __init__(self, period_ms: float, phase: float = 0.0, name: str = "time") -> None:
-        self.name = name
-        self._period_ns = period_ms * NS_PER_MS
-        self._head_start_ns = (phase % 1.0) * self._period_ns
-        self._last_ns = 0.0
 
-    def fires(self, frame: Observation) -> bool:
-        return frame.time_ns - self._last_ns >= self._period_ns
-
-    def refreshed(self, frame: Observation) -> None:
-        self._last_ns = frame.time_ns - self._head_start_ns
-        self._head_start_ns = 0.0
+def every_ms(period_ms: float, phase: float = 0.0, name: str = "time") -> Periodic:
+    """Every `period_ms` of message time; the first time sooner by `phase` (0-1) of it."""
+    period_ns = period_ms * NS_PER_MS
+    return Periodic(name, period_ns, attrgetter("time_ns"), round(phase % 1.0 * period_ns))
 
 
 class Motion:
@@ -117,33 +115,26 @@ class Odometry:
         self._key = frame.odometry
 
 
-class Disagreement:
+class Disagreement(Periodic):
     """Refreshes so often that each refresh changes about `target` (0-1) of the pixels.
 
     How much reuse costs is only known when a new common feature arrives. The change grows with the time between the
     two, so the time until the next one is scaled by what was aimed at over what was found, by at most 2 either way.
     """
 
-    name = "disagreement"
     FIRST_MS = 500.0
     SHORTEST_MS = 50.0
 
     def __init__(self, target: float, longest_ms: float) -> None:
         self._target = target
         self._longest_ms = max(longest_ms, self.SHORTEST_MS)
-        self.period_ms = min(self.FIRST_MS, self._longest_ms)
-        self._last_ns = 0
-
-    def fires(self, frame: Observation) -> bool:
-        return frame.time_ns - self._last_ns >= self.period_ms * NS_PER_MS
-
-    def refreshed(self, frame: Observation) -> None:
-        self._last_ns = frame.time_ns
+        first_ms = min(self.FIRST_MS, self._longest_ms)
+        super().__init__("disagreement", first_ms * NS_PER_MS, attrgetter("time_ns"))
 
     def measured(self, agreement: float, elapsed_ms: float) -> None:
         """agreement: share of pixels (0-1) labelled alike by two common features that lie `elapsed_ms` apart."""
         factor = min(max(self._target / max(1.0 - agreement, 1e-6), 0.5), 2.0)
-        self.period_ms = min(max(elapsed_ms * factor, self.SHORTEST_MS), self._longest_ms)
+        self._period = min(max(elapsed_ms * factor, self.SHORTEST_MS), self._longest_ms) * NS_PER_MS
 
 
 class Triggers:
@@ -156,14 +147,14 @@ class Triggers:
         )
         # The first of several that fire at the same frame gives the reason.
         choices: list[Trigger | None] = [
-            Interval(config.key_interval, config.phase) if config.key_interval else None,
-            Period(config.key_period_ms, config.phase) if config.key_period_ms else None,
+            every_frames(config.key_interval, config.phase) if config.key_interval else None,
+            every_ms(config.key_period_ms, config.phase) if config.key_period_ms else None,
             self._motion,
             Odometry(config.odometry_distance_m, config.odometry_angle_deg)
             if config.odometry_distance_m or config.odometry_angle_deg
             else None,
             self._disagreement,
-            Period(config.max_age_ms, name="max_age"),
+            every_ms(config.max_age_ms, name="max_age"),
         ]
         self._triggers = [trigger for trigger in choices if trigger]
 

@@ -21,11 +21,12 @@ from dcfm_ros.stream.motion import change, structure
 from dcfm_ros.stream.preprocess import preprocess
 from dcfm_ros.stream.segmentation import Pose
 from dcfm_ros.stream.segmenter import StreamSegmenter
-from dcfm_ros.stream.triggers import Interval, Observation, Period, Triggers, angle_between
+from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
+from dcfm_ros.stream.triggers import Observation, Triggers, angle_between, every_frames, every_ms
 
 MS = 1_000_000
 BLANK = np.zeros((12, 16, 3), np.uint8)
-OFF = {"key_period_ms": 0.0, "motion_threshold": 0.0, "max_age_ms": 1e9}
+QUIET = OFF | {"max_age_ms": NEVER_MS}
 
 
 def seen(index: int, ms: float = 0.0, odometry: Pose | None = None) -> Observation:
@@ -43,14 +44,18 @@ def refreshes(trigger, observations) -> list[int]:
 
 @given(frames=st.integers(1, 20), phase=st.floats(0, 1))
 def test_interval_with_any_phase_is_regular_after_a_first_that_comes_no_later(frames, phase):
-    gaps = np.diff(refreshes(Interval(frames, phase), [seen(i) for i in range(100)]))
+    gaps = np.diff(refreshes(every_frames(frames, phase), [seen(i) for i in range(100)]))
     assert 1 <= gaps[0] <= frames and set(gaps[1:]) <= {frames}
 
 
-@given(period=st.integers(1, 50), steps=st.lists(st.integers(0, 30), min_size=1, max_size=60))
-def test_period_counts_message_time_and_is_never_early(period, steps):
-    times = np.concatenate([[0], np.cumsum(steps)])
-    found = refreshes(Period(period), [seen(i, t) for i, t in enumerate(times)])
+@given(
+    period=st.integers(1, 50),
+    steps=st.lists(st.integers(0, 30), min_size=1, max_size=60),
+    begin=st.sampled_from([0, 1_782_000_000_123]),  # since 1970: in nanoseconds more than a float tells apart
+)
+def test_period_counts_message_time_and_is_neither_early_nor_late(period, steps, begin):
+    times = [begin, *(begin + np.cumsum(steps)).tolist()]
+    found = refreshes(every_ms(period), [seen(i, t) for i, t in enumerate(times)])
     assert all(times[b] - times[a] >= period for a, b in zip(found, found[1:]))
     for i in range(len(times)):
         last = max(index for index in found if index <= i)
@@ -58,7 +63,7 @@ def test_period_counts_message_time_and_is_never_early(period, steps):
 
 
 def test_odometry_by_distance_or_angle_and_not_without_a_pose():
-    triggers = Triggers(StreamConfig(**(OFF | {"odometry_distance_m": 1.0, "odometry_angle_deg": 10.0})))
+    triggers = Triggers(StreamConfig(**(QUIET | {"odometry_distance_m": 1.0, "odometry_angle_deg": 10.0})))
     triggers.refreshed(seen(0))
     assert triggers.cause(seen(1)) == ""
     assert triggers.cause(seen(2, odometry=Pose((5.0, 0, 0)))) == "", (
@@ -80,7 +85,7 @@ def test_angles_do_not_depend_on_the_length_or_the_sign_of_quaternions(degrees, 
 
 @given(st.sets(st.sampled_from(["interval", "time", "max_age"]), min_size=1))
 def test_triggers_combine_and_the_first_gives_the_reason(on):
-    fields = dict(OFF)
+    fields = dict(QUIET)
     for name, field in (("interval", "key_interval"), ("time", "key_period_ms"), ("max_age", "max_age_ms")):
         if name in on:
             fields[field] = 5 if name == "interval" else 50.0
@@ -124,7 +129,9 @@ def test_batch_and_stream_agree(backbone):
         common = model.encode_common(None, independent[[0, 0, 2, 2]])
         logits = F.interpolate(model.classify(model.fused(common, independent)), (64, 96), mode="bilinear")
     expected = logits.argmax(1).numpy()
-    config = StreamConfig(mode="inline", input_size=(96, 64), key_interval=2, agreement=False, **OFF)
+    config = StreamConfig(
+        mode="inline", input_size=(96, 64), agreement=False, **(QUIET | {"key_interval": 2})
+    )
     engine = create_engine(model, EngineConfig(engine="torch", device="cpu"))
     with StreamSegmenter(engine, config) as stream:
         masks = [stream.step(frame, (i + 1) * MS).mask for i, frame in enumerate(frames)]
