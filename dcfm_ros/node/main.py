@@ -42,7 +42,7 @@ def _run(argv: Sequence[str] | None) -> int:
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.signals import SignalHandlerOptions
 
-        from dcfm_ros.engines.cache import remove_own_folder
+        from dcfm_ros.cache import remove_own_folder
         from dcfm_ros.errors import DcfmError
         from dcfm_ros.node.node import DcfmNode
     except ModuleNotFoundError as error:

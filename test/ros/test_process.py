@@ -45,7 +45,7 @@ main()
 
 # As the executable, but its engine has something to keep.
 BUILDING = """
-from dcfm_ros.engines.cache import cached
+from dcfm_ros.cache import cached
 from dcfm_ros.node import node
 from dcfm_ros.node.main import main
 create = node.create_engine

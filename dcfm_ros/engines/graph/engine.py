@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import hashlib
 import logging
 import re
@@ -17,9 +16,9 @@ import numpy as np
 import torch
 
 from dcfm_ros import __version__
+from dcfm_ros.cache import cached, code_digest
 from dcfm_ros.engines.bands import InBands, band_rows
 from dcfm_ros.engines.base import Image, Mask
-from dcfm_ros.engines.cache import cached
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.check import check_graphs
 from dcfm_ros.engines.graph.export import GRAPHS, export_graphs
@@ -225,7 +224,7 @@ class GraphEngine:
             "weights": self._digest,
             "size": f"{size[0]}x{size[1]}",
             "dcfm_ros": __version__,
-            "code": code_digest(),
+            "code": code_digest("model", "engines"),
         }
 
     def _entry(self, size: Size, kind: str) -> str:
@@ -233,16 +232,6 @@ class GraphEngine:
 
     def _describe(self, size: Size) -> str:
         return f"model '{self.card.name}' at {size[0]}x{size[1]}"
-
-
-@functools.cache
-def code_digest() -> str:
-    """A hash of the files that say what a graph computes and how it is built: they may change within a version."""
-    package = Path(__file__).parents[2]
-    digest = hashlib.sha256()
-    for path in sorted([*package.glob("model/**/*.py"), *package.glob("engines/**/*.py")]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def model_digest(model: DCFM) -> str:

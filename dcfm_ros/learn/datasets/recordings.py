@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import tempfile
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import cv2
 import yaml
 
+from dcfm_ros.cache import cached
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets.base import existing_file, existing_folder, images_in, lookup_table
 from dcfm_ros.learn.datasets.videos import Video, VideoFiles
@@ -24,6 +23,8 @@ LAYOUT = (
     "the frame's place in the video or folder, from 0, or in a bag its stamp in nanoseconds"
 )
 LABELS = ".labels"
+STAMPS = "stamps.json"
+KEPT_RECORDINGS = 1000
 
 
 class Recordings(VideoFiles):
@@ -31,7 +32,7 @@ class Recordings(VideoFiles):
 
     A label image holds class ids, in the order of `classes.yaml` (name: [red, green, blue]); 255 = none. Images come
     from a bag's `topic`, or its only one. What lies within `reach` frames of a label is copied into `cache` (default: a
-    folder for temporary files) once, for neither videos nor bags can be read out of order.
+    folder of the package's cache) once, for neither videos nor bags can be read out of order.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Recordings(VideoFiles):
         root = existing_folder(root, LAYOUT)
         folder = existing_folder(root / split, LAYOUT)
         classes = read_classes(root / "classes.yaml")
-        store = Path(cache).expanduser() if cache else Path(tempfile.gettempdir()) / "dcfm_frames"
+        store = Path(cache).expanduser().absolute() if cache else Path("recordings")
         videos, rates = [], []
         for labels in sorted(
             path for path in folder.iterdir() if path.is_dir() and path.name.endswith(LABELS)
@@ -86,10 +87,14 @@ def _video(path: Path, labels: dict[int, Path], topic: str, reach: int, store: P
         if source.kind == "images":
             folder, stamps = path, {}
         else:
-            folder = store / _fingerprint(path, topic, reach, labels)
-            if not (folder / "stamps.json").is_file():
-                _copy(source, folder, set(labels), reach, by_stamp)
-            stamps = json.loads((folder / "stamps.json").read_text())
+            folder = cached(
+                path.stem,
+                _key(path, topic, reach, labels),
+                lambda folder: _copy(source, folder, set(labels), reach, by_stamp),
+                folder=store,
+                kept=KEPT_RECORDINGS,
+            )
+            stamps = json.loads((folder / STAMPS).read_text())
     frames = images_in(folder)
     if source.kind == "images":
         frames = dict(enumerate(frames.values()))
@@ -105,16 +110,13 @@ def _video(path: Path, labels: dict[int, Path], topic: str, reach: int, store: P
 
 
 def _copy(source: Source, folder: Path, wanted: set[int], reach: int, by_stamp: bool) -> None:
-    """Writes the frames within `reach` of a wanted one as NUMBER.png, then their stamps, which says it is complete."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes the frames within `reach` of a wanted one as NUMBER.png, and their stamps."""
     stamps = {}
     for number, frame in _near(source, wanted, reach, by_stamp):
         # Little compression: it is read far more often than written, and the disk is fast.
         cv2.imwrite(str(folder / f"{number:07d}.png"), frame.rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
         stamps[number] = frame.stamp_ns
-    partial = folder / "stamps.json.partial"
-    partial.write_text(json.dumps(stamps))
-    partial.replace(folder / "stamps.json")
+    (folder / STAMPS).write_text(json.dumps(stamps))
 
 
 def _near(
@@ -134,14 +136,13 @@ def _near(
             before.append((number, frame))
 
 
-def _fingerprint(path: Path, topic: str, reach: int, labels: dict[int, Path]) -> str:
-    """A name that changes when the recording or what is wanted of it does."""
+def _key(path: Path, topic: str, reach: int, labels: dict[int, Path]) -> dict[str, str]:
+    """What changes when the recording or what is wanted of it does."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    facts = [
-        str(path.resolve()),
-        topic,
-        reach,
-        sorted(labels),
-        [(f.stat().st_size, f.stat().st_mtime_ns) for f in files],
-    ]
-    return f"{path.stem}_{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"
+    return {
+        "recording": str(path.resolve()),
+        "files": repr([(file.stat().st_size, file.stat().st_mtime_ns) for file in files]),
+        "topic": topic,
+        "reach": str(reach),
+        "labels": repr(sorted(labels)),
+    }

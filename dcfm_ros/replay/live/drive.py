@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import hashlib
-import importlib.util
 import multiprocessing
 import signal
 import sys
@@ -18,8 +16,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from dcfm_ros.cache import cache_root, cached, code_digest
 from dcfm_ros.config import usable_cores
-from dcfm_ros.engines.cache import cache_root, cached
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, mono8, rgb8
@@ -28,6 +26,8 @@ from dcfm_ros.media.source import FIRST_STAMP_NS
 IMAGE_TOPIC, LABEL_TOPIC = "/camera/image", "/camera/label"
 _FRAME_ID = "camera"
 _BAG = "bag"
+_KEPT = 8
+"""Drives; each takes tens to hundreds of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,8 @@ def rendered(drive: Drive) -> Path:
         print(f"rendering the {drive.words}: once, then it is kept in {cache_root()} ...", file=sys.stderr)
         _write(drive, folder / _BAG)
 
-    return cached("drive", {"drive": repr(drive), "renderer": _renderer()}, build) / _BAG
-
-
-def _renderer() -> str:
-    """A digest of the renderer's source: another version draws another drive."""
-    spec = importlib.util.find_spec("dcfm_ros.street")
-    assert spec is not None and spec.origin is not None
-    digest = hashlib.sha256()
-    for file in sorted(Path(spec.origin).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    key = {"drive": repr(drive), "renderer": code_digest("street")}
+    return cached("drive", key, build, folder="demo", kept=_KEPT) / _BAG
 
 
 def _write(drive: Drive, path: Path) -> None:

@@ -250,7 +250,7 @@ def test_other_code_finds_no_graphs_of_this_one(model, monkeypatch, caplog):
     needs("onnxruntime")
     create_engine(model, EngineConfig(engine="onnxruntime")).prepare(SIZE)
     caplog.clear()
-    monkeypatch.setattr("dcfm_ros.engines.graph.engine.code_digest", lambda: "another")
+    monkeypatch.setattr("dcfm_ros.engines.graph.engine.code_digest", lambda *rooms: "another")
     create_engine(model, EngineConfig(engine="onnxruntime")).prepare(SIZE)
     assert "exporting" in caplog.text and "building" in caplog.text
 

@@ -192,7 +192,7 @@ def test_synthetic(tmp_path):
     assert dataset.sequence(4) == dataset.sequence(3) != dataset.sequence(2)
     assert np.array_equal(dataset.neighbour(3, 2), frame.image) and dataset.neighbour(3, 1) is None
     # Rendered once, then read.
-    (path,) = tmp_path.rglob("*_0002.npz")
+    (path,) = tmp_path.rglob("*_0002-*/frame.npz")
     with np.load(path) as kept:
         assert np.array_equal(kept["image"], frame.image) and np.array_equal(kept["label"], frame.label)
     stamp = path.stat().st_mtime_ns

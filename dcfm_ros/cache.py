@@ -1,8 +1,8 @@
 """A folder on disk for what takes long to build: built once, checked whenever it is used again.
 
-~/.cache/dcfm_ros/NAME-KEYHASH/      (DCFM_CACHE, else XDG_CACHE_HOME/dcfm_ros)
-    manifest.json                    the key, and the SHA-256 of each file
-    ...                              the files
+~/.cache/dcfm_ros/FOLDER/NAME-KEYHASH/      (DCFM_CACHE, else XDG_CACHE_HOME/dcfm_ros)
+    manifest.json                           the key, and the SHA-256 of each file
+    ...                                     the files
 """
 
 from __future__ import annotations
@@ -30,36 +30,46 @@ OWN_PREFIX = "dcfm-"
 ALIVE = ".alive"
 """A file in it that is locked as long as that process lives."""
 KEPT = 24
-"""Entries beyond this many go, those that were used longest ago first."""
+"""Entries of a folder beyond this many go, those that were used longest ago first."""
 
 Build = Callable[[Path], None]
 """Writes an entry's files into the folder it is given."""
 
 
-def cached(name: str, key: Mapping[str, str], build: Build, *, fresh: bool = False) -> Path:
+def cached(
+    name: str,
+    key: Mapping[str, str],
+    build: Build,
+    *,
+    folder: str | Path = "",
+    kept: int = KEPT,
+    fresh: bool = False,
+) -> Path:
     """The folder with what `build` writes; built if it is not there, or not as it was written.
 
-    key: everything that the files depend on. fresh: build it in any case. Of several processes that need the same entry one builds and the others
-    wait. Where the cache cannot be written, the entry is built for this process alone, and a warning says so.
-    Raises what `build` raises; nothing is left behind then.
+    key: everything that the files depend on. folder: where entries of this kind lie, below `cache_root` unless it is
+    absolute. kept: how many of them. fresh: build it in any case. Of several processes that need the same entry one
+    builds and the others wait. Where the folder cannot be written, the entry is built for this process alone, and a
+    warning says so. Raises what `build` raises; nothing is left behind then.
     """
+    root = cache_root() / folder
     try:
-        root = cache_root()
         root.mkdir(parents=True, exist_ok=True)
         entry = root / f"{name}-{digest_of(key)}"
         if not fresh and is_whole(entry, key):
             _touch(entry)
             return entry
-        with _locked(root / f".{entry.name}.lock", name):
+        with _locked(_lock_of(entry), name):
             if fresh or not is_whole(entry, key):
+                _sweep(root, entry)
                 _build_into(entry, key, build)
-                _forget_oldest(root)
+                _forget_oldest(root, kept)
             return entry
     except OSError as error:
         logger.warning(
             "the cache %s cannot be used, so that every start takes as long as the first: %s; "
             "set DCFM_CACHE to a folder that can be written",
-            cache_root(),
+            root,
             error,
         )
         return _build_for_this_process(name, digest_of(key), build)
@@ -98,6 +108,15 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
+def code_digest(*rooms: str) -> str:
+    """A hash of the source files in these rooms of the package, for keys of what they compute."""
+    digest = hashlib.sha256()
+    for path in sorted(path for room in rooms for path in (Path(__file__).parent / room).rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def digest_of(key: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
 
@@ -119,6 +138,23 @@ def _build_into(entry: Path, key: Mapping[str, str], build: Build) -> None:
         partial.rename(entry)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _lock_of(entry: Path) -> Path:
+    """The file that is locked while an entry is built."""
+    return entry.parent / f".{entry.name}.lock"
+
+
+def _sweep(root: Path, entry: Path) -> None:
+    """Removes what builders that were killed have left half built, of `entry`, whose lock is held, and of others."""
+    for partial in [path for path in root.glob(".*.*") if path.is_dir()]:
+        other = root / partial.name[1:].rpartition(".")[0]
+        if other == entry:
+            shutil.rmtree(partial, ignore_errors=True)
+            continue
+        with contextlib.suppress(OSError), _lock_of(other).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while that entry's builder lives
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _build_for_this_process(name: str, digest: str, build: Build) -> Path:
@@ -182,9 +218,9 @@ def _touch(entry: Path) -> None:
         os.utime(entry, (time.time(), time.time()))
 
 
-def _forget_oldest(root: Path) -> None:
+def _forget_oldest(root: Path, kept: int) -> None:
     entries = [
         path for path in root.iterdir() if (path / MANIFEST).is_file() and not path.name.startswith(".")
     ]
-    for entry in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+    for entry in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[kept:]:
         shutil.rmtree(entry, ignore_errors=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dcfm_ros.engines import cache as module
-from dcfm_ros.engines.cache import MANIFEST, cached
+from dcfm_ros import cache as module
+from dcfm_ros.cache import MANIFEST, cached
 
 KEY = {"weights": "abc", "library": "1.0"}
 
@@ -217,11 +217,45 @@ def test_of_several_processes_one_builds(root):
     assert texts == ["whole"] * 4 and counter.value == 1
 
 
-def test_the_oldest_entries_go(root, monkeypatch):
-    monkeypatch.setattr(module, "KEPT", 2)
+def test_the_oldest_entries_of_a_folder_go(root):
     build = Builder()
+    other = cached("m", KEY, build)
+    os.utime(other, (0, 0))
     entries = []
     for i in range(3):
-        entries.append(cached("m", {"number": str(i)}, build))
+        entries.append(cached("m", {"number": str(i)}, build, folder="drives", kept=2))
         os.utime(entries[-1], (i, i))
     assert [entry.exists() for entry in entries] == [False, True, True]
+    assert entries[-1].parent == root / "drives" and other.exists()
+
+
+def test_a_folder_elsewhere(root, tmp_path):
+    entry = cached("m", KEY, Builder(), folder=tmp_path / "mine")
+    assert entry.parent == tmp_path / "mine" and not root.exists()
+
+
+def _die_while_building(folder):
+    (folder / "half").write_text("")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("next_key", [KEY, {"another": "entry"}])
+def test_what_a_killed_builder_has_left_goes_at_the_next_build(root, next_key):
+    process = multiprocessing.get_context("fork").Process(target=cached, args=("m", KEY, _die_while_building))
+    process.start()
+    process.join()
+    assert [path for path in root.iterdir() if path.is_dir()]
+    entry = cached("m", next_key, Builder())
+    assert [path for path in root.iterdir() if path.is_dir()] == [entry]
+
+
+def test_what_a_living_builder_has_begun_stays(root):
+    inner = []
+
+    def build(folder):
+        (folder / "half").write_text("")
+        inner.append(cached("m", {"another": "entry"}, Builder()))
+        assert (folder / "half").is_file()
+
+    outer = cached("m", KEY, build)
+    assert {path for path in root.iterdir() if path.is_dir()} == {outer, *inner}
