@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from parts import LabelMapRow
 
 from dcfm_ros.bench.frames import street_labels
+from dcfm_ros.config import Size
 from dcfm_ros.engines.label_map.label_map import label_map
 from dcfm_ros.measure.rounds import Laps, interleave, totals
 from dcfm_ros.measure.spread import ratio, spread
 from dcfm_ros.stream.stopwatch import Stopwatch
 
-Size = tuple[int, int]
 Logits = NDArray[np.float32]
 
 CASES: tuple[tuple[str, int, Size, Size], ...] = (

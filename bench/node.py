@@ -39,6 +39,7 @@ from suite import PARTS
 
 from dcfm_ros.bench.frames import street
 from dcfm_ros.bench.result import record
+from dcfm_ros.config import Size
 from dcfm_ros.measure.spread import percentiles
 from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.node.harness.control import Commands, report
@@ -46,8 +47,6 @@ from dcfm_ros.replay.live.processes import Child, ChildProcesses, child_environm
 from dcfm_ros.share import share_path
 from dcfm_ros.stamps import set_ns, to_ns
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
-
-Size = tuple[int, int]
 
 SIZES: tuple[Size, ...] = ((480, 360), (640, 480), (1280, 720), (1920, 1080))
 MODES = ("inline", "background")

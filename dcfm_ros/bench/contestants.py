@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dcfm_ros.bench.frames import Calibration
 from dcfm_ros.bench.published import PublishedOrder
@@ -17,7 +16,8 @@ from dcfm_ros.bench.result import DCFM as OURS
 from dcfm_ros.bench.result import PUBLISHED, SEGFORMER, TUNED
 from dcfm_ros.bench.segformer import TunedRunner, TunedSegFormer, UserSegFormer
 from dcfm_ros.bench.stages import CPU
-from dcfm_ros.engines.base import Engine
+from dcfm_ros.config import Size
+from dcfm_ros.engines.base import Engine, Image, Mask
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.engines.gpu import first_gpu
@@ -30,10 +30,6 @@ from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
-
-Image = NDArray[np.uint8]
-Mask = NDArray[np.uint8]
-Size = tuple[int, int]
 
 FRAME_NS = 66_666_667
 SEED = 0

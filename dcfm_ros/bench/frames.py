@@ -6,10 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Image = NDArray[np.uint8]
+from dcfm_ros.engines.base import Image, Mask
 
 FIRST = 30
 COUNT = 6
@@ -25,7 +22,7 @@ def street(size: tuple[int, int], count: int = COUNT) -> tuple[Image, ...]:
 
 
 @functools.lru_cache(maxsize=4)
-def street_labels(size: tuple[int, int]) -> NDArray[np.uint8]:
+def street_labels(size: tuple[int, int]) -> Mask:
     """The true labels of the first of them, uint8 H×W, 0-10 and 255."""
     from dcfm_ros.street import SyntheticDrive
 

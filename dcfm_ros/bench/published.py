@@ -10,24 +10,21 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dcfm_ros.bench.stages import CPU, Stages
+from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.gpu import compute_whole_fp32
 from dcfm_ros.model.dcfm import DCFM
-
-Image = NDArray[np.uint8]
-Mask = NDArray[np.uint8]
 
 
 class PublishedOrder(nn.Module):
     """A DCFM model on single images, uint8 H×W×3 RGB, its masks of the same size.
 
-    Keeps its own copy of the weights; on a GPU all of float32 counts, in the whole process. `laps` has the milliseconds by stage of the last frame.
+    Keeps its own copy of the weights; makes the whole process compute float32 on a GPU with all of its digits. `laps` has
+    the milliseconds by stage of the last frame.
     """
 
     def __init__(self, model: DCFM, device: torch.device = CPU) -> None:

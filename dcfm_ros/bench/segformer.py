@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import re
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dcfm_ros.bench.stages import CPU, Stages
+from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.engines.graph.export import OPSET, GraphSpec
+from dcfm_ros.engines.graph.export import GraphSpec, write_graph
 from dcfm_ros.engines.graph.forms import use_graph_forms
 from dcfm_ros.engines.graph.library import Library
 from dcfm_ros.engines.graph.onnxruntime import OnnxRuntimeLibrary
@@ -29,9 +27,6 @@ from dcfm_ros.model.backbones.mit import SIZES, MixTransformer
 from dcfm_ros.model.heads import SegFormerHead
 from dcfm_ros.model.normalisation import IMAGENET
 from dcfm_ros.stream.stopwatch import Stopwatch
-
-Image = NDArray[np.uint8]
-Mask = NDArray[np.uint8]
 
 OFFICIAL_WIDTH = {"mit_b0": 256, "mit_b1": 256}
 """Channels of the published SegFormers' heads; 768 for the larger ones."""
@@ -79,7 +74,8 @@ class TunedSegFormer(nn.Module):
     """The network of a `UserSegFormer`, with its weights, made of this package's parts.
 
     The head projects and fuses each scale at its own resolution; batch norm and the image's normalisation are folded;
-    attention is fused, and blocks are in the form that graphs run fastest. There is nothing to reuse: it has no key frames. forward: uint8 1×H×W×3 -> float32 1×C×h×w.
+    attention is fused, and blocks are in the form that graphs run fastest. There is nothing to reuse: it has no key frames.
+    forward: uint8 1×H×W×3 -> float32 1×C×h×w.
     """
 
     def __init__(self, backbone: str, user: UserSegFormer) -> None:
@@ -147,6 +143,9 @@ RULES = (
 """Names of transformers 5."""
 
 
+SPEC = GraphSpec("segformer", ("image",), ("logits",))
+
+
 class TunedRunner:
     """A `TunedSegFormer` as one graph on one of ENGINES, run as this package's own graphs are on a CPU; float32."""
 
@@ -157,7 +156,8 @@ class TunedRunner:
         library = _library(engine, threads)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{SPEC.name}.onnx"
-            _export(network, size, path)
+            pixels = torch.zeros(1, size[1], size[0], 3, dtype=torch.uint8)
+            write_graph(network, SPEC, (pixels,), path)
             self._run = library.load(path, Path(folder), SPEC, threads)
         self.laps: dict[str, float] = {}
 
@@ -172,26 +172,8 @@ class TunedRunner:
         return mask
 
 
-SPEC = GraphSpec("segformer", ("image",), ("logits",))
-
-
 def _library(engine: str, threads: int) -> Library:
     config = EngineConfig(engine=engine, precision="fp32", device="cpu", threads=threads)
     if engine == "openvino":
         return OpenVinoLibrary(config)
     return OnnxRuntimeLibrary(engine, config)
-
-
-def _export(network: TunedSegFormer, size: tuple[int, int], path: Path) -> None:
-    options: dict[str, Any] = {
-        "opset_version": OPSET,
-        "input_names": SPEC.inputs,
-        "output_names": SPEC.outputs,
-    }
-    if "dynamo" in inspect.signature(torch.onnx.export).parameters:
-        options["dynamo"] = False  # the exporter that every torch has, as for this package's own graphs
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of shapes that become constants, as they should
-        torch.onnx.export(
-            network, (torch.zeros(1, size[1], size[0], 3, dtype=torch.uint8),), str(path), **options
-        )

@@ -45,11 +45,16 @@ def interleave(
             break
         if progress:
             progress(max(number / max_rounds, min(spent / max(seconds, 1e-9), number / min_rounds, 1.0)))
-        for name in _rotated(names, number):
+        for name in rotated(names, number):
             results[name].append(
                 _medians([contestants[name](number + i) for i in range(repeats[name])]),
             )
     return results
+
+
+def rotated(names: Sequence[K], number: int) -> Iterator[K]:
+    """All of them, each in turn the first, so that none has the advantage of its place."""
+    return (names[(number + i) % len(names)] for i in range(len(names)))
 
 
 def totals(laps: Sequence[Laps]) -> list[float]:
@@ -65,7 +70,3 @@ def _repeats(run: Run) -> int:
 
 def _medians(laps: Sequence[Laps]) -> Laps:
     return {stage: statistics.median(lap[stage] for lap in laps) for stage in laps[0]}
-
-
-def _rotated(names: Sequence[K], number: int) -> Iterator[K]:
-    return (names[(number + i) % len(names)] for i in range(len(names)))

@@ -99,7 +99,7 @@ def export_graphs(model: DCFM, size: tuple[int, int], folder: Path) -> dict[str,
         (output,) = spec.outputs
         values[output] = graph(*inputs)
         paths[spec.name] = folder / f"{spec.name}.onnx"
-        _write(graph, inputs, paths[spec.name])
+        write_graph(graph, spec, inputs, paths[spec.name], _dynamic_axes(graph))
     return paths
 
 
@@ -129,12 +129,15 @@ def import_onnx() -> Any:
     return onnx
 
 
-def _write(graph: Graph, inputs: tuple[Tensor, ...], path: Path) -> None:
-    options: dict[str, Any] = {"opset_version": OPSET}
-    if graph.spec.name == "logits" and is_pointwise(graph.model):
-        options["dynamic_axes"] = {
-            name: {ROWS_AXIS: ROWS} for name in (*graph.spec.inputs, *graph.spec.outputs)
-        }
+def write_graph(
+    module: nn.Module,
+    spec: GraphSpec,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    dynamic_axes: dict[str, dict[int, str]] | None = None,
+) -> None:
+    """Writes a module as an ONNX file; `inputs` are examples, whose sizes it keeps but for `dynamic_axes`."""
+    options: dict[str, Any] = {"opset_version": OPSET, "dynamic_axes": dynamic_axes}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
         options["dynamo"] = (
             False  # the exporter that every torch since 2.1 has, and that needs no further package
@@ -142,10 +145,16 @@ def _write(graph: Graph, inputs: tuple[Tensor, ...], path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of shapes that become constants, as they should
         torch.onnx.export(
-            graph,
+            module,
             inputs,
             str(path),
-            input_names=list(graph.spec.inputs),
-            output_names=list(graph.spec.outputs),
+            input_names=list(spec.inputs),
+            output_names=list(spec.outputs),
             **options,
         )
+
+
+def _dynamic_axes(graph: Graph) -> dict[str, dict[int, str]] | None:
+    if graph.spec.name != "logits" or not is_pointwise(graph.model):
+        return None
+    return {name: {ROWS_AXIS: ROWS} for name in (*graph.spec.inputs, *graph.spec.outputs)}

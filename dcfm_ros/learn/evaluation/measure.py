@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets import FrameDataset
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, EvaluationConfig, MethodSpec
 from dcfm_ros.learn.evaluation.cost import ModelCost, model_cost
-from dcfm_ros.learn.evaluation.report import DataFacts, Evaluation, ModelFacts, Row
-from dcfm_ros.learn.evaluation.run import Accuracy, evaluate, network_size
+from dcfm_ros.learn.evaluation.report import Accuracy, DataFacts, Evaluation, ModelFacts, Row
+from dcfm_ros.learn.evaluation.run import evaluate, network_size
 from dcfm_ros.learn.evaluation.speed import Speed, measure_speed
 from dcfm_ros.learn.evaluation.video import Video, videos_of
 from dcfm_ros.model.checkpoint import load_model
@@ -87,7 +86,10 @@ def measure(
         model=_model_facts(weights, model, engine, cost, size),
         data=_data_facts(footage),
         classes=model.card.classes,
-        rows=_rows(accuracies, speeds, cost),
+        rows=tuple(
+            _row(spec, accuracy, speeds[spec], speeds[PER_FRAME].key_ms, cost)
+            for spec, accuracy in accuracies.items()
+        ),
         seconds=round(time.perf_counter() - begin, 1),
     )
 
@@ -96,45 +98,18 @@ def _listed(classes: tuple[str, ...]) -> str:
     return f"{len(classes)} classes ({', '.join(classes[:4])}, ...)"
 
 
-def _rows(
-    accuracies: Sequence[Accuracy], speeds: dict[MethodSpec, Speed], cost: ModelCost
-) -> tuple[Row, ...]:
-    per_frame_ms = speeds[PER_FRAME].key_ms
-    rows = []
-    for accuracy in accuracies:
-        spec, speed = accuracy.spec, speeds[accuracy.spec]
-        # Of a long run: on a short video the first frame makes an interval's share larger than it is.
-        share = 1 / spec.key_interval if spec.key_interval else accuracy.key_share
-        mean_ms = speed.mean_ms(share)
-        low, high = accuracy.mean_iou_range
-        rows.append(
-            Row(
-                method=spec.method,
-                key_interval=spec.key_interval,
-                trigger=spec.trigger,
-                offsets=accuracy.offsets,
-                key_share=accuracy.key_share,
-                mean_iou=accuracy.mean_iou,
-                mean_iou_min=low,
-                mean_iou_max=high,
-                weighted_iou=accuracy.weighted_iou,
-                mean_accuracy=accuracy.mean_accuracy,
-                pixel_accuracy=accuracy.pixel_accuracy,
-                per_class_iou=tuple(map(_known, accuracy.per_class_iou)),
-                vc8=_known(accuracy.consistency[8]),
-                vc16=_known(accuracy.consistency[16]),
-                macs=share * cost.macs_key + (1 - share) * _macs_other(spec, cost),
-                key_ms=speed.key_ms,
-                other_ms=speed.other_ms,
-                mean_ms=mean_ms,
-                speed_up=per_frame_ms / mean_ms,
-            )
-        )
-    return tuple(rows)
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _row(spec: MethodSpec, accuracy: Accuracy, speed: Speed, per_frame_ms: float, cost: ModelCost) -> Row:
+    # Of a long run: on a short video the first frame makes an interval's share larger than it is.
+    share = 1 / spec.key_interval if spec.key_interval else accuracy.key_share
+    mean_ms = speed.mean_ms(share)
+    return Row(
+        **vars(accuracy),
+        macs=share * cost.macs_key + (1 - share) * _macs_other(spec, cost),
+        key_ms=speed.key_ms,
+        other_ms=speed.other_ms,
+        mean_ms=mean_ms,
+        speed_up=per_frame_ms / mean_ms,
+    )
 
 
 def _macs_other(spec: MethodSpec, cost: ModelCost) -> int:

@@ -17,20 +17,17 @@ FORMAT = "dcfm_ros evaluation 1"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One method with one schedule of key frames.
+class Accuracy:
+    """What one method with one schedule of key frames reached, averaged over the offsets of its key frames.
 
     method         one of METHODS
     key_interval   a key frame every so many frames; 0 where `trigger` decides
     trigger        as on the command line, "" where the interval decides
-    offsets        of the key frames, over which the measures are averaged
+    offsets        how many it is averaged over
     key_share      of the frames that were key frames, 0-1
     mean_iou, weighted_iou, mean_accuracy, pixel_accuracy, per_class_iou (in the order of the classes): 0-1
     mean_iou_min, mean_iou_max: over the offsets
     vc8, vc16      video consistency over 8 and 16 frames, 0-1
-    macs           multiply-accumulates per frame, on average over key frames and others
-    key_ms, other_ms, mean_ms: milliseconds per key frame, per other frame and on average
-    speed_up       mean_ms of per-frame segmentation over this row's, both measured in one run
     """
 
     method: str
@@ -47,6 +44,17 @@ class Row:
     per_class_iou: tuple[float | None, ...]
     vc8: float | None
     vc16: float | None
+
+
+@dataclass(frozen=True)
+class Row(Accuracy):
+    """And what that costs.
+
+    macs           multiply-accumulates per frame, on average over key frames and others
+    key_ms, other_ms, mean_ms: milliseconds per key frame, per other frame and on average
+    speed_up       mean_ms of per-frame segmentation over this row's, both measured in one run
+    """
+
     macs: float
     key_ms: float
     other_ms: float | None

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from statistics import fmean
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.evaluation.config import EvaluationConfig, MethodSpec
 from dcfm_ros.learn.evaluation.methods import build_method
+from dcfm_ros.learn.evaluation.report import Accuracy
 from dcfm_ros.learn.evaluation.scene import Mask, Scene
 from dcfm_ros.learn.evaluation.video import Video
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """What a method reached, averaged over the offsets of its key frames. Shares of 1; NaN for what has no
-    value.
-
-    key_share       of the frames that were key frames
-    mean_iou_range  smallest and largest over the offsets
-    consistency     window in frames -> video consistency
-    """
-
-    spec: MethodSpec
-    offsets: int
-    key_share: float
-    mean_iou: float
-    mean_iou_range: tuple[float, float]
-    weighted_iou: float
-    mean_accuracy: float
-    pixel_accuracy: float
-    per_class_iou: tuple[float, ...]
-    consistency: dict[int, float]
 
 
 def evaluate(
@@ -44,7 +22,7 @@ def evaluate(
     config: EvaluationConfig,
     *,
     progress: Callable[[int], None] = lambda frames: None,
-) -> list[Accuracy]:
+) -> dict[MethodSpec, Accuracy]:
     """Measures every row of `config.specs()` on the labelled frames of the videos.
 
     `progress` is called with the number of frames done since its last call. Videos of one frame only tell
@@ -57,7 +35,7 @@ def evaluate(
         _evaluate_video(engine, video, config, tallies, progress)
     if not any(run.matrix.pixels for runs in tallies.values() for run in runs):
         raise DcfmError("no pixel of these frames has a label; there is nothing to measure against")
-    return [_accuracy(spec, runs) for spec, runs in tallies.items()]
+    return {spec: _accuracy(spec, runs) for spec, runs in tallies.items()}
 
 
 def network_size(engine: Engine, config: EvaluationConfig) -> tuple[int, int]:
@@ -111,21 +89,28 @@ class _Tally:
 
 
 def _accuracy(spec: MethodSpec, runs: list[_Tally]) -> Accuracy:
-    mean_ious = [run.matrix.mean_iou for run in runs]
+    matrices = [run.matrix for run in runs]
+    mean_ious = [matrix.mean_iou for matrix in matrices]
+    vc8, vc16 = (_mean([run.consistency.value(window) for run in runs]) for window in CONSISTENCY_WINDOWS)
     return Accuracy(
-        spec=spec,
+        method=spec.method,
+        key_interval=spec.key_interval,
+        trigger=spec.trigger,
         offsets=len(runs),
         key_share=sum(run.key_frames for run in runs) / sum(run.frames for run in runs),
-        mean_iou=float(np.mean(mean_ious)),
-        mean_iou_range=(min(mean_ious), max(mean_ious)),
-        weighted_iou=float(np.mean([run.matrix.weighted_iou for run in runs])),
-        mean_accuracy=float(np.mean([run.matrix.mean_accuracy for run in runs])),
-        pixel_accuracy=float(np.mean([run.matrix.pixel_accuracy for run in runs])),
-        per_class_iou=tuple(
-            float(iou) for iou in np.mean([run.matrix.per_class_iou for run in runs], axis=0)
-        ),
-        consistency={
-            window: float(np.mean([run.consistency.value(window) for run in runs]))
-            for window in CONSISTENCY_WINDOWS
-        },
+        mean_iou=fmean(mean_ious),
+        mean_iou_min=min(mean_ious),
+        mean_iou_max=max(mean_ious),
+        weighted_iou=fmean(matrix.weighted_iou for matrix in matrices),
+        mean_accuracy=fmean(matrix.mean_accuracy for matrix in matrices),
+        pixel_accuracy=fmean(matrix.pixel_accuracy for matrix in matrices),
+        per_class_iou=tuple(map(_mean, zip(*(matrix.per_class_iou for matrix in matrices), strict=True))),
+        vc8=vc8,
+        vc16=vc16,
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """None where one of them has no value."""
+    mean = fmean(values)
+    return None if math.isnan(mean) else mean

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dcfm_ros.engines.base import Engine
+from dcfm_ros.config import Size
+from dcfm_ros.engines.base import Engine, Image, Mask
 from dcfm_ros.learn.evaluation.shared import SharedEngine
 from dcfm_ros.learn.evaluation.video import Video, VideoFrame
 from dcfm_ros.measure.flow import Flow, OpticalFlow, warp
@@ -16,8 +14,6 @@ from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.stream.preprocess import preprocess
 
 T = TypeVar("T")
-Mask = NDArray[np.uint8]
-Size = tuple[int, int]
 
 
 class Scene:
@@ -77,7 +73,7 @@ class Scene:
             self._frames[index] = self.video[index]
         return self._frames[index]
 
-    def _network_input(self, index: int) -> NDArray[np.uint8]:
+    def _network_input(self, index: int) -> Image:
         return preprocess(self._frame_at(index).rgb, self.network_size)
 
 

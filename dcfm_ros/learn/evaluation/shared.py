@@ -8,14 +8,12 @@ from operator import add
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dcfm_ros.engines.base import Engine
+from dcfm_ros.config import Size
+from dcfm_ros.engines.base import Engine, Image, Mask
 from dcfm_ros.errors import DcfmError
 
 T = TypeVar("T")
-Mask = NDArray[np.uint8]
-Size = tuple[int, int]
 
 
 class Pair(NamedTuple):
@@ -36,7 +34,7 @@ class SharedEngine:
     frame i. Features `reach` frames back and ahead stay available. For streams on one thread.
     """
 
-    def __init__(self, engine: Engine, frame: Callable[[int], NDArray[np.uint8]], reach: int) -> None:
+    def __init__(self, engine: Engine, frame: Callable[[int], Image], reach: int) -> None:
         self.engine = engine
         self.card = engine.card
         self.name, self.device, self.precision = engine.name, engine.device, engine.precision
@@ -88,7 +86,7 @@ class SharedEngine:
     def prepare(self, size: Size) -> None:
         self.engine.prepare(size)
 
-    def independent(self, rgb: NDArray[np.uint8]) -> Any:
+    def independent(self, rgb: Image) -> Any:
         return self.independent_of(self.index)
 
     def common(self, independent: Any) -> Any:

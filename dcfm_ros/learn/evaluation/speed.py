@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dcfm_ros.engines.base import Engine
+from dcfm_ros.config import Size
+from dcfm_ros.engines.base import Engine, Image
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, MethodSpec
 from dcfm_ros.learn.evaluation.methods import inline_config
 from dcfm_ros.learn.evaluation.video import Video
 from dcfm_ros.measure.flow import OpticalFlow, warp
+from dcfm_ros.measure.rounds import WARM_UP, rotated
 from dcfm_ros.stream.preprocess import preprocess
 from dcfm_ros.stream.segmenter import StreamSegmenter
 
-WARM_UP = 3
-# Fewer times than these have no median to speak of.
-ENOUGH = 3
+MIN_TIMES = 3
+"""Fewer have no median to speak of."""
 FRAME_NS = 66_666_667
-
-Image = NDArray[np.uint8]
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def measure_speed(
     actors = {spec: _actor(engine, spec, network_size, mask_size) for spec in specs}
     times = {spec: _Times() for spec in specs}
     for index, image in enumerate(images):
-        for spec in _rotated(specs, index):
+        for spec in rotated(specs, index):
             begin = time.perf_counter()
             key_frame = actors[spec](image, (index + 1) * FRAME_NS)
             milliseconds = 1e3 * (time.perf_counter() - begin)
@@ -79,7 +76,7 @@ class _Times:
 
     def speed(self, per_frame: list[float]) -> Speed:
         return Speed(
-            key_ms=statistics.median(self.key if len(self.key) >= ENOUGH else per_frame),
+            key_ms=statistics.median(self.key if len(self.key) >= MIN_TIMES else per_frame),
             other_ms=statistics.median(self.other) if self.other else None,
         )
 
@@ -138,8 +135,3 @@ def _flow(network_size: Size, mask_size: Size) -> Actor:
 def _to_and_fro(images: list[Image], count: int) -> list[Image]:
     cycle = images + images[-2:0:-1]
     return [cycle[i % len(cycle)] for i in range(count)]
-
-
-def _rotated(specs: Sequence[MethodSpec], index: int) -> Iterator[MethodSpec]:
-    """Each in turn is the first, so that none has the advantage of its place."""
-    return (specs[(index + i) % len(specs)] for i in range(len(specs)))
