@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from dcfm_ros.street import materials
 from dcfm_ros.street.fronts import Front, add_details, add_facade
 from dcfm_ros.street.labels import BUILDING
+from dcfm_ros.street.line import Line
 from dcfm_ros.street.looks import Look
 from dcfm_ros.street.mesh import MeshBuilder
 from dcfm_ros.street.params import FrontParams
@@ -20,19 +21,11 @@ _ACCENT = np.array(
 
 
 def add_building(
-    out: MeshBuilder,
-    rng: np.random.Generator,
-    look: Look,
-    p0: NDArray[np.float64],
-    p1: NDArray[np.float64],
-    depth: float,
+    out: MeshBuilder, rng: np.random.Generator, look: Look, line: Line, depth: float
 ) -> NDArray[np.float64]:
-    """Adds a building whose front runs from `p0` to `p1` (x, y), seen with p0 on the left. Returns its footprint 4×2."""
-    along = p1 - p0
-    width = float(np.linalg.norm(along))
-    along = along / width
-    inward = np.array([-along[1], along[0]])
-    ring = np.stack([p0, p1, p1 + inward * depth, p0 + inward * depth])
+    """Adds a building whose front is `line`. Returns its footprint 4×2."""
+    width = line.length
+    ring = np.stack(line.strip(depth))
     height = look.ground + look.storey * (look.storeys - 1) + float(rng.uniform(0.2, 0.7))
     accent = _ACCENT[rng.integers(len(_ACCENT))] * rng.uniform(0.7, 1.2)
     bays = max(1, round(width / look.bay))
@@ -53,7 +46,7 @@ def add_building(
         _pitched_roof(out, rng, ring, height, depth, color, blind)
     else:
         _flat_roof(out, rng, ring, height)
-    add_details(out, rng, Front(look, p0, along, inward, width, height, bay, bays, accent, color, params))
+    add_details(out, rng, Front(look, line, height, bay, bays, accent, color, params))
     return ring
 
 

@@ -18,8 +18,8 @@ def build_side_street(site: Site, side: int, a: float, b: float) -> None:
     lay_side_road(site, side, a, b, _REACH)
     kerb = site.kerb(side)
     look = draw_look(site.rng, "terrace", site.style.brick)
-    p0, p1 = site.front(side, a - 8, b + 8, _REACH)
-    buildings.add_building(site.out, site.rng, look, p0, p1, 8.0)
+    line = site.front(side, a - 8, b + 8, _REACH)
+    buildings.add_building(site.out, site.rng, look, line, 8.0)
     for x in np.arange(site.edge(side) + PLOT_DEPTH + 2, _REACH - 4, 7.5):
         for s, grow in ((a - 3.5, site.rng.random()), (b + 3.5, site.rng.random())):
             if grow < 0.5:

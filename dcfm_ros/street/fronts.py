@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcfm_ros.street import materials
 from dcfm_ros.street.labels import BUILDING, SIGN
+from dcfm_ros.street.line import Line
 from dcfm_ros.street.looks import PANEL, RENDER, STONE, Look
 from dcfm_ros.street.mesh import MeshBuilder
 from dcfm_ros.street.params import FrontParams, SignParams
@@ -18,13 +19,10 @@ _SQUARE = [[[-1, -1], [1, -1], [1, 1], [-1, 1]]]
 
 @dataclass(frozen=True)
 class Front:
-    """A front from `start` `along` (a unit vector; x and y) with `bays` bays, each `bay` wide; lengths in metres."""
+    """A front along `line` with `bays` bays, each `bay` wide; lengths in metres."""
 
     look: Look
-    start: NDArray[np.float64]
-    along: NDArray[np.float64]
-    inward: NDArray[np.float64]
-    width: float
+    line: Line
     height: float
     bay: float
     bays: int
@@ -34,7 +32,7 @@ class Front:
 
     def at(self, x: float, out_by: float) -> NDArray[np.float64]:
         """The point (x, y) that lies `x` along the front and `out_by` before it."""
-        return np.asarray(self.start + self.along * x - self.inward * out_by)
+        return np.asarray(self.line.a + self.line.along * x - self.line.inward * out_by)
 
 
 def add_facade(
@@ -92,7 +90,7 @@ def _bay_window(out: MeshBuilder, rng: np.random.Generator, front: Front) -> Non
 
 def _shop_front(out: MeshBuilder, rng: np.random.Generator, front: Front) -> None:
     """Fascia, and now and then an awning and a hanging sign."""
-    ground, width, accent = front.look.ground, front.width, front.accent
+    ground, width, accent = front.look.ground, front.line.length, front.accent
     fascia = ground - 0.85
     _board(out, front, fascia - 0.02, fascia + 0.02, 0.25, accent * 0.8 + 0.03)
     _board(out, front, ground - 0.12, ground + 0.05, 0.3, accent * 0.8 + 0.03)
@@ -114,7 +112,12 @@ def _shop_front(out: MeshBuilder, rng: np.random.Generator, front: Front) -> Non
 
 def _board(out: MeshBuilder, front: Front, z0: float, z1: float, far: float, color: ArrayLike) -> None:
     """A board along the whole front that stands out by `far`."""
-    ring = [front.at(0, far), front.at(front.width, far), front.at(front.width, 0), front.at(0, 0)]
+    ring = [
+        front.at(0, far),
+        front.at(front.line.length, far),
+        front.at(front.line.length, 0),
+        front.at(0, 0),
+    ]
     out.prism(ring, z0, z1, color, BUILDING)
 
 
@@ -123,7 +126,7 @@ def _balconies(out: MeshBuilder, rng: np.random.Generator, front: Front) -> None
         z = front.look.ground + (level - 1) * front.look.storey + 0.1
         for k in range(int(rng.integers(0, 2)), front.bays, 2):
             a, b = front.at(k * front.bay + 0.25, 0.0), front.at((k + 1) * front.bay - 0.25, 0.0)
-            _balcony(out, a, b, front.inward, z)
+            _balcony(out, a, b, front.line.inward, z)
 
 
 def _balcony(

@@ -20,10 +20,14 @@ class Line(NamedTuple):
         return float(np.linalg.norm(self.b - self.a))
 
     @property
+    def along(self) -> NDArray[np.float64]:
+        """Unit vector from `a` to `b`."""
+        return np.asarray((self.b - self.a) / self.length)
+
+    @property
     def inward(self) -> NDArray[np.float64]:
         """Unit vector away from the street."""
-        along = (self.b - self.a) / np.linalg.norm(self.b - self.a)
-        return np.array([-along[1], along[0]])
+        return np.array([-self.along[1], self.along[0]])
 
     def strip(self, width: float) -> list[NDArray[np.float64]]:
         """Ground polygon between the line and its parallel `width` metres inward."""

@@ -35,8 +35,8 @@ def _row(
         end = b if b - (s + width) < widths[0] else s + width
         if rng.random() < (0.75 if zone == "shops" else 0.25):
             look = draw_look(rng, zone, site.style.brick)
-        p0, p1 = site.front(side, s, end, site.edge(side) + setback)
-        ring = buildings.add_building(site.out, rng, look, p0, p1, PLOT_DEPTH)
+        line = site.front(side, s, end, site.edge(side) + setback)
+        ring = buildings.add_building(site.out, rng, look, line, PLOT_DEPTH)
         site.darken(ring, 0.55)
         s = end
 
@@ -65,8 +65,8 @@ def _houses(site: Site, side: int, a: float, b: float) -> None:
         width = float(rng.uniform(7.5, 10.5))
         end = min(s + width, b - 0.5)
         look = draw_look(rng, "houses", site.style.brick)
-        p0, p1 = site.front(side, s, end, site.edge(side) + float(rng.uniform(4.0, 6.0)))
-        site.darken(buildings.add_building(site.out, rng, look, p0, p1, 9.0), 0.5)
+        line = site.front(side, s, end, site.edge(side) + float(rng.uniform(4.0, 6.0)))
+        site.darken(buildings.add_building(site.out, rng, look, line, 9.0), 0.5)
         s = end + float(rng.uniform(1.5, 4.5))
     _boundary(site, side, a, b)
     _scatter(site, side, a, b, 1.2, 3.4, 8)
