@@ -5,6 +5,7 @@ import string
 from pathlib import Path
 
 import pytest
+from test_imports import FLOORS
 
 ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / "docs").is_dir():
@@ -39,6 +40,14 @@ def test_links_lead_somewhere(page):
         assert path.is_relative_to(ROOT), f"{target} lies outside the repository"
         if anchor and path.suffix == ".md":
             assert anchor in set(anchors(path)), target
+
+
+def test_the_architecture_shows_the_floors_that_the_imports_keep():
+    rows = re.findall(
+        r"^\| (\d+) \| ([^|]+) \|", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    shown = {int(number): set(re.findall(r"`(\w+)`", rooms)) for number, rooms in rows}
+    assert shown == dict(enumerate(FLOORS, 1))
 
 
 def test_there_are_links():
