@@ -60,18 +60,29 @@ def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:
                 f"The bag {bag.path} has {len(found)} image topics; choose one with --topic:\n{_table(found)}"
             )
         raise DcfmError(f"The bag {bag.path} has no image topic with messages. It has:\n{_table(bag.topics)}")
+    chosen = image_topic(bag, name)
+    if not chosen.count:
+        raise DcfmError(f"The topic {name!r} of {bag.path} has no messages.")
+    return chosen
+
+
+def image_topic(bag: Bag, name: str, what: str = "topic") -> Topic:
+    """The topic of this name.
+
+    Raises:
+        DcfmError: no such topic, or not an image topic; `what` says what it is wanted for.
+    """
+    images = [topic for topic in bag.topics if topic.type in IMAGE_TYPES]
     chosen = [topic for topic in bag.topics if topic.name == name]
     if not chosen:
         raise DcfmError(
-            f"The bag {bag.path} has no topic {name!r}. Its image topics:\n{_table(images or bag.topics)}"
+            f"The bag {bag.path} has no {what} {name!r}. Its image topics:\n{_table(images or bag.topics)}"
         )
-    if chosen[0].type not in IMAGE_TYPES:
+    if wrong := [topic for topic in chosen if topic not in images]:
         raise DcfmError(
-            f"The topic {name!r} of {bag.path} is {chosen[0].type}; expected {' or '.join(IMAGE_TYPES)}. "
+            f"The {what} {name!r} of {bag.path} is {wrong[0].type}; expected {' or '.join(IMAGE_TYPES)}. "
             f"Its image topics:\n{_table(images)}"
         )
-    if not chosen[0].count:
-        raise DcfmError(f"The topic {name!r} of {bag.path} has no messages.")
     return chosen[0]
 
 

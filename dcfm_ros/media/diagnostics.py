@@ -68,8 +68,8 @@ class CameraDiagnostics:
         return [self._input(report, limits, source), self._processing(report, limits), self._common(report)]
 
     def _input(self, report: Report, limits: Limits, source: Input) -> Status:
-        window, counts = report.window, report.counts
-        rate = _rate(window.counts.received, window.seconds)
+        counts = report.counts
+        rate = _rate(report.new.received, report.seconds)
         size = report.last.size if report.last else None
         level, message = self._judge_input(report, limits, source) or (OK, f"{rate} images/s")
         values = {
@@ -80,13 +80,13 @@ class CameraDiagnostics:
             "received": counts.received,
             "failed": counts.failed,
             "lost by the middleware": counts.lost,
-            "last reason": _commonest(window.bad_images),
+            "last reason": _commonest(report.bad_images),
         }
         return Status(f"{self._prefix}input", level, message, values)
 
     def _judge_input(self, report: Report, limits: Limits, source: Input) -> tuple[int, str] | None:
         """Level and message of what is worth saying about the images; None: nothing."""
-        window, now = report.window, report.window.counts
+        now = report.new
         where = f"on {self._topic} ({source.publishers} publishers)"
         if report.silent_s == math.inf:
             return (
@@ -96,21 +96,21 @@ class CameraDiagnostics:
             return OK, "simulated time stands still"
         if report.silent_s > limits.input_timeout_s:
             return ERROR, f"no image for {report.silent_s:.1f} s {where}"
-        if window.bad_images:
+        if report.bad_images:
             level = ERROR if now.failed >= now.received else WARN
-            return level, f"{window.bad_images.total()} unusable images: {_commonest(window.bad_images)}"
+            return level, f"{report.bad_images.total()} unusable images: {_commonest(report.bad_images)}"
         if now.lost:
             return WARN, f"{now.lost} images lost on the way to the node; {source.loss_hint}"
-        if window.no_stamp:
+        if report.no_stamp:
             return WARN, "images have no stamp: the time of their arrival is used for triggers"
         return None
 
     def _processing(self, report: Report, limits: Limits) -> Status:
-        window, counts = report.window, report.counts
-        mean = _mean(window.total_ms)
-        if window.total_ms:
-            self._over_budget_s = self._over_budget_s + window.seconds if mean > limits.budget_ms else 0.0
-        rate = _rate(window.counts.processed, window.seconds)
+        counts = report.counts
+        mean = _mean(report.total_ms)
+        if report.total_ms:
+            self._over_budget_s = self._over_budget_s + report.seconds if mean > limits.budget_ms else 0.0
+        rate = _rate(report.new.processed, report.seconds)
         level, message = self._judge_processing(report, limits, mean) or (
             OK,
             f"{rate} masks/s, {mean:.1f} ms each",
@@ -118,9 +118,9 @@ class CameraDiagnostics:
         values = {
             "masks per second": rate,
             "frame ms, mean": _number(mean),
-            "frame ms, 95 %": _number(_p95(window.total_ms)),
-            "latency ms, mean": _number(_mean(window.latency_ms)),
-            "latency ms, 95 %": _number(_p95(window.latency_ms)),
+            "frame ms, 95 %": _number(_p95(report.total_ms)),
+            "latency ms, mean": _number(_mean(report.latency_ms)),
+            "latency ms, 95 %": _number(_p95(report.latency_ms)),
             "processed": counts.processed,
             "dropped for newer ones": counts.dropped,
             "while nobody subscribed": counts.unwanted,
@@ -130,17 +130,16 @@ class CameraDiagnostics:
 
     def _judge_processing(self, report: Report, limits: Limits, mean: float) -> tuple[int, str] | None:
         """Level and message of what is worth saying about the work; None: nothing."""
-        window = report.window
-        if window.errors:
-            return ERROR, f"{window.errors.total()} failures: {_commonest(window.errors)}"
+        if report.errors:
+            return ERROR, f"{report.errors.total()} failures: {_commonest(report.errors)}"
         if mean > limits.budget_ms:
             level = ERROR if self._over_budget_s > limits.over_budget_s else WARN
             return level, f"a frame takes {mean:.1f} ms, over the budget of {limits.budget_ms:g} ms"
         if report.refused:
             return WARN, f"new parameters cannot be used, the previous ones stay in use: {report.refused}"
-        if window.total_ms:
+        if report.total_ms:
             return None
-        if window.counts.unwanted:
+        if report.new.unwanted:
             return OK, "nobody subscribes to an output: images are checked, not segmented"
         return OK, "waiting for the first image" if report.last is None else "no frame since the last report"
 

@@ -14,30 +14,27 @@ from dcfm_ros.stream.segmentation import Segmentation
 
 
 @dataclass
-class Window:
-    """What happened since the last report."""
+class Report:
+    """Everything the diagnostics need of a stream."""
 
-    seconds: float = 0.0
+    running: bool = False
     counts: FrameCounts = field(default_factory=FrameCounts)
+    last: Segmentation | None = None  # the newest
+    agreement: float = math.nan  # when it was last measured; NaN if never
+    triggers: Counter[str] = field(default_factory=Counter)
+    refused: str = ""  # why the parameters in use are not those asked for; empty: they are
+    silent_s: float = (
+        math.inf
+    )  # since the last image, or the start if that was later; infinite before the first image
+
+    # Since the last report.
+    seconds: float = 0.0
+    new: FrameCounts = field(default_factory=FrameCounts)
     total_ms: list[float] = field(default_factory=list)
     latency_ms: list[float] = field(default_factory=list)
     bad_images: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)  # of the worker or of the common branch
     no_stamp: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything the diagnostics need of one camera."""
-
-    running: bool
-    counts: FrameCounts
-    window: Window
-    silent_s: float  # since the last image, or the start if that was later; infinite before the first image
-    last: Segmentation | None  # the newest
-    agreement: float  # when it was last measured; NaN if never
-    triggers: Counter[str]
-    refused: str  # why the parameters in use are not those asked for; empty: they are
 
 
 class Health:
@@ -50,23 +47,16 @@ class Health:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._counts = FrameCounts()
-        self._triggers: Counter[str] = Counter()
-        self._window = Window()
-        self._window_start = self._clock()
-        self._window_counts = FrameCounts()
-        self._started = -math.inf
-        self._last_image = -math.inf
-        self._last: Segmentation | None = None
-        self._agreement = math.nan
-        self._refused = ""
+        self._report = Report()
+        self._reported_counts, self._reported = FrameCounts(), clock()
+        self._started = self._last_image = -math.inf
 
     def started(self) -> None:
         """The stream starts, perhaps again: from now on it is judged, and for nothing that came before."""
         with self._lock:
             self._started = self._clock()
-            self._refused = ""
-            self._new_window()
+            self._report.refused = ""
+            self._next_report()
 
     def count(self, what: str, number: int = 1) -> None:
         """Add to one of the fields of FrameCounts."""
@@ -76,7 +66,7 @@ class Health:
     def counted(self, counts: FrameCounts) -> None:
         """An image has come, and these are the counts now: for whoever counts frames anyway."""
         with self._lock:
-            self._counts = counts
+            self._report.counts = counts
             self._last_image = self._clock()
 
     def image_came(self, *, stamped: bool) -> None:
@@ -84,66 +74,66 @@ class Health:
         with self._lock:
             self._add("received")
             self._last_image = self._clock()
-            self._window.no_stamp |= not stamped
+            self._report.no_stamp |= not stamped
 
     def bad_image(self, reason: str, number: int = 1) -> None:
         """An image, or several of them, could not be used."""
         with self._lock:
             self._add("failed", number)
-            self._window.bad_images[reason] += number
+            self._report.bad_images[reason] += number
 
     def error(self, reason: str, *, frame_failed: bool) -> None:
         """The network failed, for a frame (which then has no mask) or in the common branch."""
         with self._lock:
             self._add("failed", frame_failed)
-            self._window.errors[reason] += 1
+            self._report.errors[reason] += 1
 
     def refused(self, reason: str) -> None:
         """The stream's new parameters cannot be used and the previous ones stay in use; "": they can."""
         with self._lock:
-            self._refused = reason
+            self._report.refused = reason
 
     def processed(self, result: Segmentation, total_ms: float, latency_ms: float) -> None:
         """A frame has its mask."""
         with self._lock:
             self._add("processed")
-            self._window.total_ms.append(total_ms)
+            report = self._report
+            report.last = result
+            report.total_ms.append(total_ms)
             if not math.isnan(latency_ms):
-                self._window.latency_ms.append(latency_ms)
+                report.latency_ms.append(latency_ms)
             if result.trigger:
-                self._triggers[result.trigger] += 1
+                report.triggers[result.trigger] += 1
             if not math.isnan(result.agreement):
-                self._agreement = result.agreement
-            self._last = result
+                report.agreement = result.agreement
 
     def counts(self) -> FrameCounts:
         """The counts now."""
-        return self._counts
+        return self._report.counts
 
     def report(self, *, running: bool) -> Report:
-        """Everything so far; begins a new window."""
+        """Everything so far; the next report tells of what happens from now on."""
         with self._lock:
-            window = self._new_window()
-            silent_since = max(self._last_image, self._started) if self._counts.received else -math.inf
-            return Report(
-                running=running,
-                counts=self._window_counts,
-                window=window,
-                silent_s=self._window_start - silent_since,
-                last=self._last,
-                agreement=self._agreement,
-                triggers=self._triggers.copy(),
-                refused=self._refused,
-            )
+            began, report = self._reported, self._next_report()
+            silent_since = max(self._last_image, self._started) if report.counts.received else -math.inf
+            report.running, report.silent_s = running, self._reported - silent_since
+            report.seconds = self._reported - began
+            return report
 
-    def _new_window(self) -> Window:
-        """The window that ends now."""
-        now = self._clock()
-        window, self._window = self._window, Window()
-        window.seconds, self._window_start = now - self._window_start, now
-        window.counts = self._counts - self._window_counts
-        self._window_counts = self._counts
-        return window
+    def _next_report(self) -> Report:
+        """Begin the next report; returns the one that ends now."""
+        ended = self._report
+        ended.new = ended.counts - self._reported_counts
+        self._reported_counts, self._reported = ended.counts, self._clock()
+        self._report = Report(
+            counts=ended.counts,
+            last=ended.last,
+            agreement=ended.agreement,
+            triggers=ended.triggers.copy(),
+            refused=ended.refused,
+        )
+        return ended
 
     def _add(self, what: str, number: int = 1) -> None:
-        self._counts = replace(self._counts, **{what: getattr(self._counts, what) + number})
+        counts = self._report.counts
+        self._report.counts = replace(counts, **{what: getattr(counts, what) + number})

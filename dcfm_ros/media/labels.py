@@ -11,7 +11,8 @@ import numpy as np
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_files import is_bag
-from dcfm_ros.media.bags import IMAGE_TYPES, Bag, stamp_ns
+from dcfm_ros.media.bag_source import image_topic
+from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.files import ImageFolder
 from dcfm_ros.media.source import Frame, Source
 
@@ -76,14 +77,7 @@ class LabelTopic:
     def __init__(self, path: Path, topic: str) -> None:
         self.name = topic
         bag = Bag(path)
-        kinds = {entry.type for entry in bag.topics if entry.name == topic}
-        if not kinds:
-            names = ", ".join(entry.name for entry in bag.topics if entry.type in IMAGE_TYPES) or "none"
-            raise DcfmError(f"The bag {path} has no label topic {topic!r}; its image topics: {names}.")
-        if not kinds <= set(IMAGE_TYPES):
-            raise DcfmError(
-                f"The label topic {topic!r} is {kinds.pop()}; expected {' or '.join(IMAGE_TYPES)}."
-            )
+        image_topic(bag, topic, "label topic")
         self._messages = bag.messages(topic)
         self._window: OrderedDict[int, np.ndarray] = OrderedDict()
         self._newest = self._asked = -1

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,41 +58,39 @@ class Recorder(Node):
         self.last_arrival = time.monotonic()
         self.last_latency_ms = float("nan")
         self._readers = [
-            self._read(Image, topics.image, self._on_image),
-            self._read(Image, topics.label, self._on_label),
-            self._read(Image, topics.mask, self._on_mask),
-            self._read(FrameTiming, topics.timing, self._on_timing),
+            self._read(Image, IMAGE, topics.image, self._on_image),
+            self._read(Image, IMAGE, topics.label, lambda *_: None),
+            self._read(Image, IMAGE, topics.mask, self._on_mask),
+            self._read(FrameTiming, FRAME_TIMING, topics.timing, self._on_timing),
         ]
         self._topics = topics
 
-    def _read(self, kind: type, topic: str, callback: Any) -> Any:
-        return self.create_subscription(kind, topic, callback, reliable(QUEUE_DEPTH), raw=True)
+    def _read(self, kind: type, name: str, topic: str, note: Callable[[int, int], None]) -> Any:
+        """Record a topic; `note` gets each message's stamp and time of arrival, ns."""
+
+        def on_message(data: bytes) -> None:
+            now = time.time_ns()
+            self._writer.put(topic, name, now, data)
+            note(header_stamp_ns(data), now)
+
+        return self.create_subscription(kind, topic, on_message, reliable(QUEUE_DEPTH), raw=True)
 
     def is_matched(self) -> bool:
         """The node's mask and timing publishers have been found."""
         return all(self.count_publishers(topic) > 0 for topic in (self._topics.mask, self._topics.timing))
 
-    def _on_image(self, data: bytes) -> None:
-        now, stamp = time.time_ns(), header_stamp_ns(data)
-        self._writer.put(self._topics.image, IMAGE, now, data)
+    def _on_image(self, stamp: int, now: int) -> None:
         self.images[stamp] += 1
         self._came[stamp] = now
         if len(self._came) > _MAX_WAITING:
             self._came.pop(next(iter(self._came)))
 
-    def _on_label(self, data: bytes) -> None:
-        self._writer.put(self._topics.label, IMAGE, time.time_ns(), data)
-
-    def _on_mask(self, data: bytes) -> None:
-        now = time.time_ns()
-        self._writer.put(self._topics.mask, IMAGE, now, data)
-        stamp = header_stamp_ns(data)
+    def _on_mask(self, stamp: int, now: int) -> None:
         self.masks[stamp] += 1
         self.last_arrival = time.monotonic()
         self.last_latency_ms = (now - self._came.pop(stamp, now)) / 1e6
 
-    def _on_timing(self, data: bytes) -> None:
-        self._writer.put(self._topics.timing, FRAME_TIMING, time.time_ns(), data)
+    def _on_timing(self, stamp: int, now: int) -> None:
         self.timings += 1
 
 
