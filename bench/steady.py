@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
+from dcfm_ros.arrays import Image
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
@@ -38,7 +40,7 @@ from steady_result import (
 from suite import gpu_goal, shipped, vspw
 
 from dcfm_ros.bench.contestants import Setting, on_gpu
-from dcfm_ros.bench.frames import Image, street
+from dcfm_ros.bench.frames import street
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError

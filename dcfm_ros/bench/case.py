@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from dcfm_ros.arrays import Image
 from dcfm_ros.bench.contestants import Builder, Contestant, Entry, Setting
-from dcfm_ros.bench.frames import Image, street
+from dcfm_ros.bench.frames import street
 from dcfm_ros.bench.own_process import OwnProcess
 from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Against, Amortised, Case, Row
 from dcfm_ros.errors import DcfmError

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.bench.frames import Calibration
 from dcfm_ros.bench.published import PublishedOrder
 from dcfm_ros.bench.result import DCFM as OURS
@@ -17,7 +18,7 @@ from dcfm_ros.bench.result import PUBLISHED, SEGFORMER, TUNED
 from dcfm_ros.bench.segformer import TunedRunner, TunedSegFormer, UserSegFormer
 from dcfm_ros.bench.stages import CPU
 from dcfm_ros.config import Size
-from dcfm_ros.engines.base import Engine, Image, Mask
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.engines.gpu import first_gpu

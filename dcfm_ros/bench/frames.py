@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from dcfm_ros.engines.base import Image, Mask
+from dcfm_ros.arrays import Image, Mask
 
 FIRST = 30
 COUNT = 6

@@ -6,7 +6,8 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from dcfm_ros.bench.contestants import Entry, Image, Setting
+from dcfm_ros.arrays import Image
+from dcfm_ros.bench.contestants import Entry, Setting
 from dcfm_ros.bench.frames import street
 from dcfm_ros.bench.own_process import OwnProcess
 from dcfm_ros.bench.result import MemoryRow

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.bench.contestants import Builder, Entry, Image, Mask, Setting
+from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.bench.contestants import Builder, Entry, Setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.rounds import Laps
 

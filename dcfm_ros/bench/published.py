@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.bench.stages import CPU, Stages
-from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.gpu import compute_whole_fp32
 from dcfm_ros.model.dcfm import DCFM
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from dcfm_ros.arrays import Image
 from dcfm_ros.commands.options import add_size, read_words
 from dcfm_ros.config import Size
 from dcfm_ros.engines.config import ENGINES, PRECISIONS, EngineConfig
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from dcfm_ros.model.dcfm import DCFM
 
 MAX_FRAMES = 48
-
-Image = NDArray[np.uint8]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.model.config import ModelCard
-
-Image = NDArray[np.uint8]
-Mask = NDArray[np.uint8]
 
 UNLABELLED = 255
 """The value of a pixel that has no class."""

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dcfm_ros.engines.base import Engine, Image
+from dcfm_ros.arrays import Image
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.engines.graph.library import Library

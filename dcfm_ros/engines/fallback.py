@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from dcfm_ros.engines.base import Engine, Image, Mask
+from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.engine import Feature
 from dcfm_ros.engines.torch.engine import TorchEngine

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from dcfm_ros.arrays import Image
 from dcfm_ros.learn.config import AugmentConfig
 
 IGNORE = 255
 GREY = np.array([0.299, 0.587, 0.114])
 FILL = (124, 116, 104)
 """Outside of the image: ImageNet's mean, which is 0 after normalisation."""
-
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-Mask = NDArray[np.uint8]
+from dcfm_ros.arrays import Image, Mask
+
 Flow = NDArray[np.float32]
 
 

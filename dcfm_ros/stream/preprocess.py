@@ -6,11 +6,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from dcfm_ros.arrays import Image
 from dcfm_ros.errors import DcfmError
-
-Image = NDArray[np.uint8]
 
 
 def check_frame(rgb: Any) -> tuple[int, int]:

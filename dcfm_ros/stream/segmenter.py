@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.engines.base import Engine, Mask
+from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
-from dcfm_ros.stream.preprocess import Image, check_frame, preprocess
+from dcfm_ros.stream.preprocess import check_frame, preprocess
 from dcfm_ros.stream.segmentation import NAN, Pose, Segmentation, Timing
 from dcfm_ros.stream.stopwatch import Stopwatch
 from dcfm_ros.stream.timeline import Moment, Timeline

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "dcfm_ros"
 # From the ground up: a room may import from the floors below its own, never from another room on the same floor.
 FLOORS = (
     {"errors"},
-    {"share", "config", "stamps", "cache"},
+    {"share", "arrays", "config", "stamps", "cache"},
     {"measure", "street"},
     {"model"},
     {"engines"},

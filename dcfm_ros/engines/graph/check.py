@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from dcfm_ros.engines.base import Image
+from dcfm_ros.arrays import Image
 from dcfm_ros.engines.graph.library import Runner, labels_of
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM

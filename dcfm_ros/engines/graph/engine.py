@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from dcfm_ros import __version__
+from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.cache import cached, code_digest
+from dcfm_ros.config import Size
 from dcfm_ros.engines.bands import InBands, band_rows
-from dcfm_ros.engines.base import Image, Mask
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.check import check_graphs
 from dcfm_ros.engines.graph.export import GRAPHS, export_graphs
@@ -31,7 +32,6 @@ from dcfm_ros.model.dcfm import DCFM
 
 logger = logging.getLogger(__name__)
 
-Size = tuple[int, int]
 
 KEPT_CUTS = 2
 """Of common branches in pieces, those used last: each holds the weights once more, and scratch memory for each piece."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dcfm_ros.engines.base import Image
+from dcfm_ros.arrays import Image
 from dcfm_ros.engines.graph.export import LOGITS_CLASSES, GraphSpec
 
 Array = NDArray[Any]

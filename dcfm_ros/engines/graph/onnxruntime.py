@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.engines.base import Image
+from dcfm_ros.arrays import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.gpu import gpu_name, tensorrt_version
 from dcfm_ros.engines.graph.export import ROWS, GraphSpec

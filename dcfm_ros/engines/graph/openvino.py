@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.engines.base import Image
+from dcfm_ros.arrays import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.export import ROWS_AXIS, GraphSpec
 from dcfm_ros.engines.graph.library import Array, Part, Values

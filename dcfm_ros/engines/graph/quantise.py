@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.engines.base import Image
+from dcfm_ros.arrays import Image
 from dcfm_ros.engines.graph.export import GRAPHS
 from dcfm_ros.engines.graph.int8_blocks import block_of, choose_blocks, work_of
 from dcfm_ros.engines.graph.library import Array, Runner, labels_of

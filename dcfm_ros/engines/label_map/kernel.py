@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dcfm_ros.engines.base import UNLABELLED, Mask
+from dcfm_ros.arrays import Mask
+from dcfm_ros.engines.base import UNLABELLED
 from dcfm_ros.engines.jit import fused_kernel, kernel
 from dcfm_ros.engines.label_map.bilinear import Taps
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcfm_ros.engines.base import Image, Mask
+from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.gpu import compute_whole_fp32, first_gpu
 from dcfm_ros.engines.graph.forms import use_graph_forms

@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dcfm_ros.arrays import Image
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.classes import ClassSet
 
 IGNORE = 255
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dcfm_ros.arrays import Image
 from dcfm_ros.cache import cached, code_digest
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.datasets.base import Image, LabelledFrame
+from dcfm_ros.learn.datasets.base import LabelledFrame
 from dcfm_ros.model.classes import CAMVID
 from dcfm_ros.street import SyntheticDrive
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcfm_ros.arrays import Image
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.datasets.base import Image, LabelledFrame, read_image, read_label, same_size
+from dcfm_ros.learn.datasets.base import LabelledFrame, read_image, read_label, same_size
 from dcfm_ros.model.classes import ClassSet
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from dcfm_ros.arrays import Mask
+from dcfm_ros.config import Size
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, WARPED, MethodSpec
-from dcfm_ros.learn.evaluation.scene import Mask, Scene, Size
+from dcfm_ros.learn.evaluation.scene import Scene
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF

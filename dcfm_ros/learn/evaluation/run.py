@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
+from dcfm_ros.arrays import Mask
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.evaluation.config import EvaluationConfig, MethodSpec
 from dcfm_ros.learn.evaluation.methods import build_method
 from dcfm_ros.learn.evaluation.report import Accuracy
-from dcfm_ros.learn.evaluation.scene import Mask, Scene
+from dcfm_ros.learn.evaluation.scene import Scene
 from dcfm_ros.learn.evaluation.video import Video
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.config import Size
-from dcfm_ros.engines.base import Engine, Image, Mask
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.learn.evaluation.shared import SharedEngine
 from dcfm_ros.learn.evaluation.video import Video, VideoFrame
 from dcfm_ros.measure.flow import Flow, OpticalFlow, warp

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.config import Size
-from dcfm_ros.engines.base import Engine, Image, Mask
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError
 
 T = TypeVar("T")

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dcfm_ros.arrays import Image
 from dcfm_ros.config import Size
-from dcfm_ros.engines.base import Engine, Image
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, MethodSpec
 from dcfm_ros.learn.evaluation.methods import inline_config
 from dcfm_ros.learn.evaluation.video import Video
