@@ -267,24 +267,15 @@ def test_what_was_processed_before_ctrl_c_is_reported(tmp_path):
         run_job(job(path, tmp_path / "none"), lambda: True, quiet=True)
 
 
-@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
-def test_a_cut_off_bag_is_reported_as_far_as_it_goes(tmp_path, storage):
-    path = bags.write_ros2(tmp_path / "in", bags.camera_entries(60, size=(160, 120)), storage=storage)
-    file = next(file for file in path.iterdir() if file.suffix != ".yaml")
-    if storage == StoragePlugin.MCAP:  # rubbish in one of several chunks
-        with file.open("r+b") as opened:
-            opened.seek(file.stat().st_size // 2)
-            opened.write(b"\xff" * 200_000)
-    else:
-        with file.open("r+b") as opened:
-            opened.truncate(int(file.stat().st_size * 0.6))
-    try:
-        done = replay(path, tmp_path / "out", merge=True)
-    except DcfmError as error:
-        assert "damaged or cut off" in str(error) and storage == StoragePlugin.SQLITE3
-    else:
-        assert any("reading stopped after" in note for note in done.report.notes)
-        assert 0 < len(masks_of(tmp_path / "out")) == done.report.summary.masks_out < 60
+def test_a_damaged_bag_is_reported_as_far_as_it_goes(tmp_path):
+    path = bags.write_ros2(tmp_path / "in", bags.camera_entries(60, size=(160, 120)))
+    (file,) = path.glob("*.mcap")
+    with file.open("r+b") as opened:  # rubbish in one of several chunks
+        opened.seek(file.stat().st_size // 2)
+        opened.write(b"\xff" * 200_000)
+    done = replay(path, tmp_path / "out", merge=True)
+    assert any("reading stopped after" in note for note in done.report.notes)
+    assert 0 < len(masks_of(tmp_path / "out")) == done.report.summary.masks_out < 60
 
 
 def write_images(path, entries):
