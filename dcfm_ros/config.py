@@ -208,7 +208,7 @@ def plain_value(text: str, where: str) -> Any:
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise DcfmError(f"{where} is '{text}', which is not valid YAML: {_first_line(error)}") from error
+        raise DcfmError(f"{where} is '{text}', which is not valid YAML: {_on_one_line(error)}") from error
 
 
 def from_text(cls: type, name: str, text: str, where: str = "") -> Any:
@@ -240,7 +240,7 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DcfmError(f"{what} '{path}' is not valid YAML: {error}") from error
+        raise DcfmError(f"{what} '{path}' is not valid YAML: {_on_one_line(error)}") from error
     except OSError as error:
         raise DcfmError(f"{what} '{path}' cannot be read: {error.strerror}") from error
     if not isinstance(values, dict):
@@ -287,5 +287,5 @@ def _unexpected(where: str, value: object, expected: str) -> DcfmError:
     return DcfmError(f"{where} is {value!r}; expected {expected}")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _on_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from dcfm_ros.commands.options import add_size
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.checkpoint import read_tensors, save_model
-from dcfm_ros.model.classes import CLASS_SETS
+from dcfm_ros.model.classes import CLASS_SETS, ClassSet, read_classes
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.dcfm import DCFM, numbered_card
 from dcfm_ros.model.published import FEATURES, from_published
@@ -33,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--classes",
-        help=f"{', '.join(CLASS_SETS)}, or a JSON file {{name: [r, g, b], ...}} in the order of the class ids "
+        help=f"{', '.join(CLASS_SETS)}, or a YAML or JSON file with name: [r, g, b] in the order of the class ids "
         "(default: the known set of that size, else numbered classes)",
     )
     add_size(parser, "--input-size", "size the network was trained for", ModelCard.input_size)
@@ -75,39 +73,20 @@ def describe(model: DCFM, path: Path) -> str:
 
 
 def _card(args: argparse.Namespace, num_classes: int) -> ModelCard:
-    classes = _classes(args.classes, num_classes)
+    if args.classes is None:
+        card = numbered_card(num_classes)
+        classes = ClassSet(card.classes, card.colors)
+    else:
+        classes = CLASS_SETS.get(args.classes) or read_classes(Path(args.classes))
+    if len(classes.names) != num_classes:
+        raise DcfmError(
+            f"--classes {args.classes} names {len(classes.names)} classes, the checkpoint has {num_classes}"
+        )
     return ModelCard(
         name=args.name or args.output.stem,
-        classes=tuple(classes),
-        colors=tuple(classes.values()),
+        classes=classes.names,
+        colors=classes.colors,
         input_size=args.input_size,
         licence=args.licence,
         notes=f"converted from {args.encoder.name} and {args.decoder.name}",
     )
-
-
-def _classes(choice: str | None, num_classes: int) -> dict[str, tuple[int, int, int]]:
-    if choice is None:
-        card = numbered_card(num_classes)
-        return dict(zip(card.classes, card.colors, strict=True))
-    if choice in CLASS_SETS:
-        classes = dict(zip(CLASS_SETS[choice].names, CLASS_SETS[choice].colors, strict=True))
-    else:
-        classes = _read_classes(Path(choice))
-    if len(classes) != num_classes:
-        raise DcfmError(f"--classes {choice} names {len(classes)} classes, the checkpoint has {num_classes}")
-    return classes
-
-
-def _read_classes(path: Path) -> dict[str, tuple[int, int, int]]:
-    try:
-        content: Any = json.loads(path.read_text())
-        classes = {str(name): (int(r), int(g), int(b)) for name, (r, g, b) in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise DcfmError(
-            f"--classes '{path}' is neither one of {', '.join(CLASS_SETS)} nor a readable JSON file "
-            f"{{name: [r, g, b], ...}} ({error})"
-        ) from error
-    if not all(0 <= value <= 255 for color in classes.values() for value in color):
-        raise DcfmError(f"--classes '{path}' has a colour outside 0-255")
-    return classes

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dcfm_ros.config import from_mapping, read_yaml
+from dcfm_ros.errors import DcfmError
 
 
 @dataclass(frozen=True)
@@ -10,7 +14,7 @@ class ClassSet:
     """Class names and RGB colours (0-255), in the order of the class ids."""
 
     names: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
+    colors: tuple[tuple[int, int, int], ...] = field(metadata={"low": 0, "high": 255})
 
 
 def spread_color(index: int) -> tuple[int, int, int]:
@@ -24,6 +28,20 @@ def spread_color(index: int) -> tuple[int, int, int]:
 
 def class_set(table: dict[str, tuple[int, int, int]]) -> ClassSet:
     return ClassSet(tuple(table), tuple(table.values()))
+
+
+def read_classes(path: Path) -> ClassSet:
+    """The classes in a YAML or JSON file, in the order of their ids. Raises DcfmError."""
+    table = read_yaml(path, "file of classes")
+    try:
+        if not table:
+            raise DcfmError("it is empty")
+        return from_mapping(ClassSet, {"names": list(map(str, table)), "colors": list(table.values())})
+    except DcfmError as error:
+        raise DcfmError(
+            f"file of classes '{path}' must hold a line like 'road: [128, 64, 128]' for each class, red, green and blue "
+            f"0-255: {error}"
+        ) from error
 
 
 CAMVID = class_set(

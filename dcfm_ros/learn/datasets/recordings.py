@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
-import yaml
 
 from dcfm_ros.cache import cached
 from dcfm_ros.errors import DcfmError
@@ -16,7 +15,7 @@ from dcfm_ros.learn.datasets.base import existing_file, existing_folder, images_
 from dcfm_ros.learn.datasets.videos import Video, VideoFiles
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
-from dcfm_ros.model.classes import ClassSet
+from dcfm_ros.model.classes import read_classes
 
 LAYOUT = (
     "SPLIT/NAME (a video, a folder of images, a rosbag) beside SPLIT/NAME.labels/NUMBER.png, and classes.yaml. NUMBER is "
@@ -40,7 +39,7 @@ class Recordings(VideoFiles):
     ) -> None:
         root = existing_folder(root, LAYOUT)
         folder = existing_folder(root / split, LAYOUT)
-        classes = read_classes(root / "classes.yaml")
+        classes = read_classes(existing_file(root / "classes.yaml", LAYOUT))
         store = Path(cache).expanduser().absolute() if cache else Path("recordings")
         videos, rates = [], []
         for labels in sorted(
@@ -54,19 +53,6 @@ class Recordings(VideoFiles):
             raise DcfmError(f"no label in '{folder}'; expected {LAYOUT}")
         super().__init__(videos, classes, lookup_table({i: i for i in range(len(classes.names))}))
         self.fps = rates[0]
-
-
-def read_classes(path: Path) -> ClassSet:
-    """Class names and colours from YAML (name: [red, green, blue] in the order of the class ids). Raises DcfmError."""
-    try:
-        table = yaml.safe_load(existing_file(path, LAYOUT).read_text())
-        names = tuple(str(name) for name in table)
-        colors = tuple((int(red), int(green), int(blue)) for red, green, blue in table.values())
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        raise DcfmError(
-            f"'{path}' must hold lines like 'road: [128, 64, 128]', one per class ({error})"
-        ) from error
-    return ClassSet(names, colors)
 
 
 def _recording(folder: Path, name: str) -> Path:

@@ -168,7 +168,7 @@ def test_unknown_values_are_named(values, message):
     ("options", "message"),
     [
         (["--classes", "camvid"], "names 11 classes, the checkpoint has 19"),
-        (["--classes", "nowhere.json"], "neither one of camvid"),
+        (["--classes", "nowhere.json"], "file of classes 'nowhere.json' cannot be read"),
         (["--input-size", "big"], "expected WIDTHxHEIGHT"),
     ],
 )
