@@ -28,7 +28,7 @@ from dcfm_ros.stream.config import MODES, StreamConfig
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.
 _DEFAULT_MODE = {"fast": "inline", "robot": StreamConfig().mode}
 _DEFAULT_BUDGET_MS = 200.0
-_BESIDE = ("background", "background_threads", "slices")
+_BACKGROUND_ONLY = ("background", "background_threads", "slices")
 _NO_OPTION = ("mode", "phase", "odometry_distance_m", "odometry_angle_deg")
 _INTERRUPTED = 130
 
@@ -268,7 +268,7 @@ def job_of(args: argparse.Namespace) -> Job:
     if args.loop < 0:
         raise DcfmError(f"--loop is {args.loop}; expected how many times to play, or 0 for ever")
     clock = args.clock or ("robot" if args.sweep or args.live else "fast")
-    idle = [name for name in _BESIDE if getattr(args, name) != getattr(StreamConfig, name)]
+    idle = [name for name in _BACKGROUND_ONLY if getattr(args, name) != getattr(StreamConfig, name)]
     if idle and (clock == "fast" or args.mode == "inline"):
         raise DcfmError(
             f"--{idle[0].replace('_', '-')} is about key frames in the background. Here frames wait for them: as fast as "

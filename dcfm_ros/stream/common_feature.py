@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dcfm_ros.config import Size
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmentation import NAN
 from dcfm_ros.stream.stopwatch import Stopwatch
@@ -29,7 +30,7 @@ class KeyFrame:
     index: int
     stamp_ns: int
     time_ns: int
-    size: tuple[int, int]
+    size: Size
     independent: Any
 
 

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from dcfm_ros.arrays import Image
+from dcfm_ros.config import Size
 from dcfm_ros.errors import DcfmError
 
 
-def check_frame(rgb: Any) -> tuple[int, int]:
+def check_frame(rgb: Any) -> Size:
     """(width, height) of a frame. Raises DcfmError unless it is a NumPy array, uint8 H×W×3."""
     if not isinstance(rgb, np.ndarray):
         raise DcfmError(f"a frame is a {type(rgb).__name__}; expected a NumPy array, uint8 H×W×3, RGB")
@@ -21,7 +22,7 @@ def check_frame(rgb: Any) -> tuple[int, int]:
     return rgb.shape[1], rgb.shape[0]
 
 
-def preprocess(rgb: Image, size: tuple[int, int]) -> Image:
+def preprocess(rgb: Image, size: Size) -> Image:
     """uint8 H×W×3 at `size` = (width, height); `rgb` itself where it has that size. Any strides."""
     if (rgb.shape[1], rgb.shape[0]) == size:
         return rgb

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dcfm_ros.config import Size
+
 NAN = float("nan")
 
 
@@ -61,7 +63,7 @@ class Segmentation:
     mask: NDArray[np.uint8]
     confidence: NDArray[np.uint8] | None
     stamp_ns: int
-    size: tuple[int, int]
+    size: Size
     key_frame: bool
     key_stamp_ns: int
     trigger: str
@@ -74,7 +76,7 @@ class Segmentation:
     error: str
     timing: Timing
 
-    def answers(self, stamp_ns: int, size: tuple[int, int], *, confidence: bool) -> bool:
+    def answers(self, stamp_ns: int, size: Size, *, confidence: bool) -> bool:
         """Whether this is also what became of another frame: one of the same stamp and size, seen twice."""
         if not stamp_ns or (stamp_ns, size) != (self.stamp_ns, self.size):
             return False

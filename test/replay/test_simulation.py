@@ -142,6 +142,16 @@ def test_of_the_requests_that_wait_the_newest_wins():
     assert keys_of(played) == [0, 0, 0, 0, 0, 1, 1, 1, 4]
 
 
+def test_the_first_frame_after_a_reset_does_not_wait_for_the_key_frame_in_work():
+    clock = ManualClock()
+    engine = FakeEngine(clock, independent=10, common=[0, 0, 50, 250, 60, 0])  # two to warm up
+    # Frame 2 asks for a key frame, done at 460 ms. The recording begins again at 300 ms, and the stream with it.
+    played = play(engine, clock, [*frames(3), *frames(3)], key_interval=2, background="thread")
+    assert [entry.result.trigger for entry in played] == ["first", "", "interval", "reset", "", "interval"]
+    assert latencies_of(played) == pytest.approx([60, 10, 10, 70, 10, 10])
+    assert keys_of(played) == [0, 0, 0, 0, 0, 2]
+
+
 def test_failures_of_the_common_branch_are_counted_and_survived():
     clock = ManualClock()
     engine = FakeEngine(clock, independent=10)
@@ -241,13 +251,16 @@ def test_the_default_on_a_cpu_is_slices():
         assert keys_of(played) == ([0, 0, 0, 0, 0, 3] if device == "cpu" else [0, 0, 0, 0, 3, 3])
 
 
-@given(
+any_load = given(
     period=st.integers(20, 200),
     work=st.integers(1, 250),
     common=st.integers(0, 600),
     pieces=st.integers(1, 8),
     interval=st.integers(1, 6),
 )
+
+
+@any_load
 def test_a_frame_waits_for_one_slice_at_most(period, work, common, pieces, interval):
     clock = ManualClock()
     engine = FakeEngine(clock, independent=work, common=common)
@@ -262,13 +275,7 @@ def test_a_frame_waits_for_one_slice_at_most(period, work, common, pieces, inter
         assert len(played) == 20
 
 
-@given(
-    period=st.integers(20, 200),
-    work=st.integers(1, 250),
-    common=st.integers(0, 600),
-    pieces=st.integers(1, 8),
-    interval=st.integers(1, 6),
-)
+@any_load
 def test_slices_never_lose_fewer_frames_than_a_thread_on_cores_of_its_own(
     period, work, common, pieces, interval
 ):
