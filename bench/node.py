@@ -3,7 +3,7 @@
     python bench/node.py                     all of it, into results/cpu.json (about three minutes)
     python bench/node.py --seconds 2 --json /tmp/node.json     a quick look
 
-Camera, node and reader are processes of their own: the camera is this script again, the reader is this process. Needs
+Camera, node and reader are processes of their own: the camera is `camera.py`, the reader is this process. Needs
 ROS 2 and this package's messages in the environment (`. tools/env.sh`).
 """
 
@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import os
 import sys
 import tempfile
 import threading
 import time
-from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,27 +23,23 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import cv2
-import numpy as np
 import psutil
 import rclpy
 from dcfm_ros.msg import FrameTiming
 from parts import NodeRow, OutputRow, RateRow, SuitePart, merge_into
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from suite import PARTS
 
-from dcfm_ros.bench.frames import street
 from dcfm_ros.bench.result import record
 from dcfm_ros.config import Size
 from dcfm_ros.measure.spread import percentiles
 from dcfm_ros.model.shipped import default_weights
-from dcfm_ros.node.harness.control import Commands, report
 from dcfm_ros.replay.live.processes import Child, ChildProcesses, child_environment
 from dcfm_ros.share import share_path
-from dcfm_ros.stamps import set_ns, to_ns
+from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 
 SIZES: tuple[Size, ...] = ((480, 360), (640, 480), (1280, 720), (1920, 1080))
@@ -66,57 +60,6 @@ SETTLE_S = 1.0
 START_S = 400.0
 """The node may have to build its engine first."""
 DEEP = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
-
-
-# -- the camera's process --------------------------------------------------------------------------------------------
-
-
-def camera() -> int:
-    """Sends what it is told: commands are `WIDTH HEIGHT RATE COUNT`; reports when it is done and how many were late."""
-    rclpy.init(args=[])
-    node = Node("camera")
-    images = node.create_publisher(Image, "image", qos_profile_sensor_data)
-    infos = node.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
-    commands = Commands()
-    report("ready")
-    while (command := commands.next(0.2)) != Commands.END:
-        if command is None:
-            continue
-        width, height, rate, count = command.split()
-        late = _send(images, infos, (int(width), int(height)), float(rate), int(count))
-        report("sent", late=late)
-    rclpy.try_shutdown()
-    return 0
-
-
-def _send(images: Any, infos: Any, size: Size, rate: float, count: int) -> int:
-    """Sends `count` images; how many of them were more than half a period late."""
-    messages = [_image(cv2.resize(frame[:, :, ::-1], size)) for frame in street((480, 360))]
-    info = CameraInfo(height=size[1], width=size[0])
-    begin, late = time.perf_counter(), 0
-    for number, message in zip(range(count), itertools.cycle(messages), strict=False):
-        wait = begin + number / rate - time.perf_counter()
-        if wait > 0:
-            time.sleep(wait)
-        late += wait < -0.5 / rate
-        # The stamp is taken last: a mask's arrival less its stamp holds nothing of the camera's own work.
-        set_ns(message.header.stamp, time.time_ns())
-        images.publish(message)
-        info.header = message.header
-        infos.publish(info)
-    return late
-
-
-def _image(pixels: np.ndarray) -> Image:
-    message = Image(height=pixels.shape[0], width=pixels.shape[1], encoding="bgr8", step=3 * pixels.shape[1])
-    message.header.frame_id = "camera"
-    data = array("B")
-    data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
-    message.data = data
-    return message
-
-
-# -- the reader: this process ----------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -174,9 +117,9 @@ class Bench:
         self.mode, self._children, self._reader = mode, children, reader
         common = {"env": environment, "cwd": HERE.parent}
         self._node = children.add(Child("node", node, log=folder / "node.log", sends_events=False, **common))
-        me = [sys.executable, str(Path(__file__).resolve()), "--camera"]
+        camera = [sys.executable, str(HERE / "camera.py")]
         self._camera = children.add(
-            Child("camera", me, log=folder / "camera.log", sends_events=True, **common)
+            Child("camera", camera, log=folder / "camera.log", sends_events=True, **common)
         )
         self._event("ready")
         children.until(
@@ -295,13 +238,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--camera", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--weights", help="model (default: the one that comes with the package)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement (default: 5)")
     parser.add_argument("--json", default=str(HERE / "results" / "cpu.json"), help="where the part goes")
     args = parser.parse_args()
-    if args.camera:
-        return camera()
     weights = args.weights or str(default_weights())
     # The reader lies in this process: it needs the same profile as its children.
     os.environ.update(child_environment(share_path("config", "fastdds.xml")))

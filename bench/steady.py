@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from dcfm_ros.arrays import Image
 
@@ -179,7 +180,9 @@ def measure(
 
 def config_of(way: str) -> StreamConfig:
     """Key frames by number only, so that all ways are asked for the same ones."""
-    mode = {"mode": "inline"} if way == "inline" else {"mode": "background", "background": way}
+    mode: dict[str, Any] = {"mode": "inline"}
+    if way != "inline":
+        mode = {"mode": "background", "background": way}
     triggers = OFF | {"key_interval": KEY_INTERVAL, "max_age_ms": NEVER_MS}
     return StreamConfig(agreement=False, **triggers, **mode)
 

@@ -53,7 +53,7 @@ def save_steady_runs(path: Path, runs: Mapping[str, Steady]) -> None:
 
 def steady_table(run: Steady) -> Table:
     """The ways of one case."""
-    inline = run.inline
+    p50, p99 = (run.inline.p50_ms, run.inline.p99_ms) if run.inline else (None, None)
 
     def against(part: float, whole: float | None) -> str:
         return number(part / whole, ".2f") if whole else NOTHING
@@ -66,8 +66,8 @@ def steady_table(run: Steady) -> Table:
             ("p95, ms", lambda way: ms(way.p95_ms)),
             ("p99, ms", lambda way: ms(way.p99_ms)),
             ("p99 / p50", lambda way: against(way.p99_ms, way.p50_ms)),
-            ("p99 / inline's", lambda way: against(way.p99_ms, inline and inline.p99_ms)),
-            ("p50 / inline's", lambda way: against(way.p50_ms, inline and inline.p50_ms)),
+            ("p99 / inline's", lambda way: against(way.p99_ms, p99)),
+            ("p50 / inline's", lambda way: against(way.p50_ms, p50)),
             ("dropped", lambda way: percent(way.dropped)),
             ("mean age, frames", lambda way: number(way.age_frames)),
         ),

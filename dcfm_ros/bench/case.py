@@ -41,7 +41,7 @@ def measure_case(
 ) -> Case:
     """Builds the contestants (what cannot run here is a row that says why) and times them in one run.
 
-    seconds: about how long the timing takes, without building and warming up. say: told what is being built.
+    seconds: about how long the timing takes, without building and warming up. say: called with what is being built.
     """
     builder = Builder(setting, threads=threads)
     with contextlib.ExitStack() as stack:

@@ -151,7 +151,9 @@ class Stream:
         result = self._stream.step(rgb, self._stamp_ns)
         total = watch.total()
         if result.key_frame is not key:
-            raise DcfmError("the stream took a frame for another kind than was asked for")
+            raise DcfmError(
+                "the stream computed a key frame where none was asked for, or reused one where one was"
+            )
         self.mask = result.mask
         spent = result.timing
         laps = {"preprocess": spent.preprocess, "independent": spent.independent}

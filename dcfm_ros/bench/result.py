@@ -17,7 +17,7 @@ from dcfm_ros.measure.spread import Spread
 FORMAT = "dcfm_ros bench 1"
 
 BUSY = 0.15
-"""Cores that other processes may use before a measurement is called in question."""
+"""Cores that other processes may use before a measurement is called into question."""
 
 PUBLISHED = "published"
 DCFM = "dcfm"

@@ -1,1 +1,1 @@
-"""Metrics, optical flow, timing in rounds, and facts of the machine; imports nothing of the package but errors."""
+"""Metrics, optical flow, timing in rounds, facts of the machine, and the one way to tables, plots and result files."""

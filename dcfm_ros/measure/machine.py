@@ -28,6 +28,7 @@ VECTOR_UNITS = (
 )
 """Of the processor's features those that decide how fast a network is."""
 
+LIBRARIES = ("torch", "numpy", "onnxruntime", "openvino", "tensorrt", "numba", "rclpy")
 DISTRIBUTIONS = {
     "cv2": ("opencv-python-headless", "opencv-python", "opencv-contrib-python"),
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
@@ -86,6 +87,7 @@ def this_machine() -> MachineFacts:
     """What the current process runs on."""
     import torch
 
+    features = _cpuinfo("flags", "Features").split()
     return MachineFacts(
         processor=_cpuinfo("model name", "Model") or platform.processor() or platform.machine(),
         cores=usable_cores(),
@@ -96,14 +98,9 @@ def this_machine() -> MachineFacts:
         opencv=version_of("cv2"),
         ros=os.environ.get("ROS_DISTRO", ""),
         memory=f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
-        vector_units=", ".join(
-            unit for unit in VECTOR_UNITS if unit in _cpuinfo("flags", "Features").split()
-        ),
+        vector_units=", ".join(unit for unit in VECTOR_UNITS if unit in features),
         threads=torch.get_num_threads(),
-        **{
-            name: version_of(name)
-            for name in ("torch", "numpy", "onnxruntime", "openvino", "tensorrt", "numba", "rclpy")
-        },
+        **{name: version_of(name) for name in LIBRARIES},
     )
 
 

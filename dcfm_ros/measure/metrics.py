@@ -32,66 +32,6 @@ CONSISTENCY_WINDOWS = (8, 16)
 Labels = NDArray[np.integer[Any]]
 
 
-def confusion_matrix(prediction: ArrayLike, target: ArrayLike, num_classes: int) -> NDArray[np.int64]:
-    """Counts of pixels: int64 num_classes×num_classes, row = truth, column = prediction.
-
-    prediction and target are label maps (integers) of one shape, whatever that shape is. Pixels whose target
-    is not in 0 ... num_classes-1 are left out, and so are those whose prediction is not: a published mask
-    knows no "none" class, and a pixel nothing was said about counts for nobody.
-
-    Raises DcfmError where the shapes differ or a map does not hold integers.
-    """
-    predicted, truth = _label_pair(prediction, target)
-    known = _is_class(truth, num_classes) & _is_class(predicted, num_classes)
-    # One number per pair of classes, counted in one pass.
-    pairs = truth[known].astype(np.int64) * num_classes + predicted[known]
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
-def per_class_iou(matrix: ArrayLike) -> NDArray[np.float64]:
-    """Intersection over union of each class, float64 (num_classes,); NaN for a class in neither map."""
-    counts = _square(matrix)
-    hits = np.diag(counts)
-    return _ratio(hits, counts.sum(axis=0) + counts.sum(axis=1) - hits)
-
-
-def mean_iou(matrix: ArrayLike, *, absent_as_zero: bool = False) -> float:
-    """Mean of the classes' IoU, 0-1.
-
-    A class in neither truth nor prediction has no IoU and is left out; `absent_as_zero` counts it as 0
-    instead, which is what the published evaluation does and what makes its number depend on classes the video
-    does not show. Where every class occurs, as in the data sets it was made for, the two are equal. NaN where
-    there is nothing to average.
-    """
-    return _mean(per_class_iou(matrix), absent_as_zero)
-
-
-def weighted_iou(matrix: ArrayLike) -> float:
-    """Mean of the IoUs, each weighted with its class's share of the true pixels, 0-1. NaN without pixels."""
-    counts = _square(matrix)
-    if not counts.sum():
-        return float("nan")
-    share = counts.sum(axis=1) / counts.sum()
-    return float(share[share > 0] @ per_class_iou(counts)[share > 0])
-
-
-def per_class_accuracy(matrix: ArrayLike) -> NDArray[np.float64]:
-    """Share of each class's true pixels that were found, float64 (num_classes,); NaN for none to find."""
-    counts = _square(matrix)
-    return _ratio(np.diag(counts), counts.sum(axis=1))
-
-
-def mean_accuracy(matrix: ArrayLike, *, absent_as_zero: bool = False) -> float:
-    """Mean of the classes' accuracy, 0-1; classes that are not in the truth as in `mean_iou`."""
-    return _mean(per_class_accuracy(matrix), absent_as_zero)
-
-
-def pixel_accuracy(matrix: ArrayLike) -> float:
-    """Share of all pixels that are right, 0-1. NaN for an empty matrix."""
-    counts = _square(matrix)
-    return float(np.trace(counts) / counts.sum()) if counts.sum() else float("nan")
-
-
 @dataclass(frozen=True, eq=False)
 class ConfusionMatrix:
     """A confusion matrix as a value: add two of them for the matrix of both parts together.
@@ -102,7 +42,9 @@ class ConfusionMatrix:
     counts: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        counts = np.array(_square(self.counts), dtype=np.int64)
+        counts = np.array(self.counts, dtype=np.int64)
+        if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+            raise DcfmError(f"a confusion matrix is square, this one is {_shape(counts)}")
         counts.flags.writeable = False
         object.__setattr__(self, "counts", counts)
 
@@ -113,8 +55,19 @@ class ConfusionMatrix:
 
     @classmethod
     def of(cls, prediction: ArrayLike, target: ArrayLike, num_classes: int) -> ConfusionMatrix:
-        """The matrix of a label map (or a stack of them) against its truth; see `confusion_matrix`."""
-        return cls(confusion_matrix(prediction, target, num_classes))
+        """The matrix of a label map, or a stack of them, against its truth.
+
+        Both hold integers and have one shape, whatever that shape is. Pixels whose target is not in 0 ...
+        num_classes-1 are left out, and so are those whose prediction is not: a published mask knows no "none"
+        class, and a pixel nothing was said about counts for nobody.
+
+        Raises DcfmError where the shapes differ or a map does not hold integers.
+        """
+        predicted, truth = _label_pair(prediction, target)
+        known = _is_class(truth, num_classes) & _is_class(predicted, num_classes)
+        # One number per pair of classes, counted in one pass.
+        pairs = truth[known].astype(np.int64) * num_classes + predicted[known]
+        return cls(np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes))
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
         if not isinstance(other, ConfusionMatrix):
@@ -131,9 +84,6 @@ class ConfusionMatrix:
     def __hash__(self) -> int:
         return hash((self.num_classes, self.counts.tobytes()))
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.counts, dtype=dtype)
-
     @property
     def num_classes(self) -> int:
         return len(self.counts)
@@ -144,24 +94,43 @@ class ConfusionMatrix:
         return int(self.counts.sum())
 
     @cached_property
+    def per_class_iou(self) -> NDArray[np.float64]:
+        """Intersection over union of each class, float64 (num_classes,); NaN for a class in neither map."""
+        hits = np.diag(self.counts)
+        return _ratio(hits, self.counts.sum(axis=0) + self.counts.sum(axis=1) - hits)
+
+    @cached_property
+    def per_class_accuracy(self) -> NDArray[np.float64]:
+        """Share of each class's true pixels that were found, float64 (num_classes,); NaN for none to find."""
+        return _ratio(np.diag(self.counts), self.counts.sum(axis=1))
+
+    @cached_property
     def mean_iou(self) -> float:
-        return mean_iou(self.counts)
+        """Mean of the classes' IoU, 0-1. NaN where there is nothing to average.
+
+        A class in neither truth nor prediction has no IoU and is left out. The published evaluation counts it as
+        0, so that its number depends on classes the video does not show; where every class occurs, as in the
+        data sets it was made for, the two are equal.
+        """
+        return _mean(self.per_class_iou)
 
     @cached_property
     def weighted_iou(self) -> float:
-        return weighted_iou(self.counts)
+        """Mean of the IoUs, each weighted with its class's share of the true pixels, 0-1. NaN without pixels."""
+        if not self.pixels:
+            return float("nan")
+        share = self.counts.sum(axis=1) / self.pixels
+        return float(share[share > 0] @ self.per_class_iou[share > 0])
 
     @cached_property
     def mean_accuracy(self) -> float:
-        return mean_accuracy(self.counts)
+        """Mean of the classes' accuracy, 0-1; classes that are not in the truth as in `mean_iou`."""
+        return _mean(self.per_class_accuracy)
 
     @cached_property
     def pixel_accuracy(self) -> float:
-        return pixel_accuracy(self.counts)
-
-    @cached_property
-    def per_class_iou(self) -> NDArray[np.float64]:
-        return per_class_iou(self.counts)
+        """Share of all pixels that are right, 0-1. NaN for an empty matrix."""
+        return float(np.trace(self.counts) / self.pixels) if self.pixels else float("nan")
 
 
 def video_consistency(
@@ -273,20 +242,13 @@ def _is_class(labels: Labels, num_classes: int) -> NDArray[np.bool_]:
     return (labels >= 0) & (labels < num_classes)
 
 
-def _square(matrix: ArrayLike) -> NDArray[Any]:
-    counts = np.asarray(matrix)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
-        raise DcfmError(f"a confusion matrix is square, this one is {_shape(counts)}")
-    return counts
-
-
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
 
 
-def _mean(values: NDArray[np.float64], absent_as_zero: bool) -> float:
-    values = np.nan_to_num(values) if absent_as_zero else values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float("nan")
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _shape(array: NDArray[Any]) -> str:

@@ -1,4 +1,4 @@
-"""What is told of many measurements: the median and the quartiles, or the mean, the extremes and percentiles."""
+"""Many measurements in a few numbers: the median and the quartiles, or the mean, the extremes and percentiles."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ INTRODUCTION = """\
 Measured by `dcfm evaluate` and written from its JSON; each section names its file and the command.
 
 - **DCFM** is what a robot gets: a frame uses the common feature of the last key frame. **Looking ahead** is the published
-  evaluation: a frame between two key frames adds the logits got from either, which no live camera can.
+  evaluation: a frame between two key frames adds the logits that it gets from each, which no live camera allows.
 - **Mask copied** keeps the last key frame's mask; **mask moved by optical flow** carries it along frame by frame with
   OpenCV's DIS.
 - Measures are means over all places the key frames can fall on. `loss` is in points of mIoU below segmenting every frame.

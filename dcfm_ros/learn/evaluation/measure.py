@@ -56,7 +56,7 @@ def open_footage(dataset: FrameDataset, name: str, split: str, reach: int) -> Fo
         )
         return Footage(name, split, dataset.classes.names, everything, note)
     alone = len(dataset) - labelled
-    note = f"{name} {split}: {alone} labelled frames are part of no video and are left out." if alone else ""
+    note = f"{name} {split}: {alone} labelled frames belong to no video and are left out." if alone else ""
     return Footage(name, split, dataset.classes.names, moving, note)
 
 

@@ -77,7 +77,7 @@ class Causal:
 
 
 class Bidirectional:
-    """What the paper reports: a frame between two key frames adds the upsampled logits got from either.
+    """What the paper reports: a frame between two key frames adds the upsampled logits that it gets from each.
 
     It looks up to K - 1 frames ahead, which no live camera can. Before the first and after the last key frame
     there is one side only.

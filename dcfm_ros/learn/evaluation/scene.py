@@ -42,8 +42,7 @@ class Scene:
         for old in [i for i in self._frames if i < index - self._reach]:
             del self._frames[old]
         self.engine.at(index, unseen=self.mask_size if self.frame.label is None else None)
-        # Results by the mask they came from, which is kept with them: as long as it lives, its id is nobody
-        # else's.
+        # Results by the mask they came from, which is kept with them: while it lives, no other has its id.
         self._moved: dict[int, tuple[Mask, Mask]] = {}
         self._matrices: dict[int, tuple[Mask, ConfusionMatrix]] = {}
         self._back: Flow | None = None

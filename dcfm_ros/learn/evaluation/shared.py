@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Pair(NamedTuple):
-    """The shared engine's "logits": the features they come from, should anybody ask for their mask."""
+    """The shared engine's "logits": the features they come from, in case somebody asks for their mask."""
 
     common: Any
     independent: Any
@@ -50,7 +50,7 @@ class SharedEngine:
         """The streams go on to frame `index`. Nobody will look at their masks of size `unseen`: they stay empty."""
         self.index = index
         self._unseen = unseen
-        # What was computed, with what it was computed from: as long as that lives, its id is nobody else's.
+        # What was computed, with what it was computed from: while that lives, no other object has its id.
         self._results: dict[Any, tuple[Any, Any]] = {}
         for features in (self._independents, self._commons):
             for old in [i for i in features if i < index - self._reach]:
