@@ -21,15 +21,20 @@ FILL = (124, 116, 104)
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """frame, neighbour: uint8 H×W×3 RGB. label: uint8 H×W, the frame's class ids, 255 = none."""
+    """A frame, its neighbour and what is known about the frame.
+
+    frame, neighbour: uint8 H×W×3 RGB. label: uint8 H×W of class ids, 255 = none. soft: uint8 h×w×classes, in whatever
+    resolution, a pixel's sum about 255, or 0 where nothing is known; None where there are no soft labels.
+    """
 
     frame: Image
     neighbour: Image
     label: Image
+    soft: Image | None = None
 
 
 def augment(pair: Pair, rng: Generator, config: AugmentConfig) -> Pair:
-    """One random view in one random light of all three, `config.crop` in size."""
+    """One random view in one random light of all of it, `config.crop` in size."""
     height, width = pair.label.shape
     matrix = random_view(width, height, rng, config)
     neighbour = pair.neighbour
@@ -37,13 +42,14 @@ def augment(pair: Pair, rng: Generator, config: AugmentConfig) -> Pair:
         neighbour = as_image(cv2.resize(neighbour, (width, height), interpolation=cv2.INTER_AREA))
     frame, neighbour = (warp(image, matrix, config.crop, FILL) for image in (pair.frame, neighbour))
     label = warp_label(pair.label, matrix, config.crop)
+    soft = None if pair.soft is None else warp_soft(pair.soft, (width, height), matrix, config.crop)
     color, table = random_color(rng, config), random_gamma(rng, config)
     sigma = rng.uniform(0.3, 1.0) if rng.random() < config.blur else 0.0
     noise = rng.uniform(2, 10) if rng.random() < config.noise else 0.0
     frame, neighbour = (
         degrade(recolor(image, color, table), sigma, noise, rng) for image in (frame, neighbour)
     )
-    return Pair(frame, neighbour, label)
+    return Pair(frame, neighbour, label, soft)
 
 
 def random_view(width: int, height: int, rng: Generator, config: AugmentConfig) -> NDArray[np.float64]:
@@ -77,6 +83,17 @@ def warp(image: Image, matrix: NDArray[np.float64], size: tuple[int, int], fill:
 def warp_label(label: Image, matrix: NDArray[np.float64], size: tuple[int, int]) -> Image:
     """Like `warp`, to the nearest pixel; 255 outside."""
     return as_image(cv2.warpAffine(label, matrix, size, flags=cv2.INTER_NEAREST, borderValue=IGNORE))
+
+
+def warp_soft(
+    soft: Image, image_size: tuple[int, int], matrix: NDArray[np.float64], size: tuple[int, int]
+) -> Image:
+    """Soft labels (uint8 h×w×classes) of an image of `image_size` like `warp`; 0 outside."""
+    across, down = image_size[0] / soft.shape[1], image_size[1] / soft.shape[0]
+    # Pixel centres are at whole numbers in both resolutions.
+    to_image = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
+    # OpenCV forgets a single channel.
+    return warp(soft, matrix @ to_image, size, (0,)).reshape(size[1], size[0], soft.shape[2])
 
 
 def random_color(rng: Generator, config: AugmentConfig) -> NDArray[np.float64]:

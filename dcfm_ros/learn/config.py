@@ -25,6 +25,7 @@ class SourceConfig:
     reach     a neighbour is at most so many frames of the video away, before or after (paper 3.3; the paper's R)
     simulate  probability that the neighbour is simulated from the labelled frame by a camera motion; where a frame has
               no real neighbour within reach it always is
+    soft      folder of soft labels of its frames (relative to `data_root`, see `learn.soft_labels`); "" = none
     options   further arguments of the dataset
     """
 
@@ -34,6 +35,7 @@ class SourceConfig:
     share: float = 1.0
     reach: int = 10
     simulate: float = 0.0
+    soft: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -92,6 +94,23 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class DistillConfig:
+    """What is learnt from other networks beside the labels, see `learn.distill`.
+
+    Where a frame has soft labels (`train.N.soft`) and there is a teacher, the geometric mean of both is taught.
+    """
+
+    weight: float = setting(
+        0.0, "of the divergence from what they say, added to the cross entropy of `own` and of `reused`", 0.0
+    )
+    temperature: float = setting(1.0, "softens both sides (Hinton et al. 2015, arXiv 1503.02531)", 0.01)
+    teacher: str = setting("", "weights file that says what each augmented frame shows; '': none")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
 class OptimConfig:
     """The optimiser and its learning rate over the steps, see `learn.optimiser.Schedule`.
 
@@ -115,7 +134,7 @@ class OptimConfig:
 class TrainConfig:
     """A whole training.
 
-    Environment variables and ~ are filled in in `data_root`, `root`, `pretrained`, `init` and `out`.
+    Environment variables and ~ are filled in in `data_root`, `root`, `soft`, `pretrained`, `init`, `teacher` and `out`.
 
     train, val     datasets to learn from and to measure on while learning
     name, licence, notes   for the model card; input_size (width, height) too: what the model is meant to be fed with
@@ -142,6 +161,7 @@ class TrainConfig:
     augment: AugmentConfig = AugmentConfig()
     motion: MotionConfig = MotionConfig()
     loss: LossConfig = LossConfig()
+    distill: DistillConfig = DistillConfig()
     optim: OptimConfig = OptimConfig()
     ema_decay: float = setting(
         0.0,
@@ -167,6 +187,10 @@ class TrainConfig:
         check(self)
         if not self.train:
             raise DcfmError("'train' lists no dataset; a training needs at least one")
+        if self.distill.weight and not self.distill.teacher and not any(s.soft for s in self.train):
+            raise DcfmError(
+                f"'distill.weight' is {self.distill.weight}, but nobody teaches; set distill.teacher= or train.N.soft="
+            )
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:

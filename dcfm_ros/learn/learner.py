@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.config import LossConfig, TrainConfig
-from dcfm_ros.learn.losses import Losses, symmetric_losses
+from dcfm_ros.learn.config import TrainConfig
+from dcfm_ros.learn.distill import Teachers
+from dcfm_ros.learn.losses import Losses, Truth, symmetric_losses
 from dcfm_ros.learn.optimiser import Average, Schedule, build_optimiser
 from dcfm_ros.learn.processes import Processes
 from dcfm_ros.learn.validation import normalise
@@ -24,7 +25,8 @@ SINGLE_VALUE = "more than 1 value per channel"
 class Learner:
     """A model on its way, its running average and its optimiser.
 
-    `state`: what has to be kept to go on later, by name.
+    `state`: what has to be kept to go on later, by name. `taught`: what the last step's frames were taught beside their
+    labels, see `distill`, or None.
     """
 
     def __init__(self, model: DCFM, config: TrainConfig, weight: Tensor | None, processes: Processes) -> None:
@@ -36,10 +38,14 @@ class Learner:
         self.average = Average(self.model, config.ema_decay)
         self.optimiser = build_optimiser(self.model, config.optim)
         self.schedule = Schedule(self.optimiser, config.steps, config.optim)
+        self.teachers = (
+            Teachers(config.distill, model.card.classes, device) if config.distill.weight > 0 else None
+        )
+        self.taught: Tensor | None = None
         self.half = autocast_type(device)
         scales = config.amp and self.half == torch.float16
         self.scaler = torch.amp.GradScaler(device.type, enabled=scales)
-        forward = TrainingPass(self.model, config.loss, weight).to(device)
+        forward = TrainingPass(self.model, config, weight).to(device)
         self.forward = processes.together(forward, config.freeze_norm)
         self.state: dict[str, Any] = {
             "model": self.model,
@@ -57,7 +63,7 @@ class Learner:
         return float(self.optimiser.param_groups[-1]["lr"])
 
     def step(self, number: int, batch: Sequence[Tensor]) -> Losses:
-        """One step, from 1, on (frames, neighbours, target) as `samples` makes them.
+        """One step, from 1, on (frames, neighbours, target, soft labels) as `samples` makes them.
 
         Raises FloatingPointError where loss or gradient is not finite, before it reaches the weights, and DcfmError
         where a batch is too small for batch norm.
@@ -81,11 +87,13 @@ class Learner:
 
     def _losses(self, batch: Sequence[Tensor]) -> Losses:
         device, card = self.processes.device, self.model.card
-        frames, neighbours, target = (part.to(device, non_blocking=True) for part in batch)
+        frames, neighbours, target, soft = (part.to(device, non_blocking=True) for part in batch)
         mixed = self.config.amp and self.half is not None
         try:
             with torch.autocast(device.type, self.half, enabled=mixed):
-                losses: Losses = self.forward(normalise(frames, card), normalise(neighbours, card), target)
+                self.taught = self.teachers.taught(frames, soft) if self.teachers else None
+                images = normalise(frames, card), normalise(neighbours, card)
+                losses: Losses = self.forward(*images, target, self.taught)
         except ValueError as error:
             if SINGLE_VALUE not in str(error):
                 raise
@@ -106,13 +114,14 @@ class TrainingPass(nn.Module):
 
     class_weight: Tensor | None
 
-    def __init__(self, model: DCFM, config: LossConfig, weight: Tensor | None) -> None:
+    def __init__(self, model: DCFM, config: TrainConfig, weight: Tensor | None) -> None:
         super().__init__()
         self.model, self.config = model, config
         self.register_buffer("class_weight", weight)
 
-    def forward(self, frames: Tensor, neighbours: Tensor, target: Tensor) -> Losses:
-        return symmetric_losses(self.model, frames, neighbours, target, self.config, self.class_weight)
+    def forward(self, frames: Tensor, neighbours: Tensor, target: Tensor, taught: Tensor | None) -> Losses:
+        truth = Truth(target, self.class_weight, taught, self.config.distill)
+        return symmetric_losses(self.model, frames, neighbours, truth, self.config.loss)
 
 
 def freeze_norm(model: nn.Module) -> None:

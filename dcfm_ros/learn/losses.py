@@ -7,13 +7,13 @@ have in common. Consistency asks the two frames' fused features to be alike wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dcfm_ros.learn.config import LossConfig
+from dcfm_ros.learn.config import DistillConfig, LossConfig
 from dcfm_ros.model.dcfm import DCFM
 
 IGNORE = 255
@@ -51,22 +51,26 @@ def lovasz_softmax(logits: Tensor, target: Tensor, stride: int = 2) -> Tensor:
     logits = F.interpolate(logits.float(), target.shape[1:], mode="bilinear", align_corners=False)
     logits, target = logits[:, :, ::stride, ::stride], target[:, ::stride, ::stride]
     known = target != IGNORE
-    probability = logits.softmax(1).movedim(1, -1)[known]
-    target = target[known].long()
-    of_class = [
-        lovasz_extension(probability[:, index], target == index) for index in target.unique().tolist()
-    ]
-    return torch.stack(of_class).mean() if of_class else logits.sum() * 0.0
+    classes = target[known].unique().long()
+    if not len(classes):
+        return logits.sum() * 0.0
+    # What is not labelled counts as rightly found to be of no class: no error, no share in any loss.
+    probability = (logits.softmax(1) * known.unsqueeze(1)).movedim(1, 0).flatten(1)[classes]
+    return lovasz_extension(probability, target.flatten() == classes.unsqueeze(1)).mean()
 
 
 def lovasz_extension(probability: Tensor, truth: Tensor) -> Tensor:
-    """The Lovász extension of 1 - IoU of one class. probability: float (pixels,); truth: bool (pixels,), not all False."""
-    error, order = (truth.float() - probability).abs().sort(descending=True)
-    truth = truth[order].float()
-    total = truth.sum()
+    """The Lovász extension of 1 - IoU of one class or, with further dimensions in front, of each of several.
+
+    probability: float (..., pixels); truth: bool (..., pixels), no class all False.
+    """
+    error, order = (truth.float() - probability).abs().sort(-1, descending=True)
+    found = truth.gather(-1, order).float().cumsum(-1)
+    total = found[..., -1:]
     # 1 - IoU if exactly the i worst pixels were wrong; each pixel's weight is what it adds.
-    loss = 1 - (total - truth.cumsum(0)) / (total + (1 - truth).cumsum(0))
-    return (error * torch.diff(loss, prepend=loss.new_zeros(1))).sum()
+    wrong = torch.arange(1, error.shape[-1] + 1, device=error.device)
+    loss = 1 - (total - found) / (total + wrong - found)
+    return (error * torch.diff(loss, prepend=torch.zeros_like(total))).sum(-1)
 
 
 def consistency(fused: Tensor, fused_neighbour: Tensor, logits: Tensor, logits_neighbour: Tensor) -> Tensor:
@@ -78,10 +82,40 @@ def consistency(fused: Tensor, fused_neighbour: Tensor, logits: Tensor, logits_n
     return ((fused.float() - fused_neighbour.float()).square() * agree).mean()
 
 
-def segmentation(logits: Tensor, target: Tensor, config: LossConfig, weight: Tensor | None) -> Tensor:
-    """Cross entropy and, where the configuration asks for it, the Lovász-softmax loss times its weight."""
-    loss = cross_entropy(logits, target, weight)
-    return loss + config.lovasz * lovasz_softmax(logits, target) if config.lovasz > 0 else loss
+def distillation(logits: Tensor, taught: Tensor, temperature: float) -> Tensor:
+    """Mean divergence (Kullback and Leibler's) of upsampled logits from what is taught, times temperature².
+
+    logits: float N×C×h×w. taught: float N×C×H×W, probabilities at that temperature, all 0 where nothing is taught. The
+    factor keeps the gradient's size whatever the temperature (Hinton et al. 2015, arXiv 1503.02531).
+    """
+    logits = F.interpolate(logits.float(), taught.shape[2:], mode="bilinear", align_corners=False)
+    total = F.kl_div(F.log_softmax(logits / temperature, 1), taught, reduction="sum")
+    count = (taught.sum(1) > 0.5).sum().float()
+    return temperature**2 * total / torch.clamp(_mean_over_processes(count), min=1.0)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a frame's mask is compared with, and how.
+
+    target: uint8 or int64 N×H×W of class ids, 255 = ignored. weight: float (C,), or None. taught: see `distillation`, or
+    None.
+    """
+
+    target: Tensor
+    weight: Tensor | None = None
+    taught: Tensor | None = None
+    distill: DistillConfig = field(default_factory=DistillConfig)
+
+
+def segmentation(logits: Tensor, truth: Truth, lovasz: float) -> Tensor:
+    """Cross entropy and, where they are asked for, the Lovász-softmax loss and the distillation times their weights."""
+    loss = cross_entropy(logits, truth.target, truth.weight)
+    if lovasz > 0:
+        loss = loss + lovasz * lovasz_softmax(logits, truth.target)
+    if truth.taught is not None:
+        loss = loss + truth.distill.weight * distillation(logits, truth.taught, truth.distill.temperature)
+    return loss
 
 
 def _mean_over_processes(count: Tensor) -> Tensor:
@@ -94,17 +128,12 @@ def _mean_over_processes(count: Tensor) -> Tensor:
 
 
 def symmetric_losses(
-    model: DCFM,
-    frames: Tensor,
-    neighbours: Tensor,
-    target: Tensor,
-    config: LossConfig,
-    weight: Tensor | None = None,
+    model: DCFM, frames: Tensor, neighbours: Tensor, truth: Truth, config: LossConfig
 ) -> Losses:
     """All terms that `config` asks for, from one pass over both frames.
 
-    frames, neighbours: float32 N×3×H×W, normalised. target: N×H×W, the frames' class ids, 255 = ignored. Where neither
-    symmetric term is wanted, the neighbours are not looked at.
+    frames, neighbours: float32 N×3×H×W, normalised. truth: the frames'. Where neither symmetric term is wanted, the
+    neighbours are not looked at.
     """
     n = len(frames)
     paired = config.reused > 0 or config.consistency > 0
@@ -113,11 +142,11 @@ def symmetric_losses(
     fused = model.fused(common[:n], independent[:n], normalise_first=False)
     logits = model.classify(fused)
 
-    own = segmentation(logits, target, config, weight) if config.own > 0 else None
+    own = segmentation(logits, truth, config.lovasz) if config.own > 0 else None
     reused = None
     if config.reused > 0:
         logits_reused = model.classify(model.fused(common[n:], independent[:n], normalise_first=False))
-        reused = segmentation(logits_reused, target, config, weight)
+        reused = segmentation(logits_reused, truth, config.lovasz)
     alike = None
     if config.consistency > 0:
         fused_neighbour = model.fused(common[n:], independent[n:], normalise_first=False)

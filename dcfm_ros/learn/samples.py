@@ -23,35 +23,47 @@ from dcfm_ros.learn.augment import Pair, augment
 from dcfm_ros.learn.camera_motion import simulate_neighbour
 from dcfm_ros.learn.config import SourceConfig, TrainConfig
 from dcfm_ros.learn.datasets import FrameDataset
+from dcfm_ros.learn.soft_labels import SoftLabels
 
 
 @dataclass(frozen=True)
 class Source:
+    """soft: the soft labels of the dataset's frames, where it has any and they are asked for."""
+
     dataset: FrameDataset
     config: SourceConfig
+    soft: SoftLabels | None = None
 
 
 class PairSamples(Dataset):
-    """Sample number -> (frame, neighbour) uint8 3×H×W each and label uint8 H×W, H×W the crop's.
+    """Sample number -> (frame, neighbour, label, soft labels), all of the crop's height and width.
 
-    Where no loss term looks at neighbours, none is read: the frame takes its place.
+    Frame and neighbour are uint8 3×H×W, the label is uint8 H×W, soft labels are uint8 classes×H×W, all 0 for a source
+    without them. Where no loss term looks at neighbours, none is read: the frame takes its place. Where nothing is
+    distilled, there are 0 classes of soft labels.
     """
 
     def __init__(self, sources: Sequence[Source], config: TrainConfig) -> None:
         self.sources, self.config = sources, config
         self.paired = config.loss.reused > 0 or config.loss.consistency > 0
+        self.soft_classes = len(sources[0].dataset.classes.names) if config.distill.weight > 0 else 0
         shares = np.array([source.config.share for source in sources], float)
         self.upto = np.cumsum(shares / shares.sum())
 
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([self.config.seed, 1, number])
         chosen = min(int(np.searchsorted(self.upto, rng.random(), side="right")), len(self.sources) - 1)
         source = self.sources[chosen]
         index = dealt(self.config.seed, chosen, len(source.dataset), number)
-        frame = source.dataset[index]
-        neighbour = self._neighbour(source, index, frame.image, rng) if self.paired else frame.image
-        pair = augment(Pair(frame.image, neighbour, frame.label), rng, self.config.augment)
-        return _channels_first(pair.frame), _channels_first(pair.neighbour), torch.from_numpy(pair.label)
+        labelled = source.dataset[index]
+        other = self._neighbour(source, index, labelled.image, rng) if self.paired else labelled.image
+        soft = source.soft[index] if source.soft and self.soft_classes else None
+        pair = augment(Pair(labelled.image, other, labelled.label, soft), rng, self.config.augment)
+        taught = pair.soft
+        if taught is None:
+            taught = np.zeros((*pair.label.shape, self.soft_classes), np.uint8)
+        images = _channels_first(pair.frame), _channels_first(pair.neighbour)
+        return *images, torch.from_numpy(pair.label), _channels_first(taught)
 
     def _neighbour(
         self, source: Source, index: int, image: NDArray[np.uint8], rng: Generator

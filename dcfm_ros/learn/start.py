@@ -14,6 +14,8 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.checkpoint import steps_done
 from dcfm_ros.learn.config import LossConfig, SourceConfig, TrainConfig, expanded
 from dcfm_ros.learn.datasets import FrameDataset, open_dataset
+from dcfm_ros.learn.samples import Source
+from dcfm_ros.learn.soft_labels import SoftLabels
 from dcfm_ros.model.backbones.registry import BACKBONES
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
@@ -37,6 +39,23 @@ def prepare_folder(config: TrainConfig, resume: bool) -> Path:
 def open_source(config: TrainConfig, source: SourceConfig) -> FrameDataset:
     root = expanded(config.data_root, "data_root") / expanded(source.root, "root")
     return open_dataset(source.dataset, root, source.split, **source.options)
+
+
+def open_sources(config: TrainConfig) -> list[Source]:
+    """What is trained on. Raises DcfmError where two of them do not have the same classes or soft labels are missing."""
+    sources: list[Source] = []
+    for number, source in enumerate(config.train):
+        dataset = open_source(config, source)
+        if sources and dataset.classes.names != sources[0].dataset.classes.names:
+            raise DcfmError(
+                f"train.{number} ('{source.dataset}') does not have the classes of train.0; they must be alike"
+            )
+        soft = None
+        if source.soft and config.distill.weight > 0:
+            folder = expanded(config.data_root, "data_root") / expanded(source.soft, f"train.{number}.soft")
+            soft = SoftLabels(folder, dataset)
+        sources.append(Source(dataset, source, soft))
+    return sources
 
 
 def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:

@@ -12,8 +12,8 @@ from dcfm_ros.learn.config import TrainConfig
 from dcfm_ros.learn.journal import Journal
 from dcfm_ros.learn.learner import Learner
 from dcfm_ros.learn.processes import StopRequest, join_processes
-from dcfm_ros.learn.samples import PairSamples, Source, batches
-from dcfm_ros.learn.start import class_weight, open_source, prepare_folder, starting_model
+from dcfm_ros.learn.samples import PairSamples, batches
+from dcfm_ros.learn.start import class_weight, open_source, open_sources, prepare_folder, starting_model
 from dcfm_ros.learn.validation import picture, validate
 from dcfm_ros.model.checkpoint import save_model
 
@@ -37,7 +37,7 @@ def _train(config: TrainConfig, resume: bool, stop: StopRequest) -> Path:
         torch.set_num_threads(config.threads)
     out = prepare_folder(config, resume)
 
-    sources = [Source(open_source(config, source), source) for source in config.train]
+    sources = open_sources(config)
     validation = [(s, open_source(config, s)) for s in config.val] if processes.first else []
     samples = PairSamples(sources, config)
 
@@ -59,7 +59,7 @@ def _train(config: TrainConfig, resume: bool, stop: StopRequest) -> Path:
             if done % config.log_every == 0 or at_end:
                 journal.report(done, learner.rate)
             if config.picture_every and done % config.picture_every == 0:
-                journal.picture(done, picture(average, *batch))
+                journal.picture(done, picture(average, batch, learner.taught))
             if done % config.save_every == 0 or at_end:
                 save_state(out, done, config, learner.state)
             if (config.eval_every and done % config.eval_every == 0) or done == config.steps:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcfm_ros.learn.datasets import FrameDataset
+from dcfm_ros.learn.datasets.base import IGNORE, FrameDataset
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.dcfm import DCFM
@@ -40,15 +42,18 @@ def validate(model: DCFM, dataset: FrameDataset, frames: int = 0) -> dict[str, f
 
 
 def picture(
-    model: DCFM, frames: Tensor, neighbours: Tensor, target: Tensor, rows: int = 4
+    model: DCFM, batch: Sequence[Tensor], taught: Tensor | None = None, rows: int = 4
 ) -> NDArray[np.uint8]:
-    """A row per pair: frame, neighbour, truth, mask, mask with the neighbour's common feature; uint8 H×W×3 RGB.
+    """A row per pair: frame, neighbour, truth, what is taught, mask, mask with the neighbour's common feature.
 
-    frames, neighbours: uint8 N×3×H×W; target: uint8 N×H×W.
+    uint8 H×W×3 RGB. batch: as `samples` makes it; taught: float N×C×H×W, or None, which leaves its column out.
     """
-    frames, neighbours, target = (part[:rows].to(_device(model)) for part in (frames, neighbours, target))
+    frames, neighbours, target = (part[:rows].to(_device(model)) for part in batch[:3])
     size = (target.shape[1], target.shape[2])
-    masks = (target, predict(model, frames, frames, size), predict(model, frames, neighbours, size))
+    masks = [target, predict(model, frames, frames, size), predict(model, frames, neighbours, size)]
+    if taught is not None:
+        taught = taught[:rows]
+        masks.insert(1, torch.where(taught.sum(1) > 0, taught.argmax(1), IGNORE))
     table = np.zeros((256, 3), np.uint8)
     table[: len(model.card.colors)] = model.card.colors
     columns = [x.permute(0, 2, 3, 1).cpu().numpy() for x in (frames, neighbours)]

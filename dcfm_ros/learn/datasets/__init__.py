@@ -13,6 +13,7 @@ from dcfm_ros.learn.datasets.camvid import CamVid, CamVidFull
 from dcfm_ros.learn.datasets.cityscapes import Cityscapes
 from dcfm_ros.learn.datasets.recordings import Recordings
 from dcfm_ros.learn.datasets.synthetic import Synthetic
+from dcfm_ros.learn.datasets.unlabelled import Unlabelled
 from dcfm_ros.learn.datasets.vspw import Vspw
 
 __all__ = ["DATASETS", "FrameDataset", "LabelledFrame", "open_dataset"]
@@ -23,6 +24,7 @@ DATASETS: dict[str, Callable[..., FrameDataset]] = {
     "cityscapes": Cityscapes,
     "recordings": Recordings,
     "synthetic": Synthetic,
+    "unlabelled": Unlabelled,
     "vspw": Vspw,
 }
 

@@ -48,6 +48,9 @@ class FrameDataset(Protocol):
     def neighbour(self, index: int, offset: int) -> Image | None:
         """The image `offset` frames after labelled frame `index` (before it, if negative); None where there is none."""
 
+    def name(self, index: int) -> str:
+        """Name of the file that frame `index` is in, without its folder and suffix: what else is kept of it is called so."""
+
     def sequence(self, index: int) -> str:
         """Name of the video that frame `index` is from. Frames of a video follow each other, in order."""
 

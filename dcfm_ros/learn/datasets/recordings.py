@@ -6,6 +6,7 @@ import json
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 
@@ -24,6 +25,8 @@ LAYOUT = (
 LABELS = ".labels"
 STAMPS = "stamps.json"
 KEPT_RECORDINGS = 1000
+STORE = Path("recordings")
+"""In the package's cache."""
 
 
 class Recordings(VideoFiles):
@@ -40,7 +43,7 @@ class Recordings(VideoFiles):
         root = existing_folder(root, LAYOUT)
         folder = existing_folder(root / split, LAYOUT)
         classes = read_classes(existing_file(root / "classes.yaml", LAYOUT))
-        store = Path(cache).expanduser().absolute() if cache else Path("recordings")
+        store = Path(cache).expanduser().absolute() if cache else STORE
         videos, rates = [], []
         for labels in sorted(
             path for path in folder.iterdir() if path.is_dir() and path.name.endswith(LABELS)
@@ -68,37 +71,54 @@ def _recording(folder: Path, name: str) -> Path:
 
 def _video(path: Path, labels: dict[int, Path], topic: str, reach: int, store: Path) -> tuple[Video, float]:
     """The labelled part of a recording, and its rate in frames per second."""
+    recording = recorded(path, set(labels), topic, reach, store)
+    places = recording.places
+    for number, label in labels.items():
+        if places.get(number) not in recording.frames:
+            what = "image with this stamp" if recording.by_stamp else "frame with this number"
+            raise DcfmError(f"'{label}' labels no frame: '{path}' has no {what}; expected {LAYOUT}")
+    video = Video(path.stem, recording.frames, {places[number]: label for number, label in labels.items()})
+    return video, recording.rate
+
+
+class Recorded(NamedTuple):
+    """A recording's frames as image files by their number, from 0, and its rate in frames per second.
+
+    places: the frames' numbers by what they are wanted by, which is their stamp in a bag (by_stamp), else their number.
+    """
+
+    frames: dict[int, Path]
+    places: dict[int, int]
+    by_stamp: bool
+    rate: float
+
+
+def recorded(path: Path, wanted: set[int] | None, topic: str, reach: int, store: Path) -> Recorded:
+    """What lies within `reach` frames of a `wanted` one, or (None) all of a recording. Raises DcfmError."""
     with open_source(path, topic or None) as source:
         by_stamp = source.kind.startswith("rosbag")
         if source.kind == "images":
-            folder, stamps = path, {}
+            frames, stamps = dict(enumerate(images_in(path).values())), {}
         else:
             folder = cached(
                 path.stem,
-                _key(path, topic, reach, labels),
-                lambda folder: _copy(source, folder, set(labels), reach, by_stamp),
+                _key(path, topic, reach, wanted),
+                lambda folder: _copy(source, folder, wanted, reach, by_stamp),
                 folder=store,
                 kept=KEPT_RECORDINGS,
             )
             stamps = json.loads((folder / STAMPS).read_text())
-    frames = images_in(folder)
-    if source.kind == "images":
-        frames = dict(enumerate(frames.values()))
+            frames = images_in(folder)
     places = (
         {int(stamp): int(number) for number, stamp in stamps.items()} if by_stamp else {n: n for n in frames}
     )
-    for number, label in labels.items():
-        if places.get(number) not in frames:
-            what = "image with this stamp" if by_stamp else "frame with this number"
-            raise DcfmError(f"'{label}' labels no frame: '{path}' has no {what}; expected {LAYOUT}")
-    video = Video(path.stem, frames, {places[number]: label for number, label in labels.items()})
-    return video, source.rate or VideoFiles.fps
+    return Recorded(frames, places, by_stamp, source.rate or VideoFiles.fps)
 
 
-def _copy(source: Source, folder: Path, wanted: set[int], reach: int, by_stamp: bool) -> None:
-    """Writes the frames within `reach` of a wanted one as NUMBER.png, and their stamps."""
+def _copy(source: Source, folder: Path, wanted: set[int] | None, reach: int, by_stamp: bool) -> None:
+    """Writes the frames within `reach` of a wanted one (None: all) as NUMBER.png, and their stamps."""
     stamps = {}
-    for number, frame in _near(source, wanted, reach, by_stamp):
+    for number, frame in enumerate(source) if wanted is None else _near(source, wanted, reach, by_stamp):
         # Little compression: it is read far more often than written, and the disk is fast.
         cv2.imwrite(str(folder / f"{number:07d}.png"), frame.rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
         stamps[number] = frame.stamp_ns
@@ -122,7 +142,7 @@ def _near(
             before.append((number, frame))
 
 
-def _key(path: Path, topic: str, reach: int, labels: dict[int, Path]) -> dict[str, str]:
+def _key(path: Path, topic: str, reach: int, wanted: set[int] | None) -> dict[str, str]:
     """What changes when the recording or what is wanted of it does."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return {
@@ -130,5 +150,5 @@ def _key(path: Path, topic: str, reach: int, labels: dict[int, Path]) -> dict[st
         "files": repr([(file.stat().st_size, file.stat().st_mtime_ns) for file in files]),
         "topic": topic,
         "reach": str(reach),
-        "labels": repr(sorted(labels)),
+        "wanted": "all" if wanted is None else repr(sorted(wanted)),
     }

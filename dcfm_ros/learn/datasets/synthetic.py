@@ -57,7 +57,7 @@ class Synthetic:
     def __getitem__(self, index: int) -> LabelledFrame:
         seed, frame = self._place(index)
         image, label = self._read(seed, frame)
-        return LabelledFrame(image, label, f"drive_{seed}_{frame:04d}")
+        return LabelledFrame(image, label, self.name(index))
 
     def offsets(self, index: int) -> list[int]:
         _, frame = self._place(index)
@@ -66,6 +66,10 @@ class Synthetic:
     def neighbour(self, index: int, offset: int) -> Image | None:
         seed, frame = self._place(index)
         return self._read(seed, frame + offset)[0] if frame + offset in self.frames else None
+
+    def name(self, index: int) -> str:
+        seed, frame = self._place(index)
+        return f"drive_{seed}_{frame:04d}"
 
     def sequence(self, index: int) -> str:
         return f"drive_{self._place(index)[0]}"

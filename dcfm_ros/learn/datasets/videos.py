@@ -27,7 +27,7 @@ class Video:
 class VideoFiles:
     """A dataset of `Video`s, in order. `table`: uint8 (256,), class id per value in the label images.
 
-    A subclass reads its layout; where label images are not one byte per pixel, it overrides `read_label`.
+    A subclass reads its layout; where label images are not one byte per pixel, it overrides `read_label`, and `read_image` likewise.
     """
 
     fps = 30.0
@@ -43,9 +43,9 @@ class VideoFiles:
 
     def __getitem__(self, index: int) -> LabelledFrame:
         video, number = self.places[index]
-        path = video.frames[number]
         label = self.table[self.read_label(video.labels[number])]
-        return same_size(LabelledFrame(read_image(path), label, f"{video.name}/{path.stem}"))
+        image = self.read_image(video.frames[number])
+        return same_size(LabelledFrame(image, label, f"{video.name}/{self.name(index)}"))
 
     def offsets(self, index: int) -> list[int]:
         video, number = self.places[index]
@@ -54,11 +54,18 @@ class VideoFiles:
     def neighbour(self, index: int, offset: int) -> Image | None:
         video, number = self.places[index]
         path = video.frames.get(number + offset)
-        return read_image(path) if path else None
+        return self.read_image(path) if path else None
 
     def sequence(self, index: int) -> str:
         """Name of the video that frame `index` is from."""
         return self.places[index][0].name
+
+    def name(self, index: int) -> str:
+        video, number = self.places[index]
+        return video.frames[number].stem
+
+    def read_image(self, path: Path) -> Image:
+        return read_image(path)
 
     def read_label(self, path: Path) -> Image:
         return read_label(path)

@@ -69,6 +69,43 @@ def test_image_and_label_stay_aligned(size, seed):
 
 @settings(deadline=None, max_examples=60)
 @given(sizes, seeds)
+def test_soft_labels_stay_aligned(size, seed):
+    """In half the image's resolution, or in a third."""
+    rng = np.random.default_rng(seed)
+    finer = int(rng.integers(2, 4))
+    coarse = scene(*size, seed)
+    label = np.repeat(np.repeat(coarse, finer, 0), finer, 1)
+    soft = np.uint8(255) * (coarse[..., None] == np.arange(len(COLORS))).astype(np.uint8)
+    image = COLORS[label]
+    pair = augment(Pair(image, image, label, soft), rng, FULL)
+    assert pair.soft.shape == (32, 48, len(COLORS)) and pair.soft.dtype == np.uint8
+    apart = 2 * finer + 3  # Interpolation mixes what lies within a pixel of the coarse labels.
+    wide = cv2.copyMakeBorder(pair.label, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    same = (cv2.erode(wide, np.ones((apart, apart))) == cv2.dilate(wide, np.ones((apart, apart))))[1:-1, 1:-1]
+    sure = same & np.pad(np.ones((32 - 2 * apart, 48 - 2 * apart), bool), apart)
+    inside = sure & (pair.label != IGNORE)
+    assert np.array_equal(pair.soft.argmax(-1)[inside], pair.label[inside])
+    assert np.all(np.abs(pair.soft.astype(int).sum(-1)[inside] - 255) <= 3)
+    assert np.all(pair.soft[sure & (pair.label == IGNORE)] == 0)
+
+
+def test_soft_labels_lie_where_the_image_does_to_the_pixel():
+    """Half as many pixels: each lies between four of the image, the same from the left as from the right."""
+    image = np.zeros((32, 48, 3), np.uint8)
+    soft = np.zeros((16, 24, 1), np.uint8)
+    soft[:, :12] = 255
+    for flip in (0.0, 1.0):
+        pair = augment(
+            Pair(image, image, image[..., 0], soft),
+            np.random.default_rng(0),
+            dataclasses.replace(STILL, flip=flip),
+        )
+        row = pair.soft[16, :, 0] if flip == 0 else pair.soft[16, ::-1, 0]
+        assert row[22:26].tolist() == [255, 191, 64, 0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(sizes, seeds)
 def test_both_frames_get_the_same_view_and_colours(size, seed):
     label = scene(*size, seed)
     rng = np.random.default_rng(seed)

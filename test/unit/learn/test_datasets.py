@@ -215,7 +215,7 @@ TREES = {
 
 
 def test_every_dataset_is_tested():
-    assert set(TREES) | {"synthetic"} == set(DATASETS)
+    assert set(TREES) | {"synthetic", "unlabelled"} == set(DATASETS)
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -313,6 +313,42 @@ def test_labels_of_nothing_and_of_two_things(tmp_path):
         (tmp_path / "train" / name).mkdir()
     with pytest.raises(DcfmError, match=r"labels 'yard' and 'yard.avi'; expected one recording"):
         open_dataset("recordings", tmp_path, "train")
+
+
+def test_unlabelled_frames_and_their_neighbours(tmp_path):
+    folder = trees.frames(tmp_path / "yard")
+    dataset = open_dataset("unlabelled", folder, every=4)
+    assert [dataset.name(index) for index in range(len(dataset))] == ["000000", "000004", "000008"]
+    assert dataset.offsets(1) == [-4, -3, -2, -1, 1, 2, 3, 4] and dataset.classes == CAMVID
+    frame, neighbour = dataset[1], dataset.neighbour(1, 3)
+    assert np.all(frame.label == 255) and frame.label.shape == frame.image.shape[:2]
+    assert trees.brightness(neighbour) - trees.brightness(frame.image) == 30
+    assert dataset.neighbour(2, 1) is None
+    small = open_dataset("unlabelled", folder, every=4, size=[12, 6], classes="cityscapes")
+    assert small[0].image.shape == small.neighbour(0, 1).shape == (6, 12, 3) and small.classes == CITYSCAPES
+    with pytest.raises(
+        DcfmError, match="nowhere' does not exist; expected a video, a folder of images or a rosbag"
+    ):
+        open_dataset("unlabelled", tmp_path / "nowhere")
+    with pytest.raises(DcfmError, match="unknown classes 'kitti'; known: "):
+        open_dataset("unlabelled", folder, classes="kitti")
+    with pytest.raises(DcfmError, match="'every' is 0; it must be 1 or more"):
+        open_dataset("unlabelled", folder, every=0)
+
+
+def test_unlabelled_video_is_copied_once(tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (64, 48))
+    for number in range(7):
+        writer.write(np.full((48, 64, 3), 30 * number, np.uint8))
+    writer.release()
+    cache = tmp_path / "cache"
+    dataset = open_dataset("unlabelled", tmp_path / "v.avi", every=3, cache=str(cache))
+    assert len(dataset) == 3 and dataset.fps == 10 and dataset.offsets(1) == [-3, -2, -1, 1, 2, 3]
+    assert trees.brightness(dataset.neighbour(1, 2)) == pytest.approx(150, abs=2)
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.png")}
+    assert len(before) == 7
+    open_dataset("unlabelled", tmp_path / "v.avi", every=2, cache=str(cache))
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.png")} == before
 
 
 def test_unknown_names_and_options(tmp_path):

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dcfm_ros.learn.config import LossConfig
+from dcfm_ros.learn.config import DistillConfig, LossConfig
 from dcfm_ros.learn.losses import (
+    Truth,
     consistency,
     cross_entropy,
+    distillation,
     lovasz_extension,
     lovasz_softmax,
     symmetric_losses,
@@ -53,7 +55,7 @@ def test_every_term_equals_the_published_one(published):
         model,
         images(arrays["labelled"], model),
         images(arrays["neighbour"], model),
-        torch.from_numpy(arrays["target"]),
+        Truth(torch.from_numpy(arrays["target"])),
         LossConfig(),
     )
     own, reused, alike = (float(arrays[f"loss_{name}"]) for name in ("ce", "ce_reused", "consistency"))
@@ -154,6 +156,35 @@ def test_lovasz_of_nothing_is_zero_and_finite():
     assert float(loss.detach()) == 0 and float(logits.grad.abs().max()) == 0
 
 
+def test_distillation_is_the_mean_divergence_over_what_is_taught():
+    torch.manual_seed(0)
+    logits, taught = torch.randn(2, 5, 6, 8), torch.randn(2, 5, 12, 16).softmax(1)
+    taught[0, :, :7] = 0
+    full = F.interpolate(logits, (12, 16), mode="bilinear", align_corners=False)
+    divergence = F.kl_div(full.log_softmax(1), taught, reduction="none").sum(1)
+    torch.testing.assert_close(distillation(logits, taught, 1.0), divergence[taught.sum(1) > 0].mean())
+    # What says the same diverges by nothing.
+    assert float(distillation(full, full.softmax(1), 1.0)) == pytest.approx(0, abs=1e-6)
+    assert float(distillation(full, (full / 3).softmax(1), 3.0)) == pytest.approx(0, abs=1e-5)
+
+
+def test_distillation_s_gradient_has_the_same_size_at_high_temperatures():
+    torch.manual_seed(0)
+    teacher, lengths = torch.randn(1, 5, 6, 8), []
+    for temperature in (20.0, 40.0):
+        logits = torch.randn(1, 5, 6, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        distillation(logits, (teacher / temperature).softmax(1), temperature).backward()
+        lengths.append(float(logits.grad.norm()))
+    assert lengths[0] == pytest.approx(lengths[1], rel=0.05)
+
+
+def test_distillation_of_nothing_is_zero_and_finite():
+    logits = torch.randn(1, 5, 3, 4, requires_grad=True)
+    loss = distillation(logits, torch.zeros(1, 5, 12, 16), 2.0)
+    loss.backward()
+    assert float(loss.detach()) == 0 and float(logits.grad.abs().max()) == 0
+
+
 # -- switching terms off ---------------------------------------------------------------------------------------
 
 
@@ -163,7 +194,7 @@ def pair():
     model = build_model(ModelConfig(num_classes=5))
     frames, neighbours = torch.randn(2, 2, 3, 32, 64).unbind(0)
     target = torch.randint(0, 5, (2, 32, 64), dtype=torch.uint8)
-    return model, frames, neighbours, target
+    return model, frames, neighbours, Truth(target)
 
 
 @pytest.mark.parametrize("term", ["own", "reused", "consistency"])
@@ -179,26 +210,40 @@ def test_a_term_of_weight_zero_is_not_there(pair, term):
 
 @torch.no_grad()
 def test_lovasz_is_added_to_both_cross_entropies(pair):
-    model, frames, neighbours, target = pair
+    model, frames, neighbours, truth = pair
     plain, both = (symmetric_losses(*pair, LossConfig(lovasz=weight)) for weight in (0.0, 0.5))
     independent = model.encode_independent(torch.cat([frames, neighbours]))
     common = model.encode_common(None, independent)
     for name, of in (("own", slice(0, 2)), ("reused", slice(2, 4))):
         logits = model.classify(model.fused(common[of], independent[:2], normalise_first=False))
         added = getattr(both, name) - getattr(plain, name)
-        torch.testing.assert_close(added, 0.5 * lovasz_softmax(logits, target))
+        torch.testing.assert_close(added, 0.5 * lovasz_softmax(logits, truth.target))
+
+
+@torch.no_grad()
+def test_what_is_taught_is_added_to_both_cross_entropies(pair):
+    model, frames, neighbours, truth = pair
+    taught = torch.randn(2, 5, 32, 64).softmax(1)
+    distilled = Truth(truth.target, None, taught, DistillConfig(weight=0.5, temperature=2.0))
+    plain, both = (symmetric_losses(*pair[:3], t, LossConfig()) for t in (truth, distilled))
+    independent = model.encode_independent(torch.cat([frames, neighbours]))
+    common = model.encode_common(None, independent)
+    for name, of in (("own", slice(0, 2)), ("reused", slice(2, 4))):
+        logits = model.classify(model.fused(common[of], independent[:2], normalise_first=False))
+        added = getattr(both, name) - getattr(plain, name)
+        torch.testing.assert_close(added, 0.5 * distillation(logits, taught, 2.0))
 
 
 def test_without_symmetric_terms_neighbours_are_not_looked_at(pair):
-    model, frames, neighbours, target = pair
+    model, frames, neighbours, truth = pair
     config = LossConfig(reused=0, consistency=0)
-    alone = symmetric_losses(model, frames, torch.full_like(neighbours, torch.nan), target, config)
+    alone = symmetric_losses(model, frames, torch.full_like(neighbours, torch.nan), truth, config)
     torch.testing.assert_close(alone.total, symmetric_losses(*pair, LossConfig()).own)
 
 
 def test_a_frame_that_is_its_own_neighbour_has_nothing_to_learn_from_it(pair):
-    model, frames, _, target = pair
-    losses = symmetric_losses(model, frames, frames, target, LossConfig())
+    model, frames, _, truth = pair
+    losses = symmetric_losses(model, frames, frames, truth, LossConfig())
     torch.testing.assert_close(losses.own, losses.reused)
     assert float(losses.consistency) < 1e-12
 

@@ -104,3 +104,11 @@ def town(root: Path, size: tuple[int, int] = (96, 72)) -> Path:
         write(root / "train/0001TP/image" / f"{name}.jpg", image)
         write(root / "train/0001TP/label" / f"{name}.png", ids[here])
     return root
+
+
+def frames(folder: Path, count: int = 9, size: tuple[int, int] = SIZE) -> Path:
+    """A folder of images without labels; their brightness tells their number."""
+    grain = np.random.default_rng(0).integers(0, 30, (size[1], size[0], 3))
+    for number in range(count):
+        write(folder / f"frame_{100 + 2 * number:04d}.png", (grain + 10 * number).astype(np.uint8))
+    return folder
