@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,39 +165,23 @@ def steps_bars(steps: Sequence[StepTime]) -> str:
 
 @dataclass(frozen=True)
 class Track:
-    """A measure over time: its title, what it means, its values, and whether it is a share."""
+    """A measure over time: its name in a record, its title, what it means, and whether it is a share."""
 
+    name: str
     title: str
     meaning: str
-    value: Callable[[FrameRecord], float]
-    share: bool = False
+    share: bool = True
 
 
 TRACKS = (
+    Track("age_ms", "Age of the common feature, ms", "it drops when a new common feature arrives", False),
     Track(
-        "Age of the common feature, ms",
-        "how old the reused deep feature is; it drops when a new one arrives",
-        lambda r: r.age_ms,
+        "motion", "Image motion", "change of the picture since the key frame, as the trigger sees it", False
     ),
-    Track(
-        "Image motion",
-        "how far the picture has moved since the key frame; the motion trigger watches it",
-        lambda r: r.motion,
-    ),
-    Track(
-        "Reuse agreement",
-        "share of pixels that the old and the new common feature label alike",
-        lambda r: r.agreement,
-        True,
-    ),
-    Track("Accuracy", "share of labelled pixels that are right", lambda r: r.accuracy, True),
-    Track(
-        "Temporal consistency",
-        "share of pixels that keep their label along the optical flow",
-        lambda r: r.consistency,
-        True,
-    ),
-    Track("Confidence", "mean softmax probability of the winning class", lambda r: r.confidence, True),
+    Track("agreement", "Reuse agreement", "pixels that the old and the new common feature label alike"),
+    Track("accuracy", "Accuracy", "labelled pixels that are right"),
+    Track("consistency", "Temporal consistency", "pixels that keep their label along the optical flow"),
+    Track("confidence", "Confidence", "mean softmax probability of the winning class"),
 )
 
 
@@ -206,7 +190,7 @@ def tracks(records: Sequence[FrameRecord]) -> list[tuple[Track, str]]:
     times = seconds(records)
     drawn = []
     for track in TRACKS:
-        values = [track.value(record) for record in records]
+        values = [getattr(record, track.name) for record in records]
         known = [value for value in values if not math.isnan(value)]
         if known and any(value != known[0] for value in known):
             drawn.append((track, _track(track, times, values, known, records)))
