@@ -22,12 +22,10 @@ from dcfm_ros.replay.job import CLOCKS, Job
 from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.run import require_ros
 from dcfm_ros.replay.pools import LocalPool, Pool, RayPool
-from dcfm_ros.replay.spans import DEFAULT_SPAN_S
 from dcfm_ros.stream.config import MODES, StreamConfig
 
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.
 _DEFAULT_MODE = {"fast": "inline", "robot": StreamConfig().mode}
-_DEFAULT_BUDGET_MS = 200.0
 _BACKGROUND_ONLY = ("background", "background_threads", "slices")
 _NO_OPTION = ("mode", "phase", "odometry_distance_m", "odometry_angle_deg")
 _INTERRUPTED = 130
@@ -43,7 +41,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "table over all",
     )
     parser.add_argument(
-        "-o", "--report", type=Path, required=True, metavar="FOLDER", help="where to write the report"
+        "-o",
+        "--report",
+        dest="folder",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="where to write the report",
     )
     parser.add_argument("--force", action="store_true", help="replace an earlier run in that folder")
     parser.add_argument("--topic", help="image topic of a bag with several")
@@ -64,8 +68,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--span",
+        dest="span_s",
         type=float,
-        default=DEFAULT_SPAN_S,
+        default=Job.span_s,
         metavar="SECONDS",
         help="length of the time spans with numbers of their own (default: %(default)g)",
     )
@@ -93,7 +98,7 @@ def _configure_time(group: argparse._ArgumentGroup) -> None:
         "--budget-ms",
         type=float,
         metavar="MS",
-        help=f"latency above this is a warning in the diagnostics (default: {_DEFAULT_BUDGET_MS:g}); what a sweep "
+        help=f"latency above this is a warning in the diagnostics (default: {Job.budget_ms:g}); what a sweep "
         "recommends keeps it in 95 %% of the frames (default: the time between two frames)",
     )
 
@@ -125,13 +130,15 @@ def _configure_live(group: argparse._ArgumentGroup) -> None:
 
 
 def _configure_outputs(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--no-video", action="store_true", help="do not write the overlay video")
-    group.add_argument("--no-bag", action="store_true", help="do not write the bag of masks")
+    group.add_argument(
+        "--no-video", dest="video", action="store_false", help="do not write the overlay video"
+    )
+    group.add_argument("--no-bag", dest="bag", action="store_false", help="do not write the bag of masks")
     group.add_argument("--merge", action="store_true", help="put all messages of the input into the bag, too")
     group.add_argument(
         "--storage",
         choices=sorted(STORAGES),
-        default="mcap",
+        default=Job.storage,
         help="of the bag of masks (default: %(default)s)",
     )
     group.add_argument(
@@ -251,11 +258,10 @@ def job_of(args: argparse.Namespace) -> Job:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise DcfmError(f"--{name} is {value}; expected 1 or more")
-    for name in ("span", "rate", "budget_ms"):
-        value = getattr(args, name)
+    for flag, value in (("span", args.span_s), ("rate", args.rate), ("budget-ms", args.budget_ms)):
         if value is not None and not value > 0:
-            raise DcfmError(f"--{name.replace('_', '-')} is {value:g}; expected a number above 0")
-    if args.no_bag and args.merge:
+            raise DcfmError(f"--{flag} is {value:g}; expected a number above 0")
+    if args.merge and not args.bag:
         raise DcfmError(
             "--merge puts the input's messages into the bag that --no-bag leaves out; drop one of them"
         )
@@ -274,16 +280,12 @@ def job_of(args: argparse.Namespace) -> Job:
             f"--{idle[0].replace('_', '-')} is about key frames in the background. Here frames wait for them: as fast as "
             f"possible (give --clock robot or --live), and in mode inline."
         )
-    job = Job(
+    return read_options(
+        args,
+        Job,
         input=args.input[0],
-        folder=args.report,
         stream=read_options(args, StreamConfig, mode=args.mode or _DEFAULT_MODE[clock]),
         engine=read_options(args, EngineConfig),
         clock=clock,
-        bag=not args.no_bag,
-        video=not args.no_video,
-        budget_ms=args.budget_ms or _DEFAULT_BUDGET_MS,
-        span_s=args.span,
+        budget_ms=args.budget_ms or Job.budget_ms,
     )
-    same = ("weights", "topic", "labels", "frames", "rate", "storage", "merge", "confidence", "force")
-    return dataclasses.replace(job, **{name: getattr(args, name) for name in same})
