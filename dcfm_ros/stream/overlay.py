@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from types import ModuleType
 from typing import Protocol
 
 import cv2
 import numpy as np
+
+from dcfm_ros.stream.overlay_kernel import PIECE, cover, tint
 
 UNLABELLED = 255
 LEGEND_MIN_SHARE = 0.0005  # of the picture: a class of fewer pixels is too small to look for
@@ -64,28 +65,26 @@ def draw_overlay(
     side = (
         2 if height < 700 else 3
     )  # of the square around a pixel in which another class makes it one of a border
-    by_kernel = _kernel() is not None and out.flags.c_contiguous
-    counts = (_tint_by_kernel if by_kernel else _tint_by_opencv)(rgb, mask, colors, alpha, side, out)
+    canvas = out if out.flags.c_contiguous else np.empty((height, width, 3), np.uint8)
+    counts = _tint(rgb, mask, colors, alpha, side, canvas)
     if legend:
         least = max(1, LEGEND_MIN_SHARE * counts.sum())
         seen = tuple((card.classes[i], colors[i]) for i in range(len(colors)) if counts[i] >= least)
-        _cover(out, *_legend_strip(seen, width, height))
+        _cover(canvas, *_legend_strip(seen, width, height))
+    if canvas is not out:
+        out[...] = canvas
     return out
 
 
-def _tint_by_kernel(
+def _tint(
     rgb: np.ndarray, mask: np.ndarray, colors: tuple[Color, ...], alpha: float, side: int, out: np.ndarray
 ) -> np.ndarray:
     """Tint into `out`; how many pixels each of the 256 ids has."""
-    kernel = _kernel()
-    assert kernel is not None
     height, width = mask.shape
     counts = np.zeros(256, np.int64)
     picture = _read_only(np.ascontiguousarray(rgb).reshape(height, 3 * width))
     canvas = out.reshape(height, 3 * width)
-    kernel.tint(
-        picture, _read_only(np.ascontiguousarray(mask)), side, *_mixture(colors, alpha), counts, canvas
-    )
+    tint(picture, _read_only(np.ascontiguousarray(mask)), side, *_mixture(colors, alpha), counts, canvas)
     return counts
 
 
@@ -96,41 +95,15 @@ def _read_only(pixels: np.ndarray) -> np.ndarray:
     return view
 
 
-def _tint_by_opencv(
-    rgb: np.ndarray, mask: np.ndarray, colors: tuple[Color, ...], alpha: float, side: int, out: np.ndarray
-) -> np.ndarray:
-    """`_tint_by_kernel` for want of Numba: three times slower."""
-    counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).reshape(-1)  # a third of what np.bincount takes
-    tint = cv2.applyColorMap(mask, _lookup(colors))
-    cv2.addWeighted(rgb, 1 - alpha, tint, alpha, 0, dst=out)
-    if alpha > 0:
-        border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8))
-        strong = cv2.addWeighted(rgb, 1 - OUTLINE_ALPHA, tint, OUTLINE_ALPHA, 0, dst=tint)
-        cv2.copyTo(strong, border, out)
-    if counts[len(colors) :].any():
-        cv2.copyTo(np.ascontiguousarray(rgb), (mask >= len(colors)).astype(np.uint8), out)
-    return counts
-
-
 @functools.lru_cache(maxsize=8)
 def _mixture(colors: tuple[Color, ...], alpha: float) -> tuple[np.ndarray, np.ndarray]:
     """For the kernel: by label, off a border and on it, the picture's weight, and the colour to be added to it."""
-    kernel = _kernel()
-    assert kernel is not None
     weights = np.ones((2, 256), np.float32)
     added = np.zeros((2, 256, 3), np.float32)
     for i, strength in enumerate((alpha, OUTLINE_ALPHA if alpha > 0 else 0)):
         weights[i, : len(colors)] = 1 - strength
         added[i, : len(colors)] = strength * np.array(colors, np.float32)
-    return weights, np.tile(added + np.float32(0.5), kernel.PIECE)
-
-
-@functools.lru_cache(maxsize=8)
-def _lookup(colors: tuple[Color, ...]) -> np.ndarray:
-    """uint8 256×1×3: the colour of every class id, black for ids without one."""
-    table = np.zeros((256, 1, 3), np.uint8)
-    table[: len(colors), 0] = colors
-    return table
+    return weights, np.tile(added + np.float32(0.5), PIECE)
 
 
 def _cover(out: np.ndarray, kept: np.ndarray, added: np.ndarray) -> None:
@@ -138,22 +111,7 @@ def _cover(out: np.ndarray, kept: np.ndarray, added: np.ndarray) -> None:
     height = min(kept.shape[0], int(out.shape[0] * LEGEND_MAX_HEIGHT))
     if height == 0:
         return
-    below = out[-height:].reshape(height, -1)
-    kernel = _kernel()
-    if kernel is not None and below.flags.c_contiguous:
-        kernel.cover(below, kept[:height], added[:height])
-    else:
-        out[-height:] = (below * kept[:height] + added[:height]).reshape(height, -1, 3)
-
-
-@functools.cache
-def _kernel() -> ModuleType | None:
-    """The compiled loops; None where Numba, which is optional, is not installed."""
-    try:
-        from dcfm_ros.stream import overlay_kernel
-    except ImportError:
-        return None
-    return overlay_kernel
+    cover(out[-height:].reshape(height, -1), kept[:height], added[:height])
 
 
 @functools.lru_cache(maxsize=64)

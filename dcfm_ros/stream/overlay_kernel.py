@@ -1,4 +1,4 @@
-"""The overlay's loops over pixels, compiled: the picture is read once and written once. Importing this needs Numba."""
+"""The overlay's loops over pixels, compiled: the picture is read once and written once."""
 
 from __future__ import annotations
 

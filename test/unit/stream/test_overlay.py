@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+import cv2
 import numpy as np
 import pytest
 
 from dcfm_ros.model.config import ModelCard
-from dcfm_ros.stream import overlay
-from dcfm_ros.stream.overlay import draw_overlay
+from dcfm_ros.stream.overlay import OUTLINE_ALPHA, draw_overlay
 
 CARD = ModelCard()
 ROAD, CAR = CARD.classes.index("road"), CARD.classes.index("car")
-
-
-@pytest.fixture(autouse=True, params=["kernel", "opencv"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Every test runs with the compiled loops, and as where Numba is not installed."""
-    if request.param == "kernel":
-        pytest.importorskip("numba")
-    else:
-        monkeypatch.setattr(overlay, "_kernel", lambda: None)
-    yield request.param
 
 
 def grey(width: int = 480, height: int = 360) -> np.ndarray:
@@ -91,19 +79,22 @@ def test_it_draws_into_the_memory_it_is_given() -> None:
     memory = np.full((360, 480, 3), 7, np.uint8)
     assert draw_overlay(grey(), mask, CARD, out=memory) is memory
     np.testing.assert_array_equal(memory, draw_overlay(grey(), mask, CARD))
+    padded = np.full((360, 500, 3), 7, np.uint8)
+    draw_overlay(grey(), mask, CARD, out=padded[:, :480])
+    np.testing.assert_array_equal(padded[:, :480], memory)
+    assert (padded[:, 480:] == 7).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (63, 4), (64, 3), (200, 9), (129, 720)])
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-def test_both_ways_draw_the_same(
-    size: tuple[int, int], alpha: float, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if way != "kernel":
-        pytest.skip("compares the kernel with the other way")
+def test_the_compiled_loops_tint_as_plain_arithmetic_does(size: tuple[int, int], alpha: float) -> None:
     random = np.random.default_rng(0)
     rgb = random.integers(0, 256, (size[1], size[0], 3), np.uint8)
     mask = np.repeat(random.integers(0, 13, (size[1], -(-size[0] // 5)), np.uint8), 5, axis=1)[:, : size[0]]
     mask[random.random(mask.shape) < 0.02] = 255
-    drawn = draw_overlay(rgb, mask, CARD, alpha)
-    monkeypatch.setattr(overlay, "_kernel", lambda: None)
-    assert np.abs(drawn.astype(int) - draw_overlay(rgb, mask, CARD, alpha)).max() <= 1
+    side = 2 if size[1] < 700 else 3
+    border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8)) > 0
+    strength = np.where(border & (alpha > 0), OUTLINE_ALPHA, alpha) * (mask < len(CARD.colors))
+    color = np.array([*CARD.colors, *[(0, 0, 0)] * (256 - len(CARD.colors))])[mask]
+    expected = rgb * (1 - strength[..., None]) + color * strength[..., None]
+    assert np.abs(draw_overlay(rgb, mask, CARD, alpha, legend=False) - expected).max() <= 1
