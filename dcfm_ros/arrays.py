@@ -9,3 +9,6 @@ Image = NDArray[np.uint8]
 """H×W×3, RGB, 0-255."""
 Mask = NDArray[np.uint8]
 """H×W: class ids, 255 where there is none; or confidences, 0-255."""
+
+Floats = NDArray[np.float32]
+"""Numbers of any shape."""

@@ -156,7 +156,7 @@ class Stream:
             )
         self.mask = result.mask
         spent = result.timing
-        laps = {"preprocess": spent.preprocess, "independent": spent.independent}
+        laps = {"preprocess": spent.preprocess, "align": spent.align, "independent": spent.independent}
         if key:
             laps["common"] = spent.common
         return {**laps, "fuse": spent.fuse, "label_map": spent.label_map, TOTAL: total}

@@ -14,7 +14,7 @@ NAMES = {
 }
 SHORT = {SEGFORMER: "transformers", TUNED: "all tricks"}
 AGAINST_AT = (10, 20)
-STAGES = ("preprocess", "independent", "common", "network", "fuse", "label_map")
+STAGES = ("preprocess", "align", "independent", "common", "network", "fuse", "label_map")
 
 
 def spread_ms(value: Spread | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Protocol
 
-from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.arrays import Floats, Image, Mask
 from dcfm_ros.model.config import ModelCard
 
 UNLABELLED = 255
@@ -60,6 +60,13 @@ class Engine(Protocol):
         """`common` in about `pieces` equal parts: a generator that computes one part at each `next`.
 
         Its return value (the StopIteration's) is what `common(independent)` returns. On a CUDA GPU it is all one part.
+        """
+
+    def align(self, common: Any, displacement: Floats) -> Any:
+        """A common feature moved to where its things are now; `common` itself stays as it is.
+
+        displacement: float32 h×w×2 on any grid, finite: from a pixel to where it was in the key frame, x and y as shares
+        of the picture's width and height. The move is bilinear, the border is repeated.
         """
 
     def background(self, threads: int) -> Engine:

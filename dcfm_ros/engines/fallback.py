@@ -102,6 +102,9 @@ class FallbackEngine:
                 self._shared.fall_back(error)
         return (yield from self._torch().common_slices(_for_torch(independent, self._torch()), pieces))
 
+    def align(self, common: Any, displacement: Any) -> Any:
+        return self._run("align", common, displacement)
+
     def background(self, threads: int) -> FallbackEngine:
         handle = copy.copy(self)
         handle._engine = self._engine.background(threads)

@@ -52,5 +52,5 @@ def timing_fields(
     }
 
 
-_STEPS = ("preprocess", "independent", "fuse", "label_map", "common")
+_STEPS = ("preprocess", "align", "independent", "fuse", "label_map", "common")
 _COUNTS = ("received", "processed", "dropped", "failed", "lost")

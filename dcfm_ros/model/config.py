@@ -73,7 +73,8 @@ class ModelCard:
     """What a model's numbers mean: everything about it that is not its architecture.
 
     classes and colors have one entry per class (colours RGB 0-255); input_size is (width, height) in pixels; mean and
-    std are those of RGB / 255.
+    std are those of RGB / 255. align: whether its common features are best moved along optical flow before other frames
+    use them (`flow`) or used where they were, as published (`none`).
     """
 
     name: str = "untrained"
@@ -84,6 +85,9 @@ class ModelCard:
     std: tuple[float, float, float] = IMAGENET.std
     licence: str = "not stated"
     notes: str = ""
+    align: str = setting(
+        "none", "what moves a common feature to where its things are now", choices=("flow", "none")
+    )
 
     def __post_init__(self) -> None:
         check(self)

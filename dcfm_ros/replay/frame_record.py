@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 NAN = float("nan")
-STEPS = ("convert", "preprocess", "independent", "fuse", "label_map", "publish")
+STEPS = ("convert", "preprocess", "align", "independent", "fuse", "label_map", "publish")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,10 +62,11 @@ class SimulatedThread(SimulatedWorker):
         self._settle()
         super().forget()
 
-    def _defer(self, frame: KeyFrame) -> None:
+    def _defer(self, frame: KeyFrame) -> int | None:
         self._settle()
-        super()._defer(frame)
+        replaced = super()._defer(frame)
         self._settle()
+        return replaced
 
     def _settle(self) -> None:
         """Bring everything up to now: finish what is done, and begin what waited for it."""

@@ -55,14 +55,15 @@ class BackgroundWorker(DeferringWorker):
             self.forget()
         self._thread.join(CLOSE_TIMEOUT_S)
 
-    def _defer(self, frame: KeyFrame) -> None:
+    def _defer(self, frame: KeyFrame) -> int | None:
         with self._changed:
             if self._overdue(frame):
                 self._urgent = True
                 threading.Thread(target=self._hurry, args=(frame, self._era), daemon=True).start()
-            else:
-                super()._defer(frame)
-                self._changed.notify_all()
+                return None
+            replaced = super()._defer(frame)
+            self._changed.notify_all()
+            return replaced
 
     def _run(self) -> None:
         if self._idle:

@@ -9,6 +9,7 @@ from dcfm_ros.errors import DcfmError
 
 MODES = ("inline", "background")
 BACKGROUNDS = ("auto", "thread", "slices")
+ALIGNS = ("auto", "flow", "none")
 MASK_SIZES = ("input", "network")
 
 
@@ -45,6 +46,12 @@ class StreamConfig:
         "input",
         "size of the mask: 'input' (the image's), 'network' (input_size), or any other",
         choices=MASK_SIZES,
+    )
+    align: str = setting(
+        "auto",
+        "what moves a common feature to where its things are now: 'flow' (cheap optical flow), 'none' (the published "
+        "method), or 'auto', what suits the model",
+        choices=ALIGNS,
     )
     key_interval: int = setting(0, "refresh after this many frames; 0: off", 0, 1_000_000)
     key_period_ms: float = setting(1000.0, "refresh after this much message time, ms; 0: off", 0.0, 1e9)

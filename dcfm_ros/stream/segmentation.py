@@ -27,11 +27,12 @@ class Pose:
 class Timing:
     """What a frame took, in ms. On a GPU work is awaited where its result is needed: in `label_map`.
 
-    preprocess: resize and triggers. common: the duration of the common branch that gave the common feature in use; it
+    preprocess: resize and triggers. align: the flow, and moving the common feature along it. common: the duration of the common branch that gave the common feature in use; it
     is part of `total` only where the frame waited for it.
     """
 
     preprocess: float
+    align: float
     independent: float
     fuse: float
     label_map: float
@@ -53,7 +54,8 @@ class Segmentation:
         "interval", "time", "motion", "odometry", "disagreement", "max_age"; "" when none was.
     age_ms, age_frames: from the key frame to this one, in message time and in frames.
     stale: the common feature is older than `max_age_ms`. The mask is made nevertheless: whoever steers by it decides.
-    motion: change of the image since the frame of the last refresh, 0-1; NaN where the motion trigger is off.
+    motion: change of the picture since the frame of the last refresh, 0-1, where features are aligned what alignment
+        leaves of it; NaN where nothing measures it.
     agreement: on the first frame that uses a new common feature: share (0-1) of its key frame's pixels that the one
         before labels alike. Else NaN.
     errors: how many times the common branch has failed in this stream.

@@ -11,6 +11,7 @@ from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.stream.alignment import create_aligner
 from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import check_frame, preprocess
@@ -58,6 +59,7 @@ class StreamSegmenter:
             else create_worker(self.engine, self.config, on_error)
         )
         self._triggers = Triggers(self.config)
+        self._aligner = create_aligner(self.config, self.engine.card, self.network_size)
         self._timeline = Timeline()
         self._restart = "first"  # why a frame is refreshed that has no common feature to borrow
         self._used = -1  # index of the key frame whose common feature the last frame used
@@ -88,36 +90,44 @@ class StreamSegmenter:
         if moment.reset:
             self._forget()
         with self._worker.frame():
-            # 1. Preprocess: to the size the network wants.
+            # 1. Preprocess: to the size the network wants. Follow the things in it since the last frame.
             small = preprocess(rgb, self.network_size)
+            preprocess_ms = watch.lap()
+            self._aligner.see(small)
+            align_ms = watch.lap()
 
             # 2. Trigger: should the common feature be refreshed?
-            observation = Observation(moment.index, moment.time_ns, small, odometry)
+            observation = Observation(moment.index, moment.time_ns, self._aligner.motion, odometry)
             trigger = self._triggers.cause(observation)
             trigger = self._restart if self._worker.newest is None else moment.request or trigger
-            preprocess_ms = watch.lap()
+            preprocess_ms += watch.lap()
 
             # 3. Independent feature, of every frame. If asked for, the worker goes on from it to the common feature; a
             #    request that still waits for its turn may as well take this newer frame.
             independent = self.engine.independent(small)
             independent_ms = watch.lap()
             if trigger or self._worker.waiting:
-                self._worker.submit(
-                    KeyFrame(moment.index, stamp_ns, moment.time_ns, self.network_size, independent)
-                )
+                key = KeyFrame(moment.index, stamp_ns, moment.time_ns, self.network_size, independent)
+                self._aligner.begin(moment.index, replaced=self._worker.submit(key))
                 self._triggers.refreshed(observation)
             common = self._worker.current()
             watch.lap()
 
-            # 4. Fuse and classify, with the newest common feature that is finished.
-            logits = self.engine.logits(common.feature, independent)
+            # 4. Align the newest common feature that is finished: to where its things are now.
+            feature = self._aligned(common)
+            align_ms += watch.lap()
+
+            # 5. Fuse and classify.
+            logits = self.engine.logits(feature, independent)
             fuse_ms = watch.lap()
 
-            # 5. Label map, at the size asked for.
+            # 6. Label map, at the size asked for.
             mask_size = self.config.size_of_mask(size, self.network_size)
             mask, probability = self.engine.label_map(logits, mask_size, confidence=confidence)
             label_map_ms = watch.lap()
-        timing = Timing(preprocess_ms, independent_ms, fuse_ms, label_map_ms, common.common_ms, watch.total())
+        timing = Timing(
+            preprocess_ms, align_ms, independent_ms, fuse_ms, label_map_ms, common.common_ms, watch.total()
+        )
         self._last = self._segmentation(moment, trigger, common, mask, probability, timing)
         return self._last
 
@@ -139,6 +149,13 @@ class StreamSegmenter:
 
     def __exit__(self, *exception: Any) -> None:
         self.close()
+
+    def _aligned(self, common: CommonFeature) -> Any:
+        """The engine's handle of a common feature whose things lie where they are in this frame."""
+        displacement = self._aligner.displacement(common.index)
+        if displacement is None:
+            return common.feature
+        return self.engine.align(common.feature, displacement)
 
     def _segmentation(
         self,
@@ -165,7 +182,7 @@ class StreamSegmenter:
             age_ms=age_ms,
             age_frames=moment.index - common.index,
             stale=age_ms > self.config.max_age_ms,
-            motion=self._triggers.motion,
+            motion=self._aligner.motion,
             agreement=common.agreement if is_new else NAN,
             errors=self._worker.errors,
             error=describe(self._worker.error) if self._worker.error else "",
@@ -175,5 +192,6 @@ class StreamSegmenter:
     def _forget(self) -> None:
         self._worker.forget()
         self._triggers = Triggers(self.config)
+        self._aligner = create_aligner(self.config, self.engine.card, self.network_size)
         self._restart = "reset"
         self._last = None

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dcfm_ros.stream.config import StreamConfig
-from dcfm_ros.stream.motion import change, structure
 from dcfm_ros.stream.segmentation import NAN, Pose
 
 NS_PER_MS = 1e6
@@ -20,11 +16,14 @@ NS_PER_MS = 1e6
 
 @dataclass(frozen=True)
 class Observation:
-    """What triggers can know of a frame. rgb: uint8 H×W×3 at the network's input size; time_ns: message time."""
+    """What triggers can know of a frame.
+
+    time_ns: message time. motion: change of the picture since the last refresh, 0-1 (`Aligner.motion`); NaN: unknown.
+    """
 
     index: int
     time_ns: int
-    rgb: NDArray[np.uint8]
+    motion: float = NAN
     odometry: Pose | None = None
 
 
@@ -72,23 +71,18 @@ def every_ms(period_ms: float, phase: float = 0.0, name: str = "time") -> Period
 
 
 class Motion:
-    """The image has changed by `threshold` (0-1). `score`: the change at the last frame seen."""
+    """The picture has changed by `threshold` (0-1)."""
 
     name = "motion"
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
-        self._now: NDArray[np.float32] | None = None
-        self._key: NDArray[np.float32] | None = None
-        self.score = NAN
 
     def fires(self, frame: Observation) -> bool:
-        self._now = structure(frame.rgb)
-        self.score = NAN if self._key is None else change(self._key, self._now)
-        return self.score >= self._threshold
+        return frame.motion >= self._threshold
 
     def refreshed(self, frame: Observation) -> None:
-        self._key = self._now
+        """Motion is told since the last refresh already."""
 
 
 class Odometry:
@@ -141,7 +135,6 @@ class Triggers:
     """All triggers that a configuration switches on. `max_age` always is."""
 
     def __init__(self, config: StreamConfig) -> None:
-        self._motion = Motion(config.motion_threshold) if config.motion_threshold else None
         self._disagreement = (
             Disagreement(config.disagreement, config.max_age_ms) if config.disagreement else None
         )
@@ -149,7 +142,7 @@ class Triggers:
         choices: list[Trigger | None] = [
             every_frames(config.key_interval, config.phase) if config.key_interval else None,
             every_ms(config.key_period_ms, config.phase) if config.key_period_ms else None,
-            self._motion,
+            Motion(config.motion_threshold) if config.motion_threshold else None,
             Odometry(config.odometry_distance_m, config.odometry_angle_deg)
             if config.odometry_distance_m or config.odometry_angle_deg
             else None,
@@ -157,11 +150,6 @@ class Triggers:
             every_ms(config.max_age_ms, name="max_age"),
         ]
         self._triggers = [trigger for trigger in choices if trigger]
-
-    @property
-    def motion(self) -> float:
-        """Change of the last frame seen since the last refresh, 0-1; NaN where the motion trigger is off."""
-        return self._motion.score if self._motion else NAN
 
     def cause(self, frame: Observation) -> str:
         """The name of the trigger that fires at this frame, "" if none does. Called once per frame."""

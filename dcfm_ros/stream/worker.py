@@ -36,9 +36,10 @@ class Worker:
         """A request waits for its turn: a newer frame can still take its place."""
         return False
 
-    def submit(self, frame: KeyFrame) -> None:
-        """Ask for the common feature of `frame`."""
+    def submit(self, frame: KeyFrame) -> int | None:
+        """Ask for the common feature of `frame`. Returns the index of the request whose place it takes, if any."""
         self._refresh(frame, self._era)
+        return None
 
     def current(self) -> CommonFeature:
         """The newest common feature. Raises DcfmError when there is none because the common branch failed."""
@@ -117,18 +118,18 @@ class DeferringWorker(Worker):
     def waiting(self) -> bool:
         return self._request is not None
 
-    def submit(self, frame: KeyFrame) -> None:
+    def submit(self, frame: KeyFrame) -> int | None:
         if self.newest is None:
-            self._refresh(frame, self._era)
-        else:
-            self._defer(frame)
+            return super().submit(frame)
+        return self._defer(frame)
 
     def forget(self) -> None:
         self._request = None
         super().forget()
 
-    def _defer(self, frame: KeyFrame) -> None:
-        self._request = frame
+    def _defer(self, frame: KeyFrame) -> int | None:
+        before, self._request = self._request, frame
+        return before.index if before else None
 
 
 MakeWorker = Callable[[CommonBranch, OnError | None], Worker]

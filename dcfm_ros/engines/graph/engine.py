@@ -26,6 +26,7 @@ from dcfm_ros.engines.graph.export import GRAPHS, export_graphs
 from dcfm_ros.engines.graph.forms import is_pointwise
 from dcfm_ros.engines.graph.library import Array, Library, Part, Runner, Values
 from dcfm_ros.engines.label_map.label_map import label_array
+from dcfm_ros.engines.warp import displacement_on_grid, warp_array
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import to_json
 from dcfm_ros.model.dcfm import DCFM
@@ -89,6 +90,11 @@ class GraphEngine:
         # Compiled now and not in the first part, for which a frame may have to wait; and for few numbers of parts.
         parts = self._parts(independent.size, 1 << (pieces - 1).bit_length())
         return self._run_parts(parts or [self._whole(independent.size)], independent)
+
+    def align(self, common: Feature, displacement: Array) -> Feature:
+        values = np.ascontiguousarray(common.values)[0]
+        on_grid = displacement_on_grid(displacement, (values.shape[1], values.shape[0]))
+        return replace(common, values=warp_array(values, on_grid)[None])
 
     def background(self, threads: int) -> GraphEngine:
         if threads < 1:

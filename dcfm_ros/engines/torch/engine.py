@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.arrays import Floats, Image, Mask
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.gpu import compute_whole_fp32, first_gpu
 from dcfm_ros.engines.graph.forms import use_graph_forms
@@ -19,6 +19,7 @@ from dcfm_ros.engines.label_map.label_map import label_map
 from dcfm_ros.engines.torch.cuda_lane import Lane
 from dcfm_ros.engines.torch.malloc import keep_freed_memory
 from dcfm_ros.engines.torch.passes import Pass, Passes
+from dcfm_ros.engines.warp import displacement_on_grid, warp_array, warp_tensor
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fold import fold
@@ -101,6 +102,15 @@ class TorchEngine:
         blocks = common_blocks(self._passes.model, independent)
         durations = self._block_ms.setdefault(independent.shape, [])
         return (yield from in_pieces(with_threads(blocks, self._common_threads), pieces, durations))
+
+    @torch.inference_mode()
+    def align(self, common: Tensor, displacement: Floats) -> Tensor:
+        on_grid = displacement_on_grid(displacement, (common.shape[3], common.shape[2]))
+        with self._entered():
+            if self._frames is None and common.dtype == torch.float32:
+                pixels = common[0].permute(1, 2, 0).contiguous()
+                return torch.from_numpy(warp_array(pixels.numpy(), on_grid)).permute(2, 0, 1)[None]
+            return warp_tensor(common, torch.from_numpy(on_grid).to(common.device))
 
     def background(self, threads: int) -> TorchEngine:
         handle = copy.copy(self)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.arrays import Floats, Image, Mask
 from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError
@@ -97,6 +97,11 @@ class SharedEngine:
         common = self.common(independent)
         yield
         return common
+
+    def align(self, common: Any, displacement: Floats) -> Any:
+        # Streams that see the same frames measure the same displacements, each for itself.
+        key = id(common), displacement.shape, hash(displacement.tobytes())
+        return self._once(key, (common, displacement), lambda: self.engine.align(common, displacement))
 
     def background(self, threads: int) -> Engine:
         raise DcfmError("a shared engine is for inline streams, which have no worker in the background")

@@ -58,6 +58,9 @@ class FakeEngine:
         self.budget = threads
         return self
 
+    def align(self, common, displacement):
+        return common
+
     def logits(self, common, independent):
         return common, independent
 
