@@ -11,7 +11,7 @@ import os
 import re
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import MISSING, field, fields, is_dataclass
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -52,6 +52,14 @@ def setting(
     """
     limits = {"low": low, "high": high, "choices": tuple(choices), "removed": removed or {}}
     return field(default=default, metadata={"help": help, **limits, **more})
+
+
+def allowed(item: Field[Any]) -> str:
+    """The choices or the range of a `setting`, in words; "" where it has neither."""
+    choices = item.metadata["choices"]
+    if choices and "Size" in str(item.type):
+        choices = (*choices, _NOUNS[Size])
+    return ", ".join(choices) or _range(item.metadata)
 
 
 # -- from plain values -----------------------------------------------------------------------------------------
@@ -155,12 +163,11 @@ def _number(hint: type, value: Any, where: str, limits: Mapping[str, Any]) -> An
     # Written so that NaN is never within limits.
     within = number and (low is None or value >= low) and (high is None or value <= high)
     if not within or (hint is int and not whole):
-        raise _unexpected(where, value, _NOUNS[hint] + range_of(limits, " from {} to {}", " of {} or more"))
+        raise _unexpected(where, value, _NOUNS[hint] + _range(limits, " from {} to {}", " of {} or more"))
     return hint(value)
 
 
-def range_of(limits: Mapping[str, Any], both: str = "{} to {}", only_low: str = "{} or more") -> str:
-    """The numbers that a field's metadata allows, in words; "" where it has no limits."""
+def _range(limits: Mapping[str, Any], both: str = "{} to {}", only_low: str = "{} or more") -> str:
     low, high = limits.get("low"), limits.get("high")
     if low is None:
         return ""
@@ -246,27 +253,6 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise DcfmError(f"{what} '{path}' must hold keys and values")
     return values
-
-
-def set_key(values: dict[str, Any], dotted: str, value: Any) -> None:
-    """Sets `a.b.0.c` in nested mappings and lists, as `key=value` on the command line asks; DcfmError if it cannot be."""
-    *parents, last = dotted.split(".")
-    node: Any = values
-    for i, part in enumerate(parents):
-        if isinstance(node, dict) and node.get(part) is None:
-            node[part] = {}
-        node = node[_place(node, part, ".".join(parents[: i + 1]))]
-    node[_place(node, last, dotted)] = value
-
-
-def _place(node: Any, part: str, where: str) -> str | int:
-    if isinstance(node, dict):
-        return part
-    if not isinstance(node, list):
-        raise DcfmError(f"cannot set '{where}': what '{part}' would be a key of is {node!r}, not a mapping")
-    if not part.isdigit() or int(part) >= len(node):
-        raise DcfmError(f"'{where}': '{part}' is not an index of a list of {len(node)}")
-    return int(part)
 
 
 # -- the machine -----------------------------------------------------------------------------------------------

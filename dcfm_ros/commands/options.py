@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Any
 
-from dcfm_ros.config import Size, from_text, parse_size
+from dcfm_ros.config import Size, allowed, from_text, parse_size
 
 
 def add_options(parser: argparse._ActionsContainer, config: type, leave_out: Collection[str] = ()) -> None:
@@ -21,9 +21,9 @@ def add_options(parser: argparse._ActionsContainer, config: type, leave_out: Col
     for item in fields(config):
         if item.name in leave_out:
             continue
-        default, choices = item.default, item.metadata["choices"]
-        text = item.metadata["help"] + (f": {', '.join(choices)}" if choices else "")
-        text = f"{text} (default: {_words(default)})".replace("%", "%%")
+        default, within = item.default, allowed(item)
+        notes = f"{within}; default: {_words(default)}" if within else f"default: {_words(default)}"
+        text = f"{item.metadata['help']} ({notes})".replace("%", "%%")
         flag = "--" + item.name.replace("_", "-")
         if isinstance(default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=text)
@@ -62,6 +62,8 @@ def _reader(config: type, name: str, flag: str) -> Callable[[str], Any]:
 
 
 def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

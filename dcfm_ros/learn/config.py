@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dcfm_ros.config import Size, check, from_mapping, plain_value, read_yaml, set_key, setting
+from dcfm_ros.config import Size, check, from_mapping, plain_value, read_yaml, setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelConfig
 
@@ -208,11 +208,32 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         key, sign, text = override.partition("=")
         if not sign or not key:
             raise DcfmError(f"'{override}' is not of the form key=value")
-        set_key(values, key, plain_value(text, key))
+        _set_key(values, key, plain_value(text, key))
     try:
         return from_mapping(TrainConfig, values)
     except DcfmError as error:
         raise DcfmError(f"configuration '{path}': {error}") from error
+
+
+def _set_key(values: dict[str, Any], dotted: str, value: Any) -> None:
+    """Sets `a.b.0.c` in nested mappings and lists, as `key=value` on the command line asks; DcfmError if it cannot be."""
+    *parents, last = dotted.split(".")
+    node: Any = values
+    for i, part in enumerate(parents):
+        if isinstance(node, dict) and node.get(part) is None:
+            node[part] = {}
+        node = node[_place(node, part, ".".join(parents[: i + 1]))]
+    node[_place(node, last, dotted)] = value
+
+
+def _place(node: Any, part: str, where: str) -> str | int:
+    if isinstance(node, dict):
+        return part
+    if not isinstance(node, list):
+        raise DcfmError(f"cannot set '{where}': what '{part}' would be a key of is {node!r}, not a mapping")
+    if not part.isdigit() or int(part) >= len(node):
+        raise DcfmError(f"'{where}': '{part}' is not an index of a list of {len(node)}")
+    return int(part)
 
 
 def expanded(path: str, key: str) -> Path:

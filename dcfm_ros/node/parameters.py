@@ -11,7 +11,7 @@ from dataclasses import Field, dataclass, fields
 from functools import partial
 from typing import Any
 
-from dcfm_ros.config import check, from_mapping, range_of, setting
+from dcfm_ros.config import allowed, check, from_mapping, setting
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.stream.config import StreamConfig
@@ -124,10 +124,7 @@ class Parameter:
     @property
     def allowed(self) -> str:
         """Its choices or its range, in words; "" where it has neither."""
-        choices = self.field.metadata["choices"]
-        if choices and "Size" in str(self.field.type):
-            choices = (*choices, "WIDTHxHEIGHT")
-        return ", ".join(choices) or range_of(self.field.metadata)
+        return allowed(self.field)
 
 
 GROUPS: dict[str, tuple[type, str]] = {
