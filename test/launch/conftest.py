@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 PATIENCE_S = 90.0  # on a machine that is busy with something else
@@ -57,15 +58,12 @@ class Launched:
 
     def children(self):
         """Process ids of everything that the launch file has started and that still runs."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if fields[1] == str(self.process.pid) and fields[0] != "Z":
-                found.append(int(folder.name))
-        return found
+        running = [process.info for process in psutil.process_iter(["pid", "ppid", "status"])]
+        return [
+            info["pid"]
+            for info in running
+            if info["ppid"] == self.process.pid and info["status"] != psutil.STATUS_ZOMBIE
+        ]
 
     def until(self, holds, what):
         """Poll until `holds()` is true; its value."""
