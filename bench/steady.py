@@ -192,13 +192,13 @@ def blocks(runs: Mapping[str, Steady]) -> str:
     return "\n\n".join(f"**{run.title}**\n\n{steady_table(run).markdown()}" for run in runs.values())
 
 
-def write_page(runs: Mapping[str, Steady]) -> None:
-    """Puts the tables into docs/latency.md. Raises DcfmError where it has no place for them."""
+def render(runs: Mapping[str, Steady]) -> str:
+    """The text of docs/latency.md with the tables in their place. Raises DcfmError where it has none for them."""
     machine = "The machine is that of [speed.md](speed.md#machine)."
     text = fill(PAGE.read_text(encoding="utf-8"), MARKS, f"{blocks(runs)}\n\n{machine}")
     if text is None:
         raise DcfmError(f"'{PAGE}' has lost its marks {' and '.join(MARKS)}")
-    PAGE.write_text(text, encoding="utf-8")
+    return text
 
 
 def main() -> int:
@@ -236,7 +236,7 @@ def main() -> int:
         save_steady_runs(results, runs)
         print(f"{result.title}\n{steady_table(result).text()}\n")
     if PAGE.exists() and not on_gpu():
-        write_page(runs)
+        PAGE.write_text(render(runs), encoding="utf-8")
     return 0
 
 
