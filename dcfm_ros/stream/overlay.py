@@ -8,8 +8,6 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from dcfm_ros.stream.overlay_kernel import PIECE, cover, tint
-
 UNLABELLED = 255
 LEGEND_MIN_SHARE = 0.0005  # of the picture: a class of fewer pixels is too small to look for
 LEGEND_MAX_HEIGHT = 0.4  # of the picture, however many classes there are
@@ -80,6 +78,8 @@ def _tint(
     rgb: np.ndarray, mask: np.ndarray, colors: tuple[Color, ...], alpha: float, side: int, out: np.ndarray
 ) -> np.ndarray:
     """Tint into `out`; how many pixels each of the 256 ids has."""
+    from dcfm_ros.stream.overlay_kernel import tint  # with Numba, which the help of a command does without
+
     height, width = mask.shape
     counts = np.zeros(256, np.int64)
     picture = _read_only(np.ascontiguousarray(rgb).reshape(height, 3 * width))
@@ -98,6 +98,8 @@ def _read_only(pixels: np.ndarray) -> np.ndarray:
 @functools.lru_cache(maxsize=8)
 def _mixture(colors: tuple[Color, ...], alpha: float) -> tuple[np.ndarray, np.ndarray]:
     """For the kernel: by label, off a border and on it, the picture's weight, and the colour to be added to it."""
+    from dcfm_ros.stream.overlay_kernel import PIECE
+
     weights = np.ones((2, 256), np.float32)
     added = np.zeros((2, 256, 3), np.float32)
     for i, strength in enumerate((alpha, OUTLINE_ALPHA if alpha > 0 else 0)):
@@ -108,6 +110,8 @@ def _mixture(colors: tuple[Color, ...], alpha: float) -> tuple[np.ndarray, np.nd
 
 def _cover(out: np.ndarray, kept: np.ndarray, added: np.ndarray) -> None:
     """Lay a legend over the lower edge, in place. kept, added: as `_legend_strip` returns them."""
+    from dcfm_ros.stream.overlay_kernel import cover
+
     height = min(kept.shape[0], int(out.shape[0] * LEGEND_MAX_HEIGHT))
     if height == 0:
         return

@@ -45,7 +45,7 @@ def until(read, wanted):
     raise AssertionError("it never happened")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pieces=st.integers(2, 5),
     script=st.lists(

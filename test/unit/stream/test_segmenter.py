@@ -52,7 +52,7 @@ def test_masks_are_made_with_the_last_key_frame():
 
 
 @given(values=st.lists(st.integers(0, 250), min_size=1, max_size=40), interval=st.integers(1, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_inline_streams_are_deterministic_and_never_older_than_their_interval(values, interval):
     first, second = (segmented(inline(key_interval=interval), values) for _ in range(2))
     for i, (a, b) in enumerate(zip(first, second)):
@@ -175,7 +175,7 @@ def test_reset_and_refresh_on_request():
     steps=st.lists(st.tuples(st.integers(-3, 5), st.sampled_from([(32, 24), (20, 10)])), max_size=30),
     interval=st.integers(0, 4),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_mask_ever_comes_from_before_a_break(steps, interval):
     """Random walks through time and sizes: the common feature in use is never older than the last reset."""
     time_ns, first_value = 1000 * MS, 0

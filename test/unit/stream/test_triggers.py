@@ -96,7 +96,7 @@ def test_triggers_combine_and_the_first_gives_the_reason(on):
 
 
 @given(gain=st.floats(0.6, 1.2), offset=st.integers(-15, 15), seed=st.integers(0, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_motion_is_blind_to_exposure_and_noise_but_not_to_another_picture(gain, offset, seed):
     rng = np.random.default_rng(seed)
     coarse = [rng.integers(60, 180, (12, 16, 3)).astype(np.uint8) for _ in range(2)]
@@ -109,7 +109,6 @@ def test_motion_is_blind_to_exposure_and_noise_but_not_to_another_picture(gain, 
 
 
 @given(width=st.integers(1, 40), height=st.integers(1, 40), flip=st.booleans())
-@settings(deadline=None)
 def test_preprocess_gives_the_size_from_any_strides(width, height, flip):
     rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 6), np.uint8)[:, :: -1 if flip else 1, :3]
     small = preprocess(rgb, (width, height))
