@@ -95,7 +95,7 @@ def is_whole(entry: Path, key: Mapping[str, str]) -> bool:
             if file_digest(entry / name) != digest:
                 raise ValueError(f"'{name}' is not as it was written")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        logger.warning("the cache entry %s is damaged and built anew: %s", entry, error)
+        logger.warning("the cache entry %s is damaged and built again: %s", entry, error)
         return False
     return True
 
@@ -172,7 +172,7 @@ def _build_for_this_process(name: str, digest: str, build: Build) -> Path:
 def remove_own_folder() -> None:
     """Remove what was built for this process alone, and what processes that have ended have left behind.
 
-    At the end of Python this happens by itself; whoever ends the process in another way (os._exit) calls it before.
+    At the end of Python this happens by itself; call it before ending the process in another way (os._exit).
     """
     if _own_folder.cache_info().currsize:
         folder, alive = _own_folder()

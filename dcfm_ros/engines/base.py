@@ -15,7 +15,7 @@ UNLABELLED = 255
 class Engine(Protocol):
     """Runs a model. One engine serves any number of streams, and every method may be called from several threads.
 
-    What `independent`, `common` and `logits` return is the engine's own business: whoever calls them only hands it on.
+    What `independent`, `common` and `logits` return is the engine's own business: callers only hand it on.
     Results are new values that later calls do not change.
 
     Attributes:

@@ -33,7 +33,7 @@ def create_engine(
     An engine other than torch builds its graphs when it first sees an input size (see `Engine.prepare`), keeps them in
     a cache, and falls back to torch when it fails. frames: what int8 is calibrated on, at the input size; not needed
     when the cache has the graphs.
-    Raises DcfmError for an engine, a device or a precision that is not to be had here.
+    Raises DcfmError for an engine, a device or a precision that is not available here.
     """
     config = config or EngineConfig()
     model = model_or_path if isinstance(model_or_path, DCFM) else load_model(model_or_path)

@@ -17,7 +17,7 @@ def kernel(function: F) -> F:
     """Compiles a function at its first call. It runs without the interpreter lock.
 
     Its machine code is kept beside the source, else in the user's cache folder or in NUMBA_CACHE_DIR; where none of
-    them can be written, every process compiles anew.
+    them can be written, every process compiles again.
     """
     return _compiled(function, {})
 
@@ -32,6 +32,6 @@ def _compiled(function: F, more: dict[str, Any]) -> F:
     try:
         compiled: F = njit(cache=True, **options)(function)
     except RuntimeError as error:
-        logger.warning("%s is compiled anew in every process: %s", function.__name__, error)
+        logger.warning("%s is compiled again in every process: %s", function.__name__, error)
         compiled = njit(**options)(function)
     return compiled

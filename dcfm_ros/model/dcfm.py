@@ -10,6 +10,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones.registry import BACKBONES
 from dcfm_ros.model.classes import CLASS_SETS, spread_color
 from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.folding import Foldable, pointwise, scale_and_shift
 from dcfm_ros.model.heads import resize, unit
 
 DROPOUT = 0.1
@@ -102,7 +103,7 @@ class DCFM(nn.Module):
         return independent[:, : self.independent_channels]
 
 
-class Fusion(nn.Module):
+class Fusion(Foldable):
     """1×1 conv over common and independent features side by side, then batch norm (paper 3.2).
 
     Linear, so that it is the sum of a common half, which only key frames change, and an independent half.
@@ -130,6 +131,24 @@ class Fusion(nn.Module):
     def _scale(self) -> Tensor:
         assert self.norm.running_var is not None
         return self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
+
+    def folded(self) -> nn.Module:
+        return FoldedFusion(self)
+
+
+class FoldedFusion(nn.Module):
+    """`Fusion` as two convs, whose sum it is."""
+
+    def __init__(self, fusion: Fusion) -> None:
+        super().__init__()
+        scale, shift = scale_and_shift(fusion.norm)
+        assert fusion.conv.bias is not None
+        weight = fusion.conv.weight[:, :, 0, 0] * scale[:, None]
+        self.common_half = pointwise(weight[:, : fusion.common_channels], fusion.conv.bias * scale + shift)
+        self.independent_half = pointwise(weight[:, fusion.common_channels :])
+
+    def forward(self, common: Tensor, independent: Tensor) -> Tensor:
+        return self.common_half(common) + self.independent_half(independent)
 
 
 def build_classifier(config: ModelConfig, channels: int) -> nn.Sequential:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dcfm_ros.model.backbones.base import FeatureInfo
+from dcfm_ros.model.folding import Foldable, pointwise, scale_and_shift
 
 PYRAMID_BINS = (1, 2, 3, 6)
 MIN_LENGTH = 1e-4
 """Shorter features are not brought to unit length. The published 1e-12 is 0 in half precision, and 0 / 0 no number."""
 
 
-class Head(nn.Module):
+class Head(Foldable):
     """What maps the deep features, N×C×h×w each, to one N×deep_channels×h×w map, in a number of steps."""
 
     steps = 1
@@ -30,6 +34,13 @@ class Head(nn.Module):
         for i in range(1, self.steps):
             x = self.step(i, features, x)
         return x
+
+    def folded(self) -> nn.Module:
+        return self
+
+    def reduced(self, reduce: nn.Conv2d) -> Head | None:
+        """For a folded head: one that computes it and the 1×1 conv `reduce` after it with less work, if there is one."""
+        return None
 
 
 class SegFormerHead(Head):
@@ -61,6 +72,34 @@ class SegFormerHead(Head):
         # The published concatenation runs from the coarsest scale to the finest.
         return self.fuse.weight[:, :, 0, 0].chunk(len(self.projections), dim=1)[::-1]
 
+    def folded(self) -> nn.Module:
+        return FoldedSegFormerHead(self)
+
+
+class FoldedSegFormerHead(Head):
+    """`SegFormerHead` with one 1×1 conv per scale."""
+
+    def __init__(self, head: SegFormerHead) -> None:
+        super().__init__()
+        self.steps = head.steps
+        scale, shift = scale_and_shift(head.norm)
+        convs = []
+        for fuse, module in zip(head.slices(), head.projections, strict=True):
+            projection = cast(nn.Linear, module)
+            fused = fuse * scale[:, None]
+            convs.append(pointwise(fused @ projection.weight, fused @ projection.bias))
+        finest = convs[0]
+        assert finest.bias is not None
+        finest.bias = nn.Parameter(finest.bias + shift)
+        self.convs = nn.ModuleList(convs)
+
+    def step(self, i: int, features: tuple[Tensor, ...], before: Tensor | None) -> Tensor:
+        if i == len(self.convs):
+            assert before is not None
+            return F.relu(before)
+        part = resize(self.convs[i](features[i]), features[0])
+        return part if before is None else before + part
+
 
 class PyramidPooling(Head):
     """PSPNet's pyramid pooling (arXiv 1612.01105, section 3.2): the feature beside four pooled contexts of it."""
@@ -78,6 +117,52 @@ class PyramidPooling(Head):
             pooled = F.relu(norm(conv(F.adaptive_avg_pool2d(x, bins))))
             parts.append(F.interpolate(pooled, x.shape[2:], mode="bilinear", align_corners=True))
         return torch.cat(parts, dim=1)
+
+    def folded(self) -> nn.Module:
+        for i in range(len(PYRAMID_BINS)):
+            conv, norm = self.convs[i], self.norms[i]
+            self.convs[i] = fuse_conv_bn_eval(cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm))
+            self.norms[i] = nn.Identity()
+        return self
+
+    def reduced(self, reduce: nn.Conv2d) -> Head:
+        return ReducedPyramid(self, reduce)
+
+
+class ReducedPyramid(Head):
+    """`PyramidPooling` and the linear reduction after it: each context is reduced where it is small, then upsampled."""
+
+    def __init__(self, head: PyramidPooling, reduce: nn.Conv2d) -> None:
+        super().__init__()
+        self.contexts = head.convs
+        widths = [cast(nn.Conv2d, conv).out_channels for conv in head.convs]
+        parts = reduce.weight[:, :, 0, 0].split([reduce.in_channels - sum(widths), *widths], dim=1)
+        self.reduces = nn.ModuleList([pointwise(part) for part in parts])
+
+    def step(self, i: int, features: tuple[Tensor, ...], before: Tensor | None) -> Tensor:
+        (x,) = features
+        total = self.reduces[0](x)
+        for bins, context, reduce in zip(PYRAMID_BINS, self.contexts, self.reduces[1:], strict=True):
+            pooled = reduce(F.relu(context(pool(x, bins))))
+            total = total + F.interpolate(pooled, x.shape[2:], mode="bilinear", align_corners=True)
+        return total
+
+
+def pool(x: Tensor, bins: int) -> Tensor:
+    """`F.adaptive_avg_pool2d` as two matrix products, which ONNX can say for any size."""
+    height, width = (bin_weights(int(side), bins, x.dtype, x.device) for side in x.shape[2:])
+    return height @ x @ width.T
+
+
+@functools.lru_cache(maxsize=64)
+def bin_weights(inputs: int, bins: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """bins×inputs: each row averages its bin. Kept, since a CUDA graph cannot bring them to the GPU."""
+    weights = np.zeros((bins, inputs), np.float32)
+    for i in range(bins):
+        begin, end = i * inputs // bins, -(-(i + 1) * inputs // bins)
+        weights[i, begin:end] = 1 / (end - begin)
+    with torch.inference_mode(False):  # other callers may want gradients
+        return torch.from_numpy(weights).to(device, dtype)
 
 
 class LightHead(Head):
@@ -109,6 +194,13 @@ class LightHead(Head):
             gate = self.gate(F.adaptive_avg_pool2d(coarser[scale], 1))
             return self.refines[scale](lateral * torch.sigmoid(gate))
         return self.refines[scale](resize(before, coarser[scale]) + lateral)
+
+    def folded(self) -> nn.Module:
+        scale, shift = scale_and_shift(self.norm)
+        self.coarse = pointwise(self.coarse.weight[:, :, 0, 0] * scale[:, None])
+        self.fine = pointwise(self.fine.weight[:, :, 0, 0] * scale[:, None], shift)
+        self.norm = nn.Identity()  # type: ignore[assignment]
+        return self
 
 
 def separable(width: int) -> nn.Sequential:

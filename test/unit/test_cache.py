@@ -83,12 +83,12 @@ def claim_another_version(entry):
     "damage",
     [truncate, change_a_bit, remove_a_file, cut_the_manifest, empty_the_manifest, claim_another_version],
 )
-def test_a_damaged_entry_is_built_anew(root, caplog, damage):
+def test_a_damaged_entry_is_built_again(root, caplog, damage):
     build = Builder()
     damage(cached("m", KEY, build))
     entry = cached("m", KEY, build)
     assert build.times == 2 and (entry / "graph.onnx").read_text() == "build 2"
-    assert "damaged and built anew" in caplog.text
+    assert "damaged and built again" in caplog.text
     assert cached("m", KEY, build) == entry and build.times == 2
 
 

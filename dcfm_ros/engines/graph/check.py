@@ -15,7 +15,7 @@ from dcfm_ros.model.dcfm import DCFM
 
 logger = logging.getLogger(__name__)
 
-LEAST_AGREEMENT = {"fp32": 0.999, "fp16": 0.95, "bf16": 0.85, "int8": 0.85}
+MIN_AGREEMENT = {"fp32": 0.999, "fp16": 0.95, "bf16": 0.85, "int8": 0.85}
 """Share of pixels labelled as torch in fp32 labels them. A graph that is compiled wrongly is far below.
 
 Made-up pictures, where no class is sure, have many more ties than real ones: a trained model in bf16 agrees on 94.7 % of
@@ -48,10 +48,10 @@ def check_graphs(
         agreements.append(float((labels_of(logits) == expected).mean()))
     agreement = min(agreements)
     logger.info("the built graphs label %.3f %% of the pixels as torch in fp32 does", 100 * agreement)
-    if not agreement >= LEAST_AGREEMENT[precision]:
+    if not agreement >= MIN_AGREEMENT[precision]:
         raise DcfmError(
             f"the built graphs label {100 * agreement:.2f} % of the pixels as torch does; "
-            f"in {precision} at least {100 * LEAST_AGREEMENT[precision]:.1f} % are expected; use another precision or engine"
+            f"in {precision} at least {100 * MIN_AGREEMENT[precision]:.1f} % are expected; use another precision or engine"
             + (", or calibrate on frames as your camera gives them" if precision == "int8" else "")
         )
     return agreement
@@ -71,7 +71,7 @@ def expected_common(model: DCFM, independent: torch.Tensor) -> torch.Tensor:
 
 
 def _picture(size: tuple[int, int], seed: int) -> Image:
-    """A picture with shapes of all sizes, for want of a real one."""
+    """A picture with shapes of all sizes, where there is no real one."""
     width, height = size
     generator = torch.Generator().manual_seed(seed)
     total = torch.zeros(3, height, width)

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcfm_ros.model.backbones.mit import Attention, MixMlp, to_map, to_tokens
+from dcfm_ros.model.backbones.mit import Attention, MixMlp, OneHeadAttention, to_map, to_tokens
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.fold import OneHeadAttention, linear, pointwise
+from dcfm_ros.model.folding import linear, pointwise
 from dcfm_ros.model.heads import MIN_LENGTH, resize, unit
 
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 """Of a float32 map that is better kept in one piece."""
 KEYS_AT_ONCE = 16
 """Float32 numbers in the widest vector registers: other numbers of keys end in slower code for the rest."""
@@ -129,7 +129,7 @@ class MapMlp(nn.Module):
     def forward(self, tokens: Tensor, size: torch.Size) -> Tensor:
         x = to_map(tokens, size)
         pieces = 1
-        while 4 * self.fc1.out_channels * size[-2] * size[-1] > pieces * MOST_BYTES:
+        while 4 * self.fc1.out_channels * size[-2] * size[-1] > pieces * MAX_BYTES:
             pieces *= 2
         assert self.fc1.bias is not None and self.dwconv.bias is not None
         weights = (self.fc1.weight, self.fc1.bias, self.dwconv.weight, self.dwconv.bias)

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 ENOUGH = 0.992
 """Share of the float32 labels that is to be kept on calibration's frames: a little more than 99 %, since others differ."""
-LEAST_COST = 0.002
+ALLOWED_COST = 0.002
 """What int8 may cost in any case: some labels are lost with no block in int8, where the rest runs in bfloat16."""
 
 
@@ -30,7 +30,7 @@ def choose_blocks(work: Mapping[str, float], agreement: Callable[[Collection[str
         "in int8 %.2f %% of the labels stay as they are; looking for the blocks that cost most", 100 * share
     )
     without = agreement(set())
-    enough = min(ENOUGH, without - LEAST_COST)
+    enough = min(ENOUGH, without - ALLOWED_COST)
     costs = {}
     for number, block in enumerate(sorted(work), 1):
         costs[block] = without - agreement({block})

@@ -29,7 +29,7 @@ PIP_GPU = "pip install onnxruntime-gpu"
 class OnnxRuntimeLibrary:
     """name: "onnxruntime", or "tensorrt", which is the same with TensorRT's execution provider.
 
-    Raises DcfmError when the library, the provider or the precision is not to be had.
+    Raises DcfmError when the library, the provider or the precision is not available.
     """
 
     def __init__(self, name: str, config: EngineConfig) -> None:
@@ -56,7 +56,7 @@ class OnnxRuntimeLibrary:
         self.precision = known[0] if config.precision == "auto" else config.precision
         if self.precision not in known:
             raise DcfmError(
-                f"precision '{self.precision}' is not to be had with engine '{name}' on device '{self.device}'; "
+                f"precision '{self.precision}' is not available with engine '{name}' on device '{self.device}'; "
                 f"it offers {', '.join(known)}"
             )
         self.version = self._runtime.__version__

@@ -21,7 +21,7 @@ PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 
 class OpenVinoLibrary:
-    """Raises DcfmError when OpenVINO, the device or the precision is not to be had."""
+    """Raises DcfmError when OpenVINO, the device or the precision is not available."""
 
     name = "openvino"
 
@@ -93,7 +93,7 @@ class OpenVinoLibrary:
         known = [name.lower() for name in self._core.available_devices]
         if self.device.partition(".")[0] not in {name.partition(".")[0] for name in known}:
             raise DcfmError(
-                f"device '{self.device}' is not there: OpenVINO {self.version} sees {', '.join(known) or 'none'}"
+                f"device '{self.device}' does not exist: OpenVINO {self.version} sees {', '.join(known) or 'none'}"
             )
 
     def _check_precision(self) -> None:
@@ -101,7 +101,7 @@ class OpenVinoLibrary:
         needed = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}[self.precision]
         if needed not in capabilities:
             raise DcfmError(
-                f"precision '{self.precision}' is not to be had on device '{self.device}' with OpenVINO; "
+                f"precision '{self.precision}' is not available on device '{self.device}' with OpenVINO; "
                 f"it offers {', '.join(p for p in PRECISIONS if p.upper() in capabilities)}"
             )
 

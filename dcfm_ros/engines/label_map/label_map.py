@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 NEGLIGIBLE = 2e-4
 """Share of the softmax that all classes left out of a confidence may have together: 0.05 of its 255 steps."""
-MOST_THREADS = 8
+MAX_THREADS = 8
 THREAD_WORK = 1 << 18
 """Numbers read and bytes written that are worth a thread of their own."""
 
@@ -95,12 +95,12 @@ def _fetched(pixels: Tensor) -> Mask:
 
 
 def _threads() -> int:
-    return min(torch.get_num_threads(), MOST_THREADS)
+    return min(torch.get_num_threads(), MAX_THREADS)
 
 
 @functools.cache
 def _helpers() -> Helpers:
-    return Helpers(MOST_THREADS, "dcfm label map")
+    return Helpers(MAX_THREADS, "dcfm label map")
 
 
 @functools.cache

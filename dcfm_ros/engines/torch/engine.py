@@ -191,8 +191,8 @@ def settle_threads(threads: int) -> None:
 def compute_threads(threads: int) -> Iterator[None]:
     """Inside, the calling thread computes with that many threads, on itself alone when it is one; 0: as before.
 
-    Others are not held up, those excepted that use torch for the first time meanwhile and not through an engine, which
-    settles their number.
+    Other threads keep their number, except for one that first uses torch in the meantime and not through an engine, which
+    settles its number.
     """
     if not threads:
         yield
@@ -220,7 +220,7 @@ def _device(name: str) -> torch.device:
         raise DcfmError(f"unknown device '{name}'; expected auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DcfmError(
-            f"device '{name}' is not there: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA GPUs; "
+            f"device '{name}' does not exist: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA GPUs; "
             f"use device: cpu, or install a torch built for this machine's GPU"
         )
     if device.type not in ("cpu", "cuda"):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dcfm_ros.model.backbones.base import Backbone, BackboneSpec, Chain, FeatureInfo, Layer
 from dcfm_ros.model.backbones.layout import Layout, Tensors, rename
+from dcfm_ros.model.folding import Foldable, linear
 from dcfm_ros.model.heads import SegFormerHead
 
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -113,7 +114,7 @@ class Block(nn.Module):
         return to_map(tokens, size)
 
 
-class Attention(nn.Module):
+class Attention(Foldable):
     """Self-attention whose keys and values are spatially reduced (SegFormer, equation 2)."""
 
     def __init__(self, width: int, heads: int, reduction: int) -> None:
@@ -136,6 +137,29 @@ class Attention(nn.Module):
         kv = self.kv(reduced).view(n, -1, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, kv[0], kv[1])
         return self.proj(mixed.transpose(1, 2).reshape(n, -1, width))
+
+    def folded(self) -> nn.Module:
+        return OneHeadAttention(self) if self.heads == 1 else self
+
+
+class OneHeadAttention(nn.Module):
+    """`Attention` with one head: its output projection acts on the few values, not on every token.
+
+    softmax(...) V W + b = softmax(...) (V W + b), since the rows of the softmax sum to one.
+    """
+
+    def __init__(self, attention: Attention) -> None:
+        super().__init__()
+        self.q, self.sr, self.norm = attention.q, attention.sr, attention.norm
+        out = attention.proj
+        (key, value), (key_bias, value_bias) = attention.kv.weight.chunk(2), attention.kv.bias.chunk(2)
+        self.key = linear(key, key_bias)
+        self.value = linear(out.weight @ value, out.weight @ value_bias + out.bias)
+
+    def forward(self, tokens: Tensor, size: torch.Size) -> Tensor:
+        reduced = self.norm(to_tokens(self.sr(to_map(tokens, size))))
+        q, k, v = (x.unsqueeze(1) for x in (self.q(tokens), self.key(reduced), self.value(reduced)))
+        return F.scaled_dot_product_attention(q, k, v).squeeze(1)
 
 
 class MixMlp(nn.Module):

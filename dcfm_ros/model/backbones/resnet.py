@@ -6,9 +6,11 @@ import re
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dcfm_ros.model.backbones.base import Backbone, BackboneSpec, FeatureInfo, Layer
 from dcfm_ros.model.backbones.layout import Layout, Tensors
+from dcfm_ros.model.folding import Foldable
 from dcfm_ros.model.heads import Head, PyramidPooling
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
@@ -46,10 +48,23 @@ class ResNet(Backbone):
         return [[self.layer2, self.layer3, self.layer4]]
 
 
-class BasicBlock(nn.Module):
+class Block(Foldable):
+    """Convs `conv1`, `conv2` ..., each followed by a batch norm `bn1`, `bn2` ..."""
+
+    convs: int
+
+    def folded(self) -> nn.Module:
+        for i in range(1, self.convs + 1):
+            conv, norm = getattr(self, f"conv{i}"), getattr(self, f"bn{i}")
+            setattr(self, f"conv{i}", fuse_conv_bn_eval(conv, norm))
+            setattr(self, f"bn{i}", nn.Identity())
+        return self
+
+
+class BasicBlock(Block):
     """As in the published networks, only the second conv is dilated."""
 
-    expansion = 1
+    expansion, convs = 1, 2
 
     def __init__(self, channels: int, width: int, stride: int, dilation: int) -> None:
         super().__init__()
@@ -64,8 +79,8 @@ class BasicBlock(nn.Module):
         return F.relu(self.bn2(self.conv2(out)) + self.downsample(x))
 
 
-class Bottleneck(nn.Module):
-    expansion = 4
+class Bottleneck(Block):
+    expansion, convs = 4, 3
 
     def __init__(self, channels: int, width: int, stride: int, dilation: int) -> None:
         super().__init__()

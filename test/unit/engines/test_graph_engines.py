@@ -473,7 +473,7 @@ def test_features_come_from_the_device_when_they_are_asked_for(model, plain, fra
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"engine": "openvino", "device": "gpu.7"}, "device 'gpu.7' is not there"),
+        ({"engine": "openvino", "device": "gpu.7"}, "device 'gpu.7' does not exist"),
         ({"engine": "onnxruntime", "device": "cuda"}, "CUDAExecutionProvider"),
         ({"engine": "onnxruntime", "precision": "int8"}, "it offers fp32"),
         ({"engine": "torch", "precision": "int8"}, "precision 'int8' needs engine 'openvino'"),

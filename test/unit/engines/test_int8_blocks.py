@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcfm_ros.engines.graph.int8_blocks import ENOUGH, LEAST_COST, choose_blocks
+from dcfm_ros.engines.graph.int8_blocks import ALLOWED_COST, ENOUGH, choose_blocks
 
 WORK = {"embed": 1.0, "stages.1": 40.0, "stages.2": 50.0, "head": 10.0}
 
@@ -37,8 +37,8 @@ def test_what_costs_as_much_but_saves_less_is_left_out_first():
 
 def test_labels_that_bf16_loses_are_not_laid_on_int8():
     without = ENOUGH - 0.01
-    assert choose_blocks(WORK, agreement_of({"head": LEAST_COST / 2}, without)) == set(WORK)
-    assert choose_blocks(WORK, agreement_of({"head": 2 * LEAST_COST}, without)) == set(WORK) - {"head"}
+    assert choose_blocks(WORK, agreement_of({"head": ALLOWED_COST / 2}, without)) == set(WORK)
+    assert choose_blocks(WORK, agreement_of({"head": 2 * ALLOWED_COST}, without)) == set(WORK) - {"head"}
 
 
 def test_blocks_that_cost_more_together_than_one_by_one():
@@ -59,7 +59,7 @@ def test_what_is_chosen_keeps_the_labels(blocks, without):
     work = {block: count for block, (_, count) in blocks.items()}
     agreement = agreement_of(costs, without)
     chosen = choose_blocks(work, agreement)
-    enough = min(ENOUGH, without - LEAST_COST)
+    enough = min(ENOUGH, without - ALLOWED_COST)
     assert agreement(chosen) >= enough
     left = set(work) - chosen
     if left:
