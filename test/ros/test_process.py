@@ -152,33 +152,33 @@ def last_line(output):
     return output.strip().splitlines()[-1]
 
 
-def test_missing_weights_end_the_start_with_one_line(process, tmp_path):
-    missing = tmp_path / "nowhere.safetensors"
-    node = process(weights=str(missing))
+def truncated(path, weights):
+    path.write_bytes(weights.read_bytes()[:5000])
+
+
+def without_configuration(path, weights):
+    write_safetensors(path, read_safetensors(weights)[0], {})
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda path, weights: None, ["given.safetensors", "does not exist"]),
+        (truncated, ["given.safetensors", "damaged"]),
+        (without_configuration, ["dcfm convert"]),
+    ],
+)
+def test_unusable_weights_end_the_start_with_one_line(process, weights, tmp_path, make, words):
+    path = tmp_path / "given.safetensors"
+    make(path, weights)
+    refused(process(weights=str(path)), words)
+
+
+def refused(node, words):
+    """The process has ended and said why in its last line."""
     assert node.wait() == 1
-    assert "FATAL" in last_line(node.output)
-    assert str(missing) in last_line(node.output) and "does not exist" in last_line(node.output)
-    assert "Traceback" not in node.output
-
-
-def test_a_truncated_file_ends_the_start_with_one_line(process, weights, tmp_path):
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(weights.read_bytes()[:5000])
-    node = process(weights=str(broken))
-    assert node.wait() == 1
-    assert "FATAL" in last_line(node.output)
-    assert str(broken) in last_line(node.output) and "damaged" in last_line(node.output)
-    assert "Traceback" not in node.output
-
-
-def test_foreign_weights_end_the_start_with_one_line(process, weights, tmp_path):
-    foreign = tmp_path / "foreign.safetensors"
-    write_safetensors(
-        foreign, read_safetensors(weights)[0], {}
-    )  # the same tensors, without the configuration
-    node = process(weights=str(foreign))
-    assert node.wait() == 1
-    assert "FATAL" in last_line(node.output) and "dcfm convert" in last_line(node.output)
+    for word in ["FATAL", *words]:
+        assert word in last_line(node.output)
     assert "Traceback" not in node.output
 
 
@@ -193,12 +193,7 @@ def test_foreign_weights_end_the_start_with_one_line(process, weights, tmp_path)
     ],
 )
 def test_wrong_parameters_end_the_start_with_one_line(process, parameters, words):
-    node = process(**parameters)
-    assert node.wait() == 1
-    assert "FATAL" in last_line(node.output)
-    for word in words:
-        assert word in last_line(node.output)
-    assert "Traceback" not in node.output
+    refused(process(**parameters), words)
 
 
 def test_a_parameters_file_that_is_not_there_ends_the_start_with_one_line(process, tmp_path):
