@@ -47,6 +47,7 @@ def test_segment_video(tmp_path, clip):
     assert cv2.imread(str(tmp_path / "overlay.png")).shape == (64, 96, 3)
 
 
+@pytest.mark.slow
 def test_own_training_set(tmp_path):
     output = run(tmp_path, EXAMPLES / "own_training_set.py", tmp_path / "garden", 2)
     assert re.search(r"last.safetensors: \d+% of the pixels", output)
