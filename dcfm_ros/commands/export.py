@@ -31,7 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "start on a robot is as quick as every other. Without -o and --engines: the engine that `auto` takes is built."
     )
     parser.add_argument(
-        "weights", nargs="?", type=Path, help="a .safetensors (default: the model that comes along)"
+        "weights",
+        nargs="?",
+        type=Path,
+        help="a .safetensors (default: the model that comes with the package)",
     )
     parser.add_argument("-o", "--output", type=Path, help="folder for the ONNX files")
     add_size(parser, "--size", "input size (default: the model's own)")

@@ -46,7 +46,7 @@ class Parameters:
         self._known = {parameter.name: parameter for parameter in table()}
         self._on_change = on_change
         self.configured = False  # while true, parameters that change only UNCONFIGURED are refused
-        # ROS ignores start values of parameters that nobody declares, and a typing error would go unnoticed.
+        # ROS ignores start values of parameters that nobody declares, and a misspelled one would go unnoticed.
         given = getattr(node, "_parameter_overrides", {})
         configuration_of({name: _plain(given[name].value) for name in given if not FOREIGN.fullmatch(name)})
         self.configuration = configuration_of(
