@@ -36,6 +36,7 @@ def test_a_model_is_measured_told_and_written(weights, tmp_path, capsys):
     assert published.other_ratio.median == 1 and published.amortised
     assert ours.agreement >= 0.999 and set(ours.other_stages) == {
         "preprocess",
+        "align",
         "independent",
         "fuse",
         "label_map",
