@@ -20,17 +20,12 @@ def label_pixels(
     classes, rows, columns = logits.shape
     mask = torch.empty(height, width, dtype=torch.uint8, device=logits.device)
     share = torch.empty_like(mask) if confidence else mask
+    scales = (float(np.float32(rows) / np.float32(height)), float(np.float32(columns) / np.float32(width)))
+    tensors_and_sizes = (logits, mask, share, classes, rows, columns, width)
     with torch.cuda.device_of(logits):
         label_kernel[(height, triton.cdiv(width, BLOCK))](
-            logits,
-            mask,
-            share,
-            classes,
-            rows,
-            columns,
-            width,
-            float(np.float32(rows) / np.float32(height)),
-            float(np.float32(columns) / np.float32(width)),
+            *tensors_and_sizes,
+            *scales,
             *logits.stride(),
             RATE=confidence,
             BLOCK=BLOCK,
