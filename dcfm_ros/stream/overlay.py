@@ -8,7 +8,6 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-UNLABELLED = 255
 LEGEND_MIN_SHARE = 0.0005  # of the picture: a class of fewer pixels is too small to look for
 LEGEND_MAX_HEIGHT = 0.4  # of the picture, however many classes there are
 OUTLINE_ALPHA = 0.9
