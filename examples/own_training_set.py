@@ -16,7 +16,7 @@ from dcfm_ros.learn.config import load_config
 from dcfm_ros.learn.train import train
 
 ROOT = Path(sys.argv[1])
-STEPS = int(sys.argv[2]) if len(sys.argv) > 2 else 200
+STEPS = int(sys.argv[2]) if len(sys.argv) > 2 else 100
 CLASSES = {"lawn": [60, 140, 60], "ball": [240, 120, 30]}  # name and colour, in the order of the class ids
 SIZE = (128, 96)
 
