@@ -26,7 +26,8 @@ PUBLISHED = {
     "cityscapes_resnet101": (0.01, 0.01, 80_000, 4),
     "camvid_resnet50": (0.02, 0.02, 40_000, 8),
 }
-OURS = {"camvid_mobilenetv2", "camvid_mit_b0"}
+OURS = {"camvid_mobilenetv2", "camvid_mit_b0", "street_stage1"}
+KEY_FRAMES_ALONE = {"street_stage1"}
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -48,13 +49,14 @@ def test_every_setting_has_its_file():
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_configurations_hold_together(path):
     config = load_config(path)
-    assert path.stem.startswith(config.train[0].dataset.split("_")[0])
+    assert path.stem.startswith((config.train[0].dataset.split("_")[0], "street"))
     for source in (*config.train, *config.val):
         assert source.dataset in DATASETS
     classes = CLASS_SETS[config.train[0].dataset.split("_")[0]]
     assert config.model.num_classes == len(classes.names)
     assert config.out == f"runs/{path.stem}"
-    assert min(config.loss.own, config.loss.reused, config.loss.consistency) > 0
+    assert config.loss.own > 0
+    assert (min(config.loss.reused, config.loss.consistency) > 0) == (path.stem not in KEY_FRAMES_ALONE)
     # The command that is given in the file is the one for it.
     assert f"config/train/{path.name}" in path.read_text() or path.stem == "camvid_mobilenetv2"
 
@@ -76,6 +78,15 @@ def test_the_models_can_be_built(path):
     with torch.device("meta"):
         built = build_model(model)
     assert sum(p.numel() for p in built.parameters()) > 1e6
+
+
+def test_choices_for_the_street_are_made_where_nothing_is_learnt():
+    config = load_config(ROOT / "config" / "train" / "street_stage1.yaml")
+    assert config.train[0].options["without"] == config.val[0].options["sequences"] == ["0001TP"]
+    everything = load_config(
+        ROOT / "config" / "train" / "street_stage1.yaml", ["train.0.options={}", "val=[]"]
+    )
+    assert everything.train[0].options == {} and everything.val == ()
 
 
 # -- strictness ------------------------------------------------------------------------------------------------
