@@ -98,8 +98,8 @@ def _configure_time(group: argparse._ArgumentGroup) -> None:
         "--budget-ms",
         type=float,
         metavar="MS",
-        help=f"latency above this is a warning in the diagnostics (default: {Job.budget_ms:g}); what a sweep "
-        "recommends keeps it in 95 %% of the frames (default: the time between two frames)",
+        help=f"a mean frame time above this is a warning in the diagnostics (default: {Job.budget_ms:g}); a sweep"
+        "'s choice keeps 95 %% of the latencies below it (default: the time between two frames)",
     )
 
 

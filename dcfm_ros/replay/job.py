@@ -20,7 +20,7 @@ class Job:
     input: bag, video or folder of images. folder: where the report goes. topic, labels: as for `open_source` and
     `open_labels`. frames: stop after so many. rate: of a folder of images, Hz. clock: "fast" or "robot". bag, video:
     whether to write them. storage: of the bag. merge: the input's messages go into the bag, too. confidence: whether
-    it is computed; None: only where it does not disturb the measurement. budget_ms: latency that is a warning.
+    it is computed; None: only where it does not disturb the measurement. budget_ms: a longer mean frame time is a warning.
     span_s: length of the time spans with numbers of their own. force: replace an earlier run.
 
     Raises:
