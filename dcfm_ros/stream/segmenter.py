@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
@@ -86,9 +87,7 @@ class StreamSegmenter:
         size = check_frame(rgb)
         if self._last is not None and self._last.answers(stamp_ns, size, confidence=confidence):
             return self._last
-        moment = self._timeline.advance(stamp_ns, size)
-        if moment.reset:
-            self._forget()
+        moment = self._advance(stamp_ns, size)
         with self._worker.frame():
             # 1. Preprocess: to the size the network wants. Follow the things in it since the last frame.
             small = preprocess(rgb, self.network_size)
@@ -107,9 +106,7 @@ class StreamSegmenter:
             independent = self.engine.independent(small)
             independent_ms = watch.lap()
             if trigger or self._worker.waiting:
-                key = KeyFrame(moment.index, stamp_ns, moment.time_ns, self.network_size, independent)
-                self._aligner.begin(moment.index, replaced=self._worker.submit(key))
-                self._triggers.refreshed(observation)
+                self._ask(moment, observation, independent)
             common = self._worker.current()
             watch.lap()
 
@@ -156,6 +153,19 @@ class StreamSegmenter:
         if displacement is None:
             return common.feature
         return self.engine.align(common.feature, displacement)
+
+    def _advance(self, stamp_ns: int, size: Size) -> Moment:
+        """The frame's place in the stream, which begins again where that breaks."""
+        moment = self._timeline.advance(stamp_ns, size)
+        if moment.reset:
+            self._forget()
+        return moment
+
+    def _ask(self, moment: Moment, observation: Observation, independent: Any) -> None:
+        """Have the common feature of this frame computed."""
+        key = KeyFrame(moment.index, moment.stamp_ns, moment.time_ns, self.network_size, independent)
+        self._aligner.begin(moment.index, replaced=self._worker.submit(key))
+        self._triggers.refreshed(observation)
 
     def _segmentation(
         self,
