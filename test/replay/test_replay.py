@@ -420,7 +420,7 @@ def test_as_on_the_robot_drops_frames_and_says_so(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_memory_stays_flat(tmp_path):
-    """Eight times as many frames, with bag and report, take no more memory: nothing of a frame is kept."""
+    """Eight times as many frames, with bag and report, take no more memory: of a frame only numbers are kept."""
     peaks = {}
     for length in (100, 800):
         path = bags.write_ros2(tmp_path / f"in{length}", bags.camera_entries(length, size=(160, 120)))
@@ -432,7 +432,7 @@ def test_memory_stays_flat(tmp_path):
         finally:
             tracemalloc.stop()
         assert done.report.summary.masks_out == length
-    # The longer recording has 40 MB more of pictures; a list of its records alone would be 1 MB.
+    # The longer recording has 40 MB more of pictures; its records are 1 MB.
     assert peaks[800] - peaks[100] < 3e6
 
 
