@@ -24,7 +24,14 @@ T = TypeVar("T")
 Size = tuple[int, int]  # (width, height) in pixels
 MAX_SIDE = 16384
 
-_NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Size: "WIDTHxHEIGHT"}
+_NOUNS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    Path: "a path",
+    Size: "WIDTHxHEIGHT",
+}
 _TRUTH = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
@@ -115,6 +122,8 @@ def convert(hint: Any, value: Any, where: str, limits: Mapping[str, Any] = _NO_L
         return _chosen(arguments, value, where)
     if hint == Size:
         return parse_size(value, where)
+    if hint is Path and isinstance(value, str | Path):
+        return Path(value)
     if origin is tuple:
         return _items(arguments, value, where, limits)
     if origin is dict:
@@ -228,7 +237,8 @@ def from_text(cls: type, name: str, text: str, where: str = "") -> Any:
     if hint is bool:
         return truth(text, where)
     # What is text stays as it was written: `off` may be a name, and YAML knows no 480x360.
-    verbatim = hint is str or get_origin(hint) is Literal or Size in (hint, *get_args(hint))
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    verbatim = get_origin(hint) is Literal or not {str, Path, Size}.isdisjoint(kinds)
     value: Any = text if verbatim else plain_value(text, where)
     if not verbatim and get_origin(hint) is tuple and not isinstance(value, list):
         value = [value]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.commands.options import add_size
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.commands.options import add_options, add_parameters, add_size, read_options
+from dcfm_ros.config import from_text
 from dcfm_ros.node.topics import DEMO
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
@@ -22,6 +21,7 @@ DRIVE_SECONDS = 20.0
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    parser.epilog = "Without --frames, 20 seconds of the synthetic drive are played."
     parser.add_argument(
         "input",
         nargs="?",
@@ -31,30 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, default=Path("demo_out"), help="folder to write (default: %(default)s)"
     )
     parser.add_argument(
-        "--frames", type=_positive, help="stop after this many frames (default: all; drive: 20 seconds)"
+        "--fps",
+        type=lambda text: from_text(Job, "rate", text, "--fps"),
+        help="frames per second (default: as recorded; drive: 15)",
     )
-    parser.add_argument("--fps", type=float, help="frames per second (default: as recorded; drive: 15)")
     add_size(parser, "--size", "image size (default: as recorded; drive: 480x360)", smallest=16)
     parser.add_argument("--seed", type=int, default=0, help="which synthetic drive (default: %(default)s)")
-    parser.add_argument("--topic", help="image topic of a bag with several")
-    parser.add_argument("--labels", help="label topic of the bag, or folder of label images, to measure mIoU")
-    parser.add_argument(
-        "--weights", type=Path, help="weights file (default: the model that comes with the package)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME:=VALUE",
-        help="a parameter of the node; may be repeated",
-    )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
+    add_options(parser, Job, only=("frames", "topic", "labels", "weights"))
+    add_parameters(parser, "a parameter of the node; may be repeated")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,8 +47,6 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_ros.replay.live.session import Session
 
     require_ros("The demo runs", "make demo")
-    if args.fps is not None and not 0 < args.fps <= 1000:
-        raise DcfmError(f"--fps is {args.fps:g}; expected frames per second above 0 and up to 1000")
     job, words = _drive(args) if args.input is None else (_job(args, args.input), Path(args.input).name)
     print(f"{words} -> ROS 2 node -> {args.output}/", file=sys.stderr)
     return Session(
@@ -73,25 +55,15 @@ def run(args: argparse.Namespace) -> int:
         title="demo",
         words=words,
         flags=("--size", *map(str, args.size)) if args.size else (),
-        parameters=dict(entry.partition(":=")[::2] for entry in args.set),
+        parameters=dict(args.set),
     ).run()
 
 
 def _job(args: argparse.Namespace, played: str | Path, **fields: Any) -> Job:
     path = Path(played)
-    job = Job(
-        input=path if str(path).startswith("/dev/") else path.resolve(),
-        folder=args.output,
-        stream=StreamConfig(),
-        weights=args.weights,
-        topic=args.topic,
-        labels=args.labels,
-        frames=args.frames,
-        rate=args.fps,
-        clock="robot",
-        force=True,
-    )
-    return dataclasses.replace(job, **fields)
+    fixed: dict[str, Any] = {"folder": args.output, "rate": args.fps, "clock": "robot", "force": True}
+    source = path if str(path).startswith("/dev/") else path.resolve()
+    return read_options(args, Job, input=source, stream=StreamConfig(), **(fixed | fields))
 
 
 def _drive(args: argparse.Namespace) -> tuple[Job, str]:

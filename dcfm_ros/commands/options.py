@@ -10,22 +10,30 @@ from typing import Any
 from dcfm_ros.config import Size, allowed, from_text, parse_size
 
 
-def add_options(parser: argparse._ActionsContainer, config: type, leave_out: Collection[str] = ()) -> None:
-    """One option per field of a config dataclass made of `setting`s: `key_interval` becomes `--key-interval`.
+def add_options(
+    parser: argparse._ActionsContainer,
+    config: type,
+    leave_out: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> None:
+    """One option per `setting` of a config dataclass: `key_interval` becomes `--key-interval`.
 
     Args:
         leave_out: fields without an option.
+        only: the fields with an option; None: all.
 
     Parsing raises DcfmError for a value that the field cannot have.
     """
     for item in fields(config):
-        if item.name in leave_out:
+        if not item.metadata or item.name in leave_out or (only is not None and item.name not in only):
             continue
-        default, within = item.default, allowed(item)
-        notes = f"{within}; default: {_words(default)}" if within else f"default: {_words(default)}"
-        text = f"{item.metadata['help']} ({notes})".replace("%", "%%")
+        default = item.default
+        # What None stands for is for the help of the setting to say.
+        notes = [allowed(item), f"default: {_words(default)}"] if default is not None else []
+        said = "; ".join(note for note in notes if note)
+        text = (item.metadata["help"] + (f" ({said})" if said else "")).replace("%", "%%")
         flag = "--" + item.name.replace("_", "-")
-        if isinstance(default, bool):
+        if "bool" in str(item.type):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=text)
         else:
             kind = _reader(config, item.name, flag)
@@ -36,6 +44,18 @@ def read_options(args: argparse.Namespace, config: Any, **values: Any) -> Any:
     """The config that the options describe; `values` are fields without an option. Raises DcfmError."""
     given = {item.name: getattr(args, item.name) for item in fields(config) if hasattr(args, item.name)}
     return config(**(given | values))
+
+
+def add_parameters(parser: argparse._ActionsContainer, help: str) -> None:
+    """`--set NAME:=VALUE`: `args.set` is a list of pairs of words."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=lambda text: text.partition(":=")[::2],
+        metavar="NAME:=VALUE",
+        help=help,
+    )
 
 
 def add_size(

@@ -12,6 +12,7 @@ from dcfm_ros.media.source import Source
 from dcfm_ros.stream.segmentation import Segmentation
 
 _PERIOD_S = 1.0
+_BUDGET_MS = 200.0
 _PREFIX = "dcfm: "
 
 
@@ -19,11 +20,11 @@ class Diagnostics:
     """Statuses under the node's names: input, processing, common feature, engine.
 
     Args:
-        budget_ms: frames that take longer on average are a warning.
+        budget_ms: frames that take longer on average are a warning; None: 200.
     """
 
-    def __init__(self, engine: Engine, source: Source, budget_ms: float) -> None:
-        self._engine, self._source, self._limits = engine, source, Limits(budget_ms)
+    def __init__(self, engine: Engine, source: Source, budget_ms: float | None) -> None:
+        self._engine, self._source, self._limits = engine, source, Limits(budget_ms or _BUDGET_MS)
         self._judge = CameraDiagnostics(_PREFIX, source.topic or str(source.path))
         self._now_s = 0.0
         self._health = Health(clock=lambda: self._now_s)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dcfm_ros.config import check, setting
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.bag_writer import STORAGES
 from dcfm_ros.replay.spans import DEFAULT_SPAN_S
 from dcfm_ros.stream.config import StreamConfig
 
@@ -18,41 +20,66 @@ class Job:
     """Everything a replay needs, in a form that can be sent to other processes and machines.
 
     input: bag, video or folder of images. folder: where the report goes. topic, labels: as for `open_source` and
-    `open_labels`. frames: stop after so many. rate: of a folder of images, Hz. clock: "fast" or "robot". bag, video:
-    whether to write them. storage: of the bag. merge: the input's messages go into the bag, too. confidence: whether
-    it is computed; None: only where it does not disturb the measurement. budget_ms: a longer mean frame time is a warning.
-    span_s: length of the time spans with numbers of their own. force: replace an earlier run.
+    `open_labels`.
 
     Raises:
-        DcfmError: a mode whose outcome the clock cannot know.
+        DcfmError: a value that makes no sense, or a mode whose outcome the clock cannot know.
     """
 
     input: Path
     folder: Path
     stream: StreamConfig
     engine: EngineConfig = field(default_factory=EngineConfig)
-    weights: Path | None = None
-    topic: str | None = None
-    labels: str | None = None
-    frames: int | None = None
-    rate: float | None = None
-    clock: str = "fast"
-    bag: bool = True
-    video: bool = True
-    storage: str = "mcap"
-    merge: bool = False
-    confidence: bool | None = None
-    budget_ms: float = 200.0
-    span_s: float = DEFAULT_SPAN_S
-    force: bool = False
+    weights: Path | None = setting(None, "weights file (default: the model that comes with the package)")
+    topic: str | None = setting(None, "image topic of a bag with several")
+    labels: str | None = setting(
+        None, "ground truth: a label topic of the bag, BAG:TOPIC of another bag, or a folder of label images"
+    )
+    frames: int | None = setting(None, "stop after this many frames (default: all)", 1)
+    rate: float | None = setting(
+        None,
+        "Hz: frames per second of a folder of images (default: 15), and the camera rate that a sweep recommends for "
+        "(default: as recorded)",
+        0.001,
+        1000,
+    )
+    clock: str = setting(
+        "fast",
+        "fast: every frame, as fast as possible; robot (a sweep's default): simulated real time on the recorded stamps, in "
+        "which frames are dropped as the node would drop them on this machine",
+        choices=CLOCKS,
+    )
+    budget_ms: float | None = setting(
+        None,
+        "latency above this is a warning in the diagnostics (default: 200); what a sweep recommends keeps it in 95 % of "
+        "the frames (default: the time between two frames)",
+        0.1,
+    )
+    span: float = setting(DEFAULT_SPAN_S, "seconds: length of the time spans with numbers of their own", 0.1)
+    bag: bool = setting(True, "write the bag of masks")
+    video: bool = setting(True, "write the overlay video")
+    merge: bool = setting(False, "put all messages of the input into the bag, too")
+    storage: str = setting("mcap", "of the bag of masks", choices=sorted(STORAGES))
+    confidence: bool | None = setting(
+        None,
+        "compute the confidence of every pixel (default: yes; with --clock robot no, as in the node while nobody "
+        "subscribes to it)",
+    )
+    force: bool = setting(False, "replace an earlier run in the report's folder")
 
     def __post_init__(self) -> None:
+        check(self)
         if self.clock == "fast" and self.stream.mode != "inline":
             raise DcfmError(
                 f"mode {self.stream.mode} needs --clock robot: as fast as possible, masks would depend on how fast this "
                 f"machine is."
             )
+        if self.merge and not self.bag:
+            raise DcfmError(
+                "--merge puts the input's messages into the bag that --no-bag leaves out; drop one of them"
+            )
 
     @property
     def with_confidence(self) -> bool:
+        """Whether it is computed: where nothing is said, only where that does not disturb the measurement."""
         return self.clock == "fast" if self.confidence is None else self.confidence

@@ -53,7 +53,7 @@ class Replayer:
         self._job, self._source, self._labels = job, source, labels
         self._stream, self._clock, self._outputs = stream, clock, outputs
         self._card = stream.engine.card
-        self._tally = Tally(self._card, job.span_s)
+        self._tally = Tally(self._card, job.span)
         # When each was done, ms, and the mask; newest last.
         self._masks: deque[tuple[float, np.ndarray]] = deque(maxlen=_LATEST_MASKS)
         self._received = self._processed = self._dropped = self._repeated = 0

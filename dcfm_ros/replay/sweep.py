@@ -15,6 +15,8 @@ from tqdm import tqdm
 from dcfm_ros.config import from_text
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.labels import NoLabels, open_labels
+from dcfm_ros.media.open_source import open_source
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.report.report import Report
@@ -143,22 +145,14 @@ def _slug(settings: Mapping[str, str]) -> str:
     return "_".join(re.sub(r"[^\w.+-]", "-", f"{axis}-{text}") for axis, text in settings.items())
 
 
-def run_sweep(
-    job: Job,
-    axes: Sequence[Sequence[Setting]],
-    stop: Callable[[], bool],
-    *,
-    rate: float | None,
-    budget_ms: float | None,
-) -> Sweep:
+def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bool]) -> Sweep:
     """Run the grid, one run after the other so that each is measured alone.
 
     Without ground truth every run is compared with one in which every frame is a key frame, at the largest size.
 
     Args:
-        job: what all runs have in common; its folder gets one report per run.
-        rate: camera rate that the recommendation is for, Hz; None: as recorded.
-        budget_ms: latency that 95 % of the frames must keep; None: the time between two frames.
+        job: what all runs have in common; its folder gets one report per run. Its rate and its budget are those that
+            the recommendation is for.
 
     Raises:
         DcfmError: settings that make no sense, or no run worked.
@@ -197,19 +191,15 @@ def run_sweep(
         raise KeyboardInterrupt
     if points and all(point.problem for point in points):
         raise DcfmError(f"Every run of the sweep failed; the first one: {points[0].problem}")
-    interval_ms = 1e3 / rate if rate else recorded
-    budget = budget_ms or interval_ms or math.inf
-    best, why = recommend(points, interval_ms, budget, count_losses=rate is None)
-    return Sweep(
-        tuple(points), quality, 1e3 / interval_ms if interval_ms else None, budget, best, why, interrupted
-    )
+    interval_ms = 1e3 / job.rate if job.rate else recorded
+    budget = job.budget_ms or interval_ms or math.inf
+    best, why = recommend(points, interval_ms, budget, count_losses=job.rate is None)
+    rate = 1e3 / interval_ms if interval_ms else None
+    return Sweep(tuple(points), quality, rate, budget, best, why, interrupted)
 
 
 def _has_labels(job: Job) -> bool:
     """Whether labels lie beside a folder of images, where they are found without being named."""
-    from dcfm_ros.media.labels import NoLabels, open_labels
-    from dcfm_ros.media.open_source import open_source
-
     with open_source(job.input, job.topic, rate=job.rate) as source:
         return not isinstance(open_labels(source, None), NoLabels)
 
@@ -218,19 +208,9 @@ def _reference(job: Job, runs: Sequence[Job]) -> Job:
     """Every frame a key frame, at the largest size of the grid, with the first engine: what reuse is measured against."""
     largest = max(runs, key=lambda run: run.stream.input_size[0] * run.stream.input_size[1])
     stream = dataclasses.replace(largest.stream, **{**OFF, "key_interval": 1}, mode="inline", agreement=False)
-    return dataclasses.replace(
-        job,
-        stream=stream,
-        engine=runs[0].engine,
-        folder=job.folder / RUNS / _REFERENCE,
-        clock="fast",
-        bag=True,
-        storage="mcap",
-        video=False,
-        merge=False,
-        confidence=False,
-        force=False,
-    )
+    folder = job.folder / RUNS / _REFERENCE
+    same = {name: getattr(job, name) for name in ("weights", "topic", "frames", "rate")}
+    return Job(job.input, folder, stream, runs[0].engine, **same, video=False, confidence=False)
 
 
 def point_of(name: str, settings: dict[str, str], report: Report, page: str, *, is_truth: bool) -> Point:

@@ -33,10 +33,10 @@ def test_what_is_not_given_is_as_the_clock_wants_it(words, clock, mode, confiden
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--frames", "0"], "--frames is 0; expected 1 or more"),
-        (["--rate", "0"], "--rate is 0; expected a number above 0"),
-        (["--span", "nan"], "--span is nan; expected a number above 0"),
-        (["--loop", "-1"], "--loop is -1; expected how many times to play"),
+        (["--frames", "0"], "--frames is 0; expected a whole number of 1 or more"),
+        (["--rate", "0"], "--rate is 0; expected a number from 0.001 to 1000"),
+        (["--span", "nan"], "--span is 'nan'; expected a number of 0.1 or more"),
+        (["--loop", "-1"], "--loop is -1; expected a whole number of 0 or more"),
         (["--merge", "--no-bag"], "--no-bag leaves out"),
         (["--mode", "background"], "needs --clock robot"),
         (["--background", "thread"], "--background is about key frames in the background"),

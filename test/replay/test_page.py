@@ -64,7 +64,7 @@ def recording(tmp_path):
 
 def run_page(recording, folder):
     done = run_job(
-        job(recording, folder, topic=TOPIC, labels="/label", span_s=1.0, video=True), never, quiet=True
+        job(recording, folder, topic=TOPIC, labels="/label", span=1.0, video=True), never, quiet=True
     )
     report = dataclasses.replace(done.report, load=[LoadSample(t / 2, 50.0 + t, 300.0) for t in range(6)])
     return write_report(report, folder)
@@ -73,7 +73,7 @@ def run_page(recording, folder):
 def sweep_page(recording, folder):
     base = job(recording, folder, topic=TOPIC, labels="/label", stream=StreamConfig(mode="inline"))
     axes = parse(["trigger=interval:1,interval:5,motion:0.1"])
-    return write_sweep(run_sweep(base, axes, never, rate=None, budget_ms=None), "<i>a drive</i>", folder)
+    return write_sweep(run_sweep(base, axes, never), "<i>a drive</i>", folder)
 
 
 def recordings_page(recording, folder):

@@ -156,7 +156,7 @@ def test_two_runs_give_identical_bytes(tmp_path):
 
 def test_numbers_are_those_of_the_output_bag(tmp_path):
     path = labelled_bag(tmp_path / "in", length=20)
-    done = replay(path, tmp_path / "out", labels="/label", span_s=1.0)
+    done = replay(path, tmp_path / "out", labels="/label", span=1.0)
     found = masks_of(tmp_path / "out")
     masks, labels = [found[stamp_of(i)] for i in range(20)], [truth(i) for i in range(20)]
     matrix = ConfusionMatrix.of(np.stack(masks), np.stack(labels), 3)

@@ -160,9 +160,7 @@ def test_a_sweep_from_bag_to_page(tmp_path, fake_engines, labels):
         stream=StreamConfig(agreement=False),
         labels="/label" if labels else None,
     )
-    sweep = run_sweep(
-        base, parse(["trigger=interval:1,interval:8", "device=auto,cuda:7"]), never, rate=None, budget_ms=None
-    )
+    sweep = run_sweep(base, parse(["trigger=interval:1,interval:8", "device=auto,cuda:7"]), never)
     assert [bool(point.problem) for point in sweep.points] == [False, True, False, True]
     assert sweep.rate == pytest.approx(10) and sweep.budget_ms == pytest.approx(100)
     often, seldom = sweep.points[0], sweep.points[2]
@@ -188,11 +186,11 @@ def test_a_sweep_from_bag_to_page(tmp_path, fake_engines, labels):
 def test_a_former_sweep_is_replaced_with_all_its_runs(tmp_path, fake_engines):
     path = drive(tmp_path / "in", labels=True)
     base = job(path, tmp_path / "out", clock="robot", labels="/label", stream=StreamConfig())
-    run_sweep(base, parse(["trigger=interval:1,interval:2"]), never, rate=None, budget_ms=None)
+    run_sweep(base, parse(["trigger=interval:1,interval:2"]), never)
     with pytest.raises(DcfmError, match="add --force"):
-        run_sweep(base, parse(["trigger=interval:1"]), never, rate=None, budget_ms=None)
+        run_sweep(base, parse(["trigger=interval:1"]), never)
     (tmp_path / "out" / "runs" / "mine.txt").write_text("keep me")
     forced = job(path, tmp_path / "out", clock="robot", labels="/label", stream=StreamConfig(), force=True)
-    run_sweep(forced, parse(["trigger=interval:3"]), never, rate=None, budget_ms=None)
+    run_sweep(forced, parse(["trigger=interval:3"]), never)
     names = sorted(entry.name for entry in (tmp_path / "out" / "runs").iterdir())
     assert names == ["mine.txt", "trigger-interval-3"]

@@ -103,7 +103,7 @@ class Session:
         video = VideoWriter(outputs.video, job.rate or outcome.rate or VIDEO_RATE) if job.video else None
         with tqdm(total=total, unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
             tally, arrived = read_recording(
-                outputs.bag, self.graph.recorded, card, video, bar.update, sent=sent, span_s=job.span_s
+                outputs.bag, self.graph.recorded, card, video, bar.update, sent=sent, span_s=job.span
             )
         if video is not None:
             video.close()
