@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_comparison(parser.add_argument_group("what is compared"))
     how = parser.add_argument_group("how it runs")
     add_size(how, "--size", "network input (default: the model's)", (0, 0))
-    add_options(how, EngineConfig, leave_out=("engine", "compile"))
+    add_options(how, EngineConfig, leave_out=("compile",))
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", metavar="FILE", help="write everything measured to a JSON file")
     out.add_argument("--plots", metavar="DIR", help="write plots (PNG and SVG) into a folder")
@@ -156,7 +156,12 @@ def command_line(args: argparse.Namespace) -> str:
     words += ["--triggers", ",".join(args.triggers)] if args.triggers else []
     words += ["--offsets", str(args.offsets)] if args.offsets else []
     words += ["--size", "{}x{}".format(*args.size)] if any(args.size) else []
-    words += ["--device", args.device] if args.device != "auto" else []
+    words += [
+        word
+        for name in ("align", "engine", "precision", "device")
+        if (value := getattr(args, name)) != "auto"
+        for word in (f"--{name}", value)
+    ]
     words += [f"--no-{word}" for word in ("bidirectional", "baselines") if not getattr(args, word)]
     return shlex.join(words)
 

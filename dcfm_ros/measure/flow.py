@@ -19,10 +19,10 @@ class OpticalFlow:
     flow per frame.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        """size: (width, height) at which frames are compared."""
+    def __init__(self, size: tuple[int, int], preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> None:
+        """size: (width, height) at which frames are compared. preset: of OpenCV, how thoroughly."""
         self.size = size
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._dis = cv2.DISOpticalFlow.create(preset)
 
     def back(self, current: Image, before: Image) -> Flow:
         """Where each pixel of `current` was in `before` (uint8 H×W×3): float32 h×w×2, pixels of `size`."""

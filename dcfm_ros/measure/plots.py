@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dcfm_ros.errors import DcfmError
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 # Colours that people who see red and green alike tell apart (Okabe and Ito).
 BLUE, GREEN, SKY, PURPLE, ORANGE, RED = "#0072B2", "#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#D55E00"
 GREY = "#666666"
+FONT_SIZE = 7
+"""Of labels."""
 
 
 def require_matplotlib() -> None:
@@ -35,6 +38,61 @@ def new_plot(title: str, size: tuple[float, float] = (6.4, 4.2)) -> tuple[Figure
     axes.set_axisbelow(True)
     axes.set_title(title, fontsize=10, loc="left")
     return figure, axes
+
+
+Label = tuple[str, tuple[float, float], str]
+"""Text, the point it belongs to, and its colour."""
+
+_OFFSETS = [(x, y) for far in (1, 2, 3, 4) for x in (4 * far, -4 * far) for y in (5 * far, -5 * far, 0)]
+"""Where a label may stand beside its point, in points of typography, the best place first."""
+
+
+def label_points(axes: Axes, labels: Sequence[Label]) -> None:
+    """Writes a label beside each point, where it covers neither a point nor another label, as far as there is room.
+
+    To be called when all else is drawn, for that decides where points lie.
+    """
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    points = axes.transData.transform([place for _, place, _ in labels]) * 72 / figure.dpi
+    taken = [Box(x - 3, y - 3, x + 3, y + 3) for x, y in points]
+    for (text, place, color), (x, y) in zip(labels, points, strict=True):
+        boxes = {offset: _box(text, x + offset[0], y + offset[1], left=offset[0] > 0) for offset in _OFFSETS}
+        offset = min(boxes, key=lambda offset: sum(boxes[offset].covered_by(other) for other in taken))
+        taken.append(boxes[offset])
+        axes.annotate(
+            text,
+            place,
+            offset,
+            textcoords="offset points",
+            fontsize=FONT_SIZE,
+            color=color,
+            ha="left" if offset[0] > 0 else "right",
+            va="center",
+        )
+
+
+class Box(NamedTuple):
+    """Of a label, in points of typography."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def covered_by(self, other: Box) -> float:
+        """The area that both have in common."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.top, other.top) - max(self.bottom, other.bottom)
+        return max(0.0, width) * max(0.0, height)
+
+
+def _box(text: str, x: float, y: float, *, left: bool) -> Box:
+    """About what a text takes that begins (left), or ends, at (x, y)."""
+    width = 0.6 * FONT_SIZE * len(text)
+    begin = x if left else x - width
+    return Box(begin, y - 0.6 * FONT_SIZE, begin + width, y + 0.6 * FONT_SIZE)
 
 
 def save_plot(figure: Figure, path: Path) -> None:

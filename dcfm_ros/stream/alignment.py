@@ -23,6 +23,7 @@ from dcfm_ros.stream.segmentation import NAN
 
 FLOW_SHRINK = 2
 """The flow is measured on grey images this much smaller than the network's input."""
+FLOW_PRESET = cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
 GRID_STRIDE = 4
 """Of chains, in pixels of the network's input: that of the finest common features."""
 MAX_CHANGE = 0.6
@@ -101,10 +102,10 @@ class FlowAligner:
 
     def __init__(self, size: Size) -> None:
         self.motion = NAN
-        self._flow_size = _shrunk(size, FLOW_SHRINK)
+        self._flow_size = flow_size(size)
         self._grid = _shrunk(size, GRID_STRIDE)
         self._places, self._thumb_places = _places(self._grid), _places(THUMBNAIL)
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._flow = cv2.DISOpticalFlow.create(FLOW_PRESET)
         self._chains: list[_Chain] = []
         self._now: _View | None = None
         self._trusted: _View | None = None
@@ -173,6 +174,11 @@ class _View(NamedTuple):
     picture: Floats
 
 
+def flow_size(size: Size) -> Size:
+    """(width, height) at which flow is measured, for the network's input `size`."""
+    return _shrunk(size, FLOW_SHRINK)
+
+
 def _shrunk(size: Size, factor: int) -> Size:
     return max(MIN_SIDE, -(-size[0] // factor)), max(MIN_SIDE, -(-size[1] // factor))
 
@@ -196,5 +202,6 @@ def _remap(values: Floats, places: Floats) -> Floats:
 
 def create_aligner(config: StreamConfig, card: ModelCard, size: Size) -> Aligner:
     """What `config.align` asks for. size: (width, height) of the network's input."""
-    way = card.align if config.align == "auto" else config.align
-    return FlowAligner(size) if way == "flow" else Still(measures=config.motion_threshold > 0)
+    return (
+        FlowAligner(size) if config.alignment(card) == "flow" else Still(measures=config.motion_threshold > 0)
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dcfm_ros.config import MAX_SIDE, Size, check, setting
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.config import ModelCard
 
 MODES = ("inline", "background")
 BACKGROUNDS = ("auto", "thread", "slices")
@@ -99,6 +100,10 @@ class StreamConfig:
     def network_size(self, card_size: Size) -> Size:
         """(width, height) that the network sees. card_size: what its card says."""
         return self.input_size if all(self.input_size) else card_size
+
+    def alignment(self, card: ModelCard) -> str:
+        """flow or none: what `align` means for a model."""
+        return card.align if self.align == "auto" else self.align
 
     def size_of_mask(self, frame_size: Size, network_size: Size) -> Size:
         """(width, height) of the mask of a frame."""

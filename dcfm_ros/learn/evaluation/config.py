@@ -7,19 +7,26 @@ from typing import Any
 
 from dcfm_ros.config import Size, check, setting
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.config import ModelCard
+from dcfm_ros.stream.config import ALIGNS, StreamConfig
 from dcfm_ros.stream.trigger_grammar import parse_triggers
 
-CAUSAL, BIDIRECTIONAL, COPIED, WARPED = "dcfm", "dcfm_bidirectional", "copied_mask", "warped_mask"
-METHODS = (CAUSAL, BIDIRECTIONAL, COPIED, WARPED)
+CAUSAL, PUBLISHED, BIDIRECTIONAL = "dcfm", "dcfm_published", "dcfm_bidirectional"
+COPIED, WARPED, WARPED_CHEAPLY = "copied_mask", "warped_mask", "warped_mask_cheaply"
+METHODS = (CAUSAL, PUBLISHED, BIDIRECTIONAL, COPIED, WARPED, WARPED_CHEAPLY)
 
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """A row of the table: a method, and its key frames (every `key_interval` frames, or by `trigger`)."""
+    """A row of the table: a method, and its key frames (every `key_interval` frames, or by `trigger`).
+
+    align: of its stream, flow or none.
+    """
 
     method: str
     key_interval: int = 0
     trigger: str = ""
+    align: str = "none"
 
     @property
     def stream_fields(self) -> dict[str, Any]:
@@ -38,6 +45,12 @@ class EvaluationConfig:
         (1, 2, 5, 10, 15), "a key frame every K frames; 1 is per-frame segmentation and always among them", 1
     )
     triggers: tuple[str, ...] = setting((), "other schedules, as motion:0.1 or motion:0.1+max_age:1000")
+    align: str = setting(
+        "auto",
+        "how DCFM's common features follow the picture: 'flow' (beside it stands the published method, which is 'none'), "
+        "'none', or 'auto', what suits the model",
+        choices=ALIGNS,
+    )
     bidirectional: bool = setting(
         True, "the published evaluation too, which looks ahead to the next key frame"
     )
@@ -61,16 +74,26 @@ class EvaluationConfig:
         """How many frames back and ahead of a frame its key frames can lie."""
         return max(self.key_intervals) - 1
 
+    def for_model(self, card: ModelCard) -> EvaluationConfig:
+        """With `align` as it is for this model: flow or none."""
+        return replace(self, align=StreamConfig(align=self.align).alignment(card))
+
     def for_stills(self) -> EvaluationConfig:
         """What of it makes sense for frames without a video: K = 1."""
         return replace(self, key_intervals=(1,), triggers=(), bidirectional=False, baselines=False)
 
     def specs(self) -> list[MethodSpec]:
-        """The rows of the table, in order."""
+        """The rows of the table, in order; of a config that was made `for_model`.
+
+        The first is per-frame segmentation, which has no use for flow.
+        """
+        assert self.align != "auto"
         reuse = [interval for interval in self.key_intervals if interval > 1]
-        specs = [MethodSpec(CAUSAL, interval) for interval in self.key_intervals]
-        specs += [MethodSpec(CAUSAL, trigger=trigger) for trigger in self.triggers]
-        methods = [BIDIRECTIONAL] * self.bidirectional + [COPIED, WARPED] * self.baselines
+        specs = [MethodSpec(CAUSAL, 1)]
+        specs += [MethodSpec(CAUSAL, interval, align=self.align) for interval in reuse]
+        specs += [MethodSpec(CAUSAL, trigger=trigger, align=self.align) for trigger in self.triggers]
+        methods = [PUBLISHED] * (self.align == "flow") + [BIDIRECTIONAL] * self.bidirectional
+        methods += [COPIED, WARPED, WARPED_CHEAPLY] * self.baselines
         return specs + [MethodSpec(method, interval) for method in methods for interval in reuse]
 
     def offsets_of(self, spec: MethodSpec) -> list[int]:

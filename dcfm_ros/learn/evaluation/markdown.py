@@ -22,12 +22,14 @@ INTRODUCTION = """\
 
 Measured by `dcfm evaluate` and written from its JSON; each section names its file and the command.
 
-- **DCFM** is what a robot gets: a frame uses the common feature of the last key frame. **Looking ahead** is the published
-  evaluation: a frame between two key frames adds the logits that it gets from each, which no live camera allows.
-- **Mask copied** keeps the last key frame's mask; **mask moved by optical flow** carries it along frame by frame with
-  OpenCV's DIS.
+- **DCFM** is what a robot gets: a frame uses the common feature of the last key frame, with `align flow` moved along a cheap
+  optical flow; **DCFM as published** uses it where it was. **Looking ahead** is the published evaluation: a frame between two
+  key frames adds the logits that it gets from each, which no live camera allows.
+- **Mask copied** keeps the last key frame's mask. **Mask moved by optical flow** carries it along frame by frame with OpenCV's
+  DIS, preset medium at the network's size; **by cheap flow**, with the flow that `align flow` uses: preset ultrafast, half
+  that size.
 - Measures are means over all places the key frames can fall on. `loss` is in points of mIoU below segmenting every frame.
-  VC8 and VC16 are video consistency over 8 and 16 frames. GMAC, ms and FPS are means over key frames and others, from an
+  VC8 and VC16 are video consistency over 8 and 16 frames. GMAC (without optical flow), ms and FPS (with it) are means over key frames and others, from an
   image in memory to its mask in memory, one frame at a time; all rows of a table were timed in turns in one run, so trust
   the ratio in `speed-up` more than the times.
 """

@@ -13,12 +13,13 @@ from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets import FrameDataset
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, EvaluationConfig, MethodSpec
+from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, PUBLISHED, EvaluationConfig, MethodSpec
 from dcfm_ros.learn.evaluation.cost import ModelCost, model_cost
 from dcfm_ros.learn.evaluation.report import Accuracy, DataFacts, Evaluation, ModelFacts, Row
 from dcfm_ros.learn.evaluation.run import evaluate, network_size
 from dcfm_ros.learn.evaluation.speed import Speed, measure_speed
 from dcfm_ros.learn.evaluation.video import Video, videos_of
+from dcfm_ros.measure.table import counted
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.dcfm import DCFM
 
@@ -56,7 +57,9 @@ def open_footage(dataset: FrameDataset, name: str, split: str, reach: int) -> Fo
         )
         return Footage(name, split, dataset.classes.names, everything, note)
     alone = len(dataset) - labelled
-    note = f"{name} {split}: {alone} labelled frames belong to no video and are left out." if alone else ""
+    note = (
+        f"{name} {split}: {counted(alone, 'labelled frame')} outside of any video, left out." if alone else ""
+    )
     return Footage(name, split, dataset.classes.names, moving, note)
 
 
@@ -77,13 +80,14 @@ def measure(
         )
     if not footage.is_video:
         config = config.for_stills()
+    config = config.for_model(model.card)
     engine = create_engine(model, engine_config)
     size = network_size(engine, config)
     cost = model_cost(model, size)
     speeds = measure_speed(engine, footage.videos[0], config.specs(), size, config.speed_frames)
     accuracies = evaluate(engine, footage.videos, config, progress=progress)
     return Evaluation(
-        model=_model_facts(weights, model, engine, cost, size),
+        model=_model_facts(weights, model, engine, cost, size, config.align),
         data=_data_facts(footage),
         classes=model.card.classes,
         rows=tuple(
@@ -114,13 +118,13 @@ def _row(spec: MethodSpec, accuracy: Accuracy, speed: Speed, per_frame_ms: float
 
 def _macs_other(spec: MethodSpec, cost: ModelCost) -> int:
     """Of a frame that is not a key frame; the baselines' need none (and optical flow is not made of them)."""
-    if spec.method == CAUSAL:
+    if spec.method in (CAUSAL, PUBLISHED):
         return cost.macs_other
     return cost.macs_other + cost.macs_fusion if spec.method == BIDIRECTIONAL else 0
 
 
 def _model_facts(
-    weights: Path, model: DCFM, engine: Engine, cost: ModelCost, size: tuple[int, int]
+    weights: Path, model: DCFM, engine: Engine, cost: ModelCost, size: tuple[int, int], align: str
 ) -> ModelFacts:
     return ModelFacts(
         name=model.card.name,
@@ -135,6 +139,7 @@ def _model_facts(
         engine=engine.name,
         device=engine.device,
         precision=engine.precision,
+        align=align,
     )
 
 

@@ -12,14 +12,11 @@ from typing import Protocol
 
 from dcfm_ros.arrays import Mask
 from dcfm_ros.config import Size
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, WARPED, MethodSpec
+from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, PUBLISHED, MethodSpec
 from dcfm_ros.learn.evaluation.scene import Scene
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
-
-# Longer than any video: `max_age` is always on, and must not add key frames to a schedule that has none
-# there.
 
 
 class Method(Protocol):
@@ -31,13 +28,13 @@ class Method(Protocol):
 
 def build_method(spec: MethodSpec, offset: int, scene: Scene) -> Method:
     """A fresh method for the scene's video. offset: of the key frames, 0 ... key_interval-1."""
-    if spec.method == CAUSAL:
+    if spec.method in (CAUSAL, PUBLISHED):
         return Causal(spec, offset, scene)
     # A video too short for the offset has its key frame where any stream has its first.
     keys = KeyFrames(spec.key_interval, offset if offset < len(scene.video) else 0)
     if spec.method == BIDIRECTIONAL:
         return Bidirectional(keys)
-    return Carried(keys, move=spec.method == WARPED)
+    return Carried(keys, spec.method)
 
 
 @dataclass(frozen=True)
@@ -99,17 +96,17 @@ class Bidirectional:
 class Carried:
     """A baseline: the last key frame's mask, copied, or moved along the optical flow."""
 
-    def __init__(self, keys: KeyFrames, *, move: bool) -> None:
+    def __init__(self, keys: KeyFrames, method: str) -> None:
         self.keys = keys
-        self.move = move
+        self.method = method
         self.mask: Mask | None = None
 
     def step(self, scene: Scene) -> tuple[Mask, bool]:
         if self.mask is None or self.keys.last(scene.index) == scene.index:
             self.mask = scene.mask_from(scene.index)
             return self.mask, True
-        if self.move:
-            self.mask = scene.moved(self.mask)
+        if self.method != COPIED:
+            self.mask = scene.moved(self.mask, self.method)
         return self.mask, False
 
 
@@ -118,6 +115,7 @@ def inline_config(spec: MethodSpec, network_size: Size, mask_size: Size) -> Stre
     fields = OFF | {"max_age_ms": NEVER_MS} | spec.stream_fields
     return StreamConfig(
         mode="inline",
+        align=spec.align,
         input_size=network_size,
         mask_size=mask_size,
         # Measured only where a trigger needs it: it labels key frames twice.

@@ -5,10 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, METHODS, WARPED
+from dcfm_ros.learn.evaluation.config import (
+    BIDIRECTIONAL,
+    CAUSAL,
+    COPIED,
+    METHODS,
+    PUBLISHED,
+    WARPED,
+    WARPED_CHEAPLY,
+)
 from dcfm_ros.learn.evaluation.report import Evaluation, Row
 from dcfm_ros.learn.evaluation.table import NAMES, per_frame_row
-from dcfm_ros.measure.plots import BLUE, GREEN, GREY, ORANGE, RED, SKY, new_plot, save_plot
+from dcfm_ros.measure.plots import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    Label,
+    label_points,
+    new_plot,
+    save_plot,
+)
 from dcfm_ros.measure.table import size
 
 if TYPE_CHECKING:
@@ -16,8 +36,10 @@ if TYPE_CHECKING:
 
 STYLES: dict[str, dict[str, Any]] = {
     CAUSAL: {"color": BLUE, "marker": "o", "linewidth": 2.2},
+    PUBLISHED: {"color": BLUE, "marker": "o", "markerfacecolor": "white", "linestyle": "--"},
     BIDIRECTIONAL: {"color": SKY, "marker": "D", "linestyle": "--"},
     WARPED: {"color": ORANGE, "marker": "s"},
+    WARPED_CHEAPLY: {"color": PURPLE, "marker": "^"},
     COPIED: {"color": RED, "marker": "v"},
 }
 
@@ -64,22 +86,24 @@ def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
 
 def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
     """mIoU over milliseconds per frame; triggers are single points."""
+    labels: list[Label] = []
     for method, rows in _by_method(evaluation):
         x, y = [row.mean_ms for row in rows], [100 * row.mean_iou for row in rows]
         axes.plot(x, y, label=NAMES[method], **STYLES[method])
-        for row, place in zip(rows, zip(x, y, strict=True), strict=True):
-            if method == CAUSAL or row.key_interval > 1:
-                axes.annotate(
-                    f"K={row.key_interval}", place, (4, 5), textcoords="offset points", fontsize=7, color=GREY
-                )
+        labels += [
+            (f"K={row.key_interval}", place, STYLES[method]["color"])
+            for row, place in zip(rows, zip(x, y, strict=True), strict=True)
+            if method == CAUSAL or row.key_interval > 1
+        ]
     for row in evaluation.rows:
         if row.trigger:
             place = (row.mean_ms, 100 * row.mean_iou)
             axes.plot(*place, "*", color=GREEN, markersize=11)
-            axes.annotate(row.trigger, place, (6, -10), textcoords="offset points", fontsize=7, color=GREEN)
+            labels.append((row.trigger, place, GREEN))
     axes.set_xlabel(f"milliseconds per frame ({evaluation.model.engine} on {evaluation.model.device})")
     axes.set_ylabel("mIoU (%)")
     axes.legend(frameon=False)
+    label_points(axes, labels)
 
 
 def _by_method(evaluation: Evaluation) -> list[tuple[str, list[Row]]]:

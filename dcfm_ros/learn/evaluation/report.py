@@ -69,7 +69,7 @@ class Row(Accuracy):
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The model and how it ran. input_size: (width, height). macs_*: of one frame."""
+    """The model and how it ran. input_size: (width, height). macs_*: of one frame. align: of the method "dcfm"."""
 
     name: str
     weights: str
@@ -83,6 +83,7 @@ class ModelFacts:
     engine: str
     device: str
     precision: str
+    align: str = "none"
 
 
 @dataclass(frozen=True)

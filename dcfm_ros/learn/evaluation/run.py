@@ -29,6 +29,7 @@ def evaluate(
     `progress` is called with the number of frames done since its last call. Videos of one frame only tell
     about per-frame segmentation: leave the other key intervals out for them.
     """
+    config = config.for_model(engine.card)
     tallies = {
         spec: [_Tally(len(engine.card.classes)) for _ in config.offsets_of(spec)] for spec in config.specs()
     }

@@ -8,10 +8,12 @@ from typing import TypeVar
 from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
+from dcfm_ros.learn.evaluation.config import WARPED, WARPED_CHEAPLY
 from dcfm_ros.learn.evaluation.shared import SharedEngine
 from dcfm_ros.learn.evaluation.video import Video, VideoFrame
 from dcfm_ros.measure.flow import Flow, OpticalFlow, warp
 from dcfm_ros.measure.metrics import ConfusionMatrix
+from dcfm_ros.stream.alignment import FLOW_PRESET, flow_size
 from dcfm_ros.stream.preprocess import preprocess
 
 T = TypeVar("T")
@@ -31,7 +33,7 @@ class Scene:
         self._frames: dict[int, VideoFrame] = {}
         height, width = self._frame_at(0).rgb.shape[:2]
         self.mask_size: Size = (width, height)
-        self._flow = OpticalFlow(network_size)
+        self._flows = {method: mask_flow(method, network_size) for method in (WARPED, WARPED_CHEAPLY)}
         self.engine = SharedEngine(engine, self._network_input, self._reach)
         self.at(0)
 
@@ -43,9 +45,9 @@ class Scene:
             del self._frames[old]
         self.engine.at(index, unseen=self.mask_size if self.frame.label is None else None)
         # Results by the mask they came from, which is kept with them: while it lives, no other has its id.
-        self._moved: dict[int, tuple[Mask, Mask]] = {}
+        self._moved: dict[str, dict[int, tuple[Mask, Mask]]] = {method: {} for method in self._flows}
         self._matrices: dict[int, tuple[Mask, ConfusionMatrix]] = {}
-        self._back: Flow | None = None
+        self._back: dict[str, Flow] = {}
 
     def mask_from(self, key: int) -> Mask:
         """The current frame's mask with the common feature of frame `key`, uint8 H×W."""
@@ -55,12 +57,13 @@ class Scene:
         """The current frame's mask from the sum of its logits with two frames' common features, uint8 H×W."""
         return self.engine.mask_from((last, following), self.mask_size)
 
-    def moved(self, mask: Mask) -> Mask:
-        """A mask of the frame before, moved to the current one along the optical flow, uint8 H×W."""
-        if self._back is None:
-            self._back = self._flow.back(self.frame.rgb, self._frame_at(self.index - 1).rgb)
-        flow = self._back
-        return _once(self._moved, mask, lambda: warp(mask, flow))
+    def moved(self, mask: Mask, method: str) -> Mask:
+        """A mask of the frame before, moved to the current one along the optical flow of `method`, uint8 H×W."""
+        if method not in self._back:
+            before = self._frame_at(self.index - 1)
+            self._back[method] = self._flows[method].back(self.frame.rgb, before.rgb)
+        flow = self._back[method]
+        return _once(self._moved[method], mask, lambda: warp(mask, flow))
 
     def score(self, mask: Mask, num_classes: int) -> ConfusionMatrix:
         """A mask of the current frame against its truth."""
@@ -75,6 +78,13 @@ class Scene:
 
     def _network_input(self, index: int) -> Image:
         return preprocess(self._frame_at(index).rgb, self.network_size)
+
+
+def mask_flow(method: str, network_size: Size) -> OpticalFlow:
+    """The flow that masks are moved along: at its best, or as cheap as the one that moves common features."""
+    if method == WARPED:
+        return OpticalFlow(network_size)
+    return OpticalFlow(flow_size(network_size), FLOW_PRESET)
 
 
 def _once(results: dict[int, tuple[Mask, T]], mask: Mask, compute: Callable[[], T]) -> T:

@@ -16,8 +16,9 @@ import numpy as np
 from dcfm_ros.arrays import Image
 from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, MethodSpec
+from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, PUBLISHED, MethodSpec
 from dcfm_ros.learn.evaluation.methods import inline_config
+from dcfm_ros.learn.evaluation.scene import mask_flow
 from dcfm_ros.learn.evaluation.video import Video
 from dcfm_ros.measure.flow import OpticalFlow, warp
 from dcfm_ros.measure.rounds import WARM_UP, rotated
@@ -87,11 +88,11 @@ Actor = Callable[[Image, int], bool]
 
 
 def _actor(engine: Engine, spec: MethodSpec, network_size: Size, mask_size: Size) -> Actor:
-    if spec.method == CAUSAL:
+    if spec.method in (CAUSAL, PUBLISHED):
         return _stream(engine, spec, network_size, mask_size)
     if spec.method == BIDIRECTIONAL:
         return _both_sides(engine, network_size, mask_size)
-    return _copy if spec.method == COPIED else _flow(network_size, mask_size)
+    return _copy if spec.method == COPIED else _flow(mask_flow(spec.method, network_size), mask_size)
 
 
 def _stream(engine: Engine, spec: MethodSpec, network_size: Size, mask_size: Size) -> Actor:
@@ -119,8 +120,7 @@ def _copy(image: Image, stamp_ns: int) -> bool:
     return False
 
 
-def _flow(network_size: Size, mask_size: Size) -> Actor:
-    flow = OpticalFlow(network_size)
+def _flow(flow: OpticalFlow, mask_size: Size) -> Actor:
     before: list[Image] = []
     mask = np.zeros(mask_size[::-1], np.uint8)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
+from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, PUBLISHED, WARPED, WARPED_CHEAPLY
 from dcfm_ros.learn.evaluation.report import Evaluation, Report, Row
 from dcfm_ros.measure.table import Table, number, size, times
 
 NAMES = {
     CAUSAL: "DCFM",
+    PUBLISHED: "DCFM as published",
     BIDIRECTIONAL: "DCFM, looking ahead",
     COPIED: "mask copied",
     WARPED: "mask moved by optical flow",
+    WARPED_CHEAPLY: "mask moved by cheap flow",
 }
 # As many columns as a terminal of 100 characters holds.
 PER_CLASS_COLUMNS = 7
@@ -72,7 +74,7 @@ def headline(evaluation: Evaluation) -> list[str]:
         f"{model.name}: {model.backbone}, {model.parameters / 1e6:.2f} M parameters, "
         f"{size(model.input_size)}, "
         f"{model.macs_key / 1e9:.2f} GMAC per key frame, {model.macs_other / 1e9:.2f} per other frame; "
-        f"{model.engine} {model.precision} on {model.device}",
+        f"{model.engine} {model.precision} on {model.device}, align {model.align}",
         f"{data.name} {data.split}: {data.labelled} labelled frames of {data.frames}, {_videos(evaluation)}",
     ]
 

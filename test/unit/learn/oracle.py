@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 
 from dcfm_ros.learn.evaluation.video import Video, VideoFrame
+from dcfm_ros.measure.flow import warp
 from dcfm_ros.model.config import ModelCard
 
 SIZE = (160, 96)
@@ -41,6 +43,9 @@ class Oracle:
         self.calls["common"] += 1
         return Feature(set(independent.frames))
 
+    def align(self, common: Feature, displacement: np.ndarray) -> Feature:
+        return replace(common, displacement=displacement)
+
     def logits(self, common: Any, independent: Any) -> Logits:
         self.calls["logits"] += 1
         return Logits(frozenset(common.frames), min(independent.frames))
@@ -64,6 +69,21 @@ class Stubborn(Oracle):
         return self.truth[min(keys)]
 
 
+class Still(Stubborn):
+    """Labels a frame as its key frame is labelled, moved along where its feature was."""
+
+    def logits(self, common: Any, independent: Any) -> Logits:
+        return replace(super().logits(common, independent), displacement=common.displacement)
+
+    def label_map(
+        self, logits: Any, size: tuple[int, int], *, confidence: bool = False
+    ) -> tuple[np.ndarray, None]:
+        mask, _ = super().label_map(logits, size, confidence=confidence)
+        if logits.displacement is None:
+            return mask, None
+        return warp(mask, cv2.resize(logits.displacement * np.float32(size), size)), None
+
+
 class Telltale(Oracle):
     """Its masks say which key frames they come from: a bit for each."""
 
@@ -71,14 +91,17 @@ class Telltale(Oracle):
         return np.full(SIZE[::-1], sum(1 << key for key in keys), np.uint8)
 
 
+@dataclass(frozen=True, eq=False)
 class Feature:
-    def __init__(self, frames: set[int]) -> None:
-        self.frames = frames
+    frames: set[int]
+    displacement: np.ndarray | None = None
 
 
+@dataclass(frozen=True, eq=False)
 class Logits:
-    def __init__(self, keys: frozenset[int], frame: int) -> None:
-        self.keys, self.frame = keys, frame
+    keys: frozenset[int]
+    frame: int
+    displacement: np.ndarray | None = None
 
     def __add__(self, other: Logits) -> Logits:
         assert self.frame == other.frame

@@ -10,7 +10,7 @@ import torch
 import trees
 
 from dcfm_ros.cli import main
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
+from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, PUBLISHED, WARPED, WARPED_CHEAPLY
 from dcfm_ros.learn.evaluation.report import load_report
 from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.config import ModelCard, ModelConfig
@@ -41,7 +41,16 @@ def weights(tmp_path_factory) -> list[Path]:
 
 
 def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
-    words = ["evaluate", *map(str, weights), "--data", f"camvid:{footage}", "--threads", "1"]
+    words = [
+        "evaluate",
+        *map(str, weights),
+        "--data",
+        f"camvid:{footage}",
+        "--threads",
+        "1",
+        "--engine",
+        "torch",
+    ]
     words += ["--key-intervals", "1", "3", "--triggers", "motion:0.5,interval:2", "--speed-frames", "3"]
     words += ["--json", str(tmp_path / "results" / "two.json"), "--plots", str(tmp_path / "plots")]
     pytest.importorskip("matplotlib")
@@ -53,7 +62,7 @@ def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
     report = load_report(tmp_path / "results" / "two.json")
     assert report.command == (
         "dcfm evaluate first.safetensors second.safetensors --data camvid:camvid --split val --key-intervals 1 3 "
-        "--triggers motion:0.5,interval:2"
+        "--triggers motion:0.5,interval:2 --engine torch"
     )
     first, second = report.evaluations
     assert first.model.sha256 != second.model.sha256
@@ -66,6 +75,7 @@ def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
         (BIDIRECTIONAL, 3, "", 3),
         (COPIED, 3, "", 3),
         (WARPED, 3, "", 3),
+        (WARPED_CHEAPLY, 3, "", 3),
     ]
     for row in first.rows:
         assert 0 <= row.mean_iou_min <= row.mean_iou <= row.mean_iou_max <= 1 and row.mean_ms > 0
@@ -81,6 +91,34 @@ def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
     page = tmp_path / "results.md"
     assert main(["evaluate", "--render", str(page), str(tmp_path / "results" / "two.json")]) == 0
     assert "## second on camvid val" in page.read_text(encoding="utf-8")
+
+
+def test_alignment_is_compared_with_the_published_method_in_one_run(footage, weights, tmp_path, capsys):
+    path = tmp_path / "aligned.json"
+    words = [
+        "evaluate",
+        str(weights[0]),
+        "--data",
+        f"camvid:{footage}",
+        "--engine",
+        "torch",
+        "--align",
+        "flow",
+    ]
+    words += ["--key-intervals", "3", "--no-bidirectional", "--speed-frames", "3", "--json", str(path)]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "torch fp32 on cpu, align flow" in printed and "DCFM as published" in printed
+    report = load_report(path)
+    assert "--align flow --engine torch" in report.command
+    assert [row.method for row in report.evaluations[0].rows] == [
+        CAUSAL,
+        CAUSAL,
+        PUBLISHED,
+        COPIED,
+        WARPED,
+        WARPED_CHEAPLY,
+    ]
 
 
 @pytest.mark.parametrize(

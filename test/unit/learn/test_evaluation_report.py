@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from dcfm_ros.learn.evaluation.report import (
     new_report,
 )
 from dcfm_ros.learn.evaluation.table import class_table, main_table, terminal
+from dcfm_ros.measure.plots import BLUE, label_points, new_plot
 from dcfm_ros.measure.result_file import save_result
 
 BEGIN, END = MARKS
@@ -238,6 +240,19 @@ def test_missing_matplotlib_is_a_plain_message(evaluation, tmp_path, monkeypatch
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(DcfmError, match="plots need matplotlib.*pip install matplotlib"):
         save_plots(evaluation, tmp_path, "tiny")
+
+
+def test_labels_of_points_that_lie_together_are_apart():
+    pytest.importorskip("matplotlib")
+    figure, axes = new_plot("many")
+    places = [(10.0 + 0.1 * i, 60.0 + 0.1 * i) for i in range(5)]
+    axes.plot(*zip(*places, strict=True), "o")
+    axes.set(xlim=(0, 40), ylim=(40, 80))
+    label_points(axes, [(f"K={i}", place, BLUE) for i, place in enumerate(places)])
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 5
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
 # -- the page of results -----------------------------------------------------------------------------------------------
