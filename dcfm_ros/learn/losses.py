@@ -29,12 +29,20 @@ class Losses:
     total: Tensor
 
 
+def upsampled(logits: Tensor, like: Tensor) -> Tensor:
+    """Logits as float32 in the height and width of `like`; where they have them, nothing is computed."""
+    size = like.shape[-2:]
+    if logits.shape[-2:] == size:
+        return logits.float()
+    return F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
+
+
 def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean cross entropy of low-resolution logits, upsampled to the target.
 
     logits: float N×C×h×w. target: uint8 or int64 N×H×W of class ids, 255 = ignored. weight: float (C,), or None.
     """
-    logits = F.interpolate(logits.float(), target.shape[1:], mode="bilinear", align_corners=False)
+    logits = upsampled(logits, target)
     total = F.cross_entropy(logits, target.long(), weight, ignore_index=IGNORE, reduction="sum")
     known = target != IGNORE
     count = known.sum() if weight is None else weight[target[known].long()].sum()
@@ -48,7 +56,7 @@ def lovasz_softmax(logits: Tensor, target: Tensor, stride: int = 2) -> Tensor:
     by their names, as heavy class weights do. Shapes as for `cross_entropy`; every stride-th pixel of every stride-th row
     is looked at, since each class sorts them all. Computed over this process's part of the batch.
     """
-    logits = F.interpolate(logits.float(), target.shape[1:], mode="bilinear", align_corners=False)
+    logits = upsampled(logits, target)
     logits, target = logits[:, :, ::stride, ::stride], target[:, ::stride, ::stride]
     known = target != IGNORE
     classes = target[known].unique().long()
@@ -88,7 +96,7 @@ def distillation(logits: Tensor, taught: Tensor, temperature: float) -> Tensor:
     logits: float N×C×h×w. taught: float N×C×H×W, probabilities at that temperature, all 0 where nothing is taught. The
     factor keeps the gradient's size whatever the temperature (Hinton et al. 2015, arXiv 1503.02531).
     """
-    logits = F.interpolate(logits.float(), taught.shape[2:], mode="bilinear", align_corners=False)
+    logits = upsampled(logits, taught)
     total = F.kl_div(F.log_softmax(logits / temperature, 1), taught, reduction="sum")
     count = (taught.sum(1) > 0.5).sum().float()
     return temperature**2 * total / torch.clamp(_mean_over_processes(count), min=1.0)
@@ -110,6 +118,7 @@ class Truth:
 
 def segmentation(logits: Tensor, truth: Truth, lovasz: float) -> Tensor:
     """Cross entropy and, where they are asked for, the Lovász-softmax loss and the distillation times their weights."""
+    logits = upsampled(logits, truth.target)  # once for all of them
     loss = cross_entropy(logits, truth.target, truth.weight)
     if lovasz > 0:
         loss = loss + lovasz * lovasz_softmax(logits, truth.target)
