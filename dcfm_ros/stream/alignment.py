@@ -26,6 +26,9 @@ FLOW_SHRINK = 2
 FLOW_PRESET = cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
 GRID_STRIDE = 4
 """Of chains, in pixels of the network's input: that of the finest common features."""
+FINE_SIGMA = 2.0
+"""Thumbnail pixels: what alignment leaves are small misplacements, which coarse structure does not show. At the same
+threshold as without alignment, a key frame is asked for about when reuse costs as much."""
 MAX_CHANGE = 0.6
 """A step whose picture differs by more (0-1) from the one before after it was moved along the flow is not trusted."""
 PATIENCE = 3
@@ -113,7 +116,9 @@ class FlowAligner:
 
     def see(self, small: Image) -> None:
         shrunk = cv2.resize(small, self._flow_size, interpolation=cv2.INTER_AREA)
-        self._now = _View(np.asarray(cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY), np.uint8), structure(small))
+        self._now = _View(
+            np.asarray(cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY), np.uint8), structure(small, FINE_SIGMA)
+        )
         if self._trusted is None or not self._chains:
             self._trusted = self._now
         else:

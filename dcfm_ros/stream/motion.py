@@ -13,14 +13,15 @@ LOCAL_SIGMA = (
 NOISE_LEVEL = 2.0  # grey levels: contrast below this is not structure but noise
 
 
-def structure(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The local contrast of an image, float32 48×64. rgb: uint8 H×W×3.
+def structure(rgb: NDArray[np.uint8], sigma: float = LOCAL_SIGMA) -> NDArray[np.float32]:
+    """The local contrast of an image, float32 48×64.
 
+    rgb: uint8 H×W×3. sigma: in thumbnail pixels; the smaller, the less a picture may be misplaced to count as the same.
     Averaging over the thumbnail's large pixels takes out sensor noise, subtracting the local mean takes out exposure.
     """
     small = cv2.cvtColor(cv2.resize(rgb, SIZE, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     grey = small.astype(np.float32)
-    return grey - cv2.GaussianBlur(grey, (0, 0), LOCAL_SIGMA)
+    return grey - cv2.GaussianBlur(grey, (0, 0), sigma)
 
 
 def change(before: NDArray[np.float32], now: NDArray[np.float32]) -> float:
