@@ -115,4 +115,11 @@ def replay_one(job: Job, stop: Callable[[], bool]) -> Outcome:
     except KeyboardInterrupt:
         return Outcome(job.folder.name, "", interrupted=True, problem="interrupted before its first frame")
     report = done.report
-    return Outcome(job.folder.name, page, as_json(report), report.confusion, report.classes, done.interrupted)
+    return Outcome(
+        job.folder.name,
+        page,
+        as_json(report),
+        report.run.confusion,
+        report.run.card.classes,
+        done.interrupted,
+    )

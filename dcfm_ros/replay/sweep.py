@@ -215,7 +215,7 @@ def _reference(job: Job, runs: Sequence[Job]) -> Job:
 
 def point_of(name: str, settings: dict[str, str], report: Report, page: str, *, is_truth: bool) -> Point:
     """A run's numbers as a point of the sweep."""
-    summary, matrix = report.summary, report.latest_mask or report.confusion
+    summary, matrix = report.summary, report.run.latest_mask or report.run.confusion
     quality = math.nan
     if matrix is not None and matrix.pixels:
         quality = matrix.mean_iou if is_truth else matrix.pixel_accuracy

@@ -11,7 +11,7 @@ from dcfm_ros.measure.flow_consistency import FlowConsistency
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 from dcfm_ros.replay.frame_record import FrameRecord
 from dcfm_ros.replay.pictures import PictureBook
-from dcfm_ros.replay.spans import DEFAULT_SPAN_S, Span, SpanNumbers, Spans, numbers_of, total
+from dcfm_ros.replay.spans import DEFAULT_SPAN_S, Span, SpanNumbers, total
 from dcfm_ros.stream.overlay import Legend, draw_overlay
 
 
@@ -37,8 +37,9 @@ class Tally:
         self.label_problems: Counter[str] = Counter()
         self.breaks: Counter[str] = Counter()
         self._consistency = FlowConsistency()
-        self._video = VideoConsistency(num_classes=len(self.card.classes))
-        self._spans = Spans(len(card.classes), span_s)
+        self._video = VideoConsistency(num_classes=len(card.classes))
+        self._spans: list[Span] = []
+        self._span_ns = span_s * 1e9
         self._last_ns: int | None = None
         self._last_shape: tuple[int, ...] | None = None
 
@@ -82,12 +83,12 @@ class Tally:
     @property
     def confusion(self) -> ConfusionMatrix | None:
         """Of all frames with a label; None before the first."""
-        return total(span.confusion for span in self._spans.all)
+        return total(span.confusion for span in self._spans)
 
     @property
     def labelled(self) -> int:
         """How many frames had a label."""
-        return sum(span.labelled for span in self._spans.all)
+        return sum(span.labelled for span in self._spans)
 
     def video_consistency(self) -> dict[int, float]:
         """Video consistency against the labels by window, 0-1; NaN where the video is too short."""
@@ -95,7 +96,11 @@ class Tally:
 
     def spans(self) -> list[SpanNumbers]:
         """The numbers of every span."""
-        return numbers_of(self._spans.all, self.records)
+        ends = [*(span.first for span in self._spans[1:]), len(self.records)]
+        return [
+            span.numbers(self.records[span.first : end], self.records[0].stamp_ns, self.card.classes)
+            for span, end in zip(self._spans, ends, strict=True)
+        ]
 
     def _span(self, record: FrameRecord, shape: tuple[int, ...] | None) -> Span:
         """The span the next record belongs to. What is measured from frame to frame starts over at a break."""
@@ -109,7 +114,13 @@ class Tally:
             self._video.next_video()
             self._consistency = FlowConsistency()
         self._last_ns, self._last_shape = record.stamp_ns, shape or self._last_shape
-        return self._spans.at(len(self.records), record.stamp_ns, cut=bool(why))
+        last = self._spans[-1] if self._spans else None
+        if last and not why and 0 <= record.stamp_ns - self.records[last.first].stamp_ns < self._span_ns:
+            return last
+        if last:
+            last.video.next_video()  # it is finished: its per-pixel state can go
+        self._spans.append(Span(len(self.records), VideoConsistency(num_classes=len(self.card.classes))))
+        return self._spans[-1]
 
     def _shares(self, mask: np.ndarray) -> tuple[float, ...]:
         counts = np.bincount(mask.reshape(-1), minlength=256)[: len(self.card.classes)]

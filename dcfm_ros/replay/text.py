@@ -61,15 +61,15 @@ def _key_frames(report: Report) -> str:
 
 def _quality(report: Report) -> dict[str, str]:
     summary, lines = report.summary, {}
-    if report.mean_iou is not None and report.confusion is not None:
-        lines["mIoU"] = f"{percent(report.mean_iou, 2)} on {report.labelled} labelled frames"
-        lines["pixel accuracy"] = percent(report.confusion.pixel_accuracy, 2)
-        windows = report.consistency_windows.items()
+    if report.mean_iou is not None and report.run.confusion is not None:
+        lines["mIoU"] = f"{percent(report.mean_iou, 2)} on {report.run.labelled} labelled frames"
+        lines["pixel accuracy"] = percent(report.run.confusion.pixel_accuracy, 2)
+        windows = report.run.video_consistency().items()
         known = [f"VC{window} {percent(value, 2)}" for window, value in windows if not math.isnan(value)]
         if known:
             lines["consistency"] = ", ".join(known)
-    if report.latest_mask is not None:
-        iou = percent(report.latest_mask.mean_iou, 2)
+    if report.run.latest_mask is not None:
+        iou = percent(report.run.latest_mask.mean_iou, 2)
         lines["mIoU, latest"] = f"{iou} for the newest mask finished when each frame arrives"
     if summary.agreement is not None:
         mean, lowest = percent(summary.agreement.mean, 2), percent(summary.agreement.minimum, 2)

@@ -189,7 +189,7 @@ def test_numbers_are_those_of_the_output_bag(tmp_path):
         np.asarray(m.data).mean() for _, _, m in Bag(tmp_path / "out" / "bag").messages(sinks.CONFIDENCE)
     ]
     assert numbers["summary"]["confidence"]["mean"] == pytest.approx(np.mean(confidences) / 255)
-    shares = np.mean([record.shares for record in done.report.records], axis=0)
+    shares = np.mean([record.shares for record in done.report.run.records], axis=0)
     assert shares == pytest.approx(np.bincount(np.stack(masks).ravel(), minlength=3) / np.stack(masks).size)
 
 
@@ -205,7 +205,7 @@ def test_ground_truth_may_lie_in_another_bag_or_a_folder(tmp_path):
         cv2.imwrite(str(folder / "image" / f"{index}.png"), bags.picture(index)[..., ::-1])
         cv2.imwrite(str(folder / "label" / f"{index}.png"), truth(index))
     found = replay(folder, tmp_path / "c")
-    assert found.report.mean_iou == wanted and found.report.labelled == 12
+    assert found.report.mean_iou == wanted and found.report.run.labelled == 12
 
 
 def test_merged_output_holds_every_message_of_the_input(tmp_path):
@@ -298,7 +298,7 @@ def test_stamps_that_jump_back_begin_the_stream_anew(tmp_path):
     )
     done = replay(path, tmp_path / "out")
     assert done.report.notes == ("1 break in the stream: the stamps jump back",)
-    assert [record.trigger for record in done.report.records] == [
+    assert [record.trigger for record in done.report.run.records] == [
         "first",
         "",
         "",
@@ -308,7 +308,7 @@ def test_stamps_that_jump_back_begin_the_stream_anew(tmp_path):
         "",
     ]
     assert [span.frames for span in done.report.spans] == [4, 3]
-    assert math.isnan(done.report.records[4].consistency)
+    assert math.isnan(done.report.run.records[4].consistency)
 
 
 def test_images_that_change_their_size_or_encoding(tmp_path):
@@ -362,7 +362,7 @@ def test_labels_that_do_not_fit_are_counted(tmp_path):
         entries.append((IMAGE_TOPIC, bags.IMAGE, stamp, bags.image(bags.picture(index), stamp)))
         entries.append(("/label", bags.IMAGE, stamp, bags.image(label, stamp, encoding=encoding)))
     done = replay(bags.write_ros2(tmp_path / "in", entries), tmp_path / "out", labels="/label")
-    assert done.report.labelled == 3
+    assert done.report.run.labelled == 3
     notes = "\n".join(done.report.notes)
     assert "2 labels not used: the label is 32×24, the mask 64×48" in notes
     assert "1 label not used: " in notes and "8SC1" in notes
@@ -375,7 +375,7 @@ def test_labels_are_found_again_after_a_jump_back(tmp_path):
         entries.append((IMAGE_TOPIC, bags.IMAGE, log, bags.image(bags.picture(index), stamp)))
         entries.append(("/label", bags.IMAGE, log + 1, bags.image(truth(index), stamp, encoding="mono8")))
     done = replay(bags.write_ros2(tmp_path / "in", entries), tmp_path / "out", labels="/label")
-    assert done.report.labelled == 6
+    assert done.report.run.labelled == 6
 
 
 @pytest.mark.parametrize(
@@ -453,7 +453,7 @@ def test_what_is_in_hand_counts_late_and_dropped_masks(tmp_path, monkeypatch):
     path = labelled_bag(tmp_path / "in", length=9)
     stream = StreamConfig(mode="inline", key_interval=1, agreement=False)
     report = replay(path, tmp_path / "out", clock="robot", labels="/label", stream=stream).report
-    done = [(record.received_ms, record.stamp_ns) for record in report.records if not record.lost]
+    done = [(record.received_ms, record.stamp_ns) for record in report.run.records if not record.lost]
     masks = masks_of(tmp_path / "out")
     wanted = ConfusionMatrix.empty(3)
     for index in range(9):
@@ -461,4 +461,4 @@ def test_what_is_in_hand_counts_late_and_dropped_masks(tmp_path, monkeypatch):
         if known:
             wanted = wanted + ConfusionMatrix.of(masks[known[-1]], truth(index), 3)
     assert report.summary.lost == 1
-    assert report.latest_mask == wanted and report.latest_mask.pixels < 9 * 44 * 64
+    assert report.run.latest_mask == wanted and report.run.latest_mask.pixels < 9 * 44 * 64

@@ -28,8 +28,8 @@ _MIN_SHARE = 0.001
 def write_report(report: Report, folder: Path) -> Path:
     """Write the page, its numbers as JSON and the frames as CSV into the folder; returns the page's path."""
     write_json(folder, as_json(report))
-    write_csv(folder / FRAMES, CSV_HEAD, map(csv_row, report.records))
-    times = charts.seconds(report.records)
+    write_csv(folder / FRAMES, CSV_HEAD, map(csv_row, report.run.records))
+    times = charts.seconds(report.run.records)
     return write_page(
         folder,
         "run.html",
@@ -65,9 +65,9 @@ def _quality(span: SpanNumbers) -> float:
 
 
 def _classes_seen(report: Report) -> list[int]:
-    shares = [record.shares for record in report.records if record.shares]
+    shares = [record.shares for record in report.run.records if record.shares]
     if not shares:
-        return list(range(len(report.classes)))
+        return list(range(len(report.run.card.classes)))
     return [int(i) for i in np.flatnonzero(np.max(shares, axis=0) > _MIN_SHARE)]
 
 
@@ -79,10 +79,10 @@ def _script_data(report: Report, times: Sequence[float]) -> dict[str, Any]:
             "overlay": data_uri(picture.overlay),
             "caption": _caption(picture.index, times[picture.index], picture.record),
         }
-        for picture in report.pictures.even
+        for picture in report.run.pictures.even
     ]
-    step = max(1, math.ceil(len(report.records) / _MAX_TIPS))
-    shown = list(enumerate(report.records))[::step]
+    step = max(1, math.ceil(len(report.run.records) / _MAX_TIPS))
+    shown = list(enumerate(report.run.records))[::step]
     frames = {
         "t": [round(times[index], 4) for index, _ in shown],
         "text": [_tip(index, times[index], record) for index, record in shown],

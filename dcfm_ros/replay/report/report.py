@@ -8,11 +8,8 @@ from typing import Any
 
 from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.measure.machine_load import LoadSample, load_json
-from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.measure.table import counted
 from dcfm_ros.model.config import ModelCard
-from dcfm_ros.replay.frame_record import FrameRecord
-from dcfm_ros.replay.pictures import PictureBook
 from dcfm_ros.replay.report.files import finite
 from dcfm_ros.replay.spans import SpanNumbers
 from dcfm_ros.replay.summary import Summary, summarise
@@ -28,13 +25,8 @@ class Report:
         subject: what went in, in a sentence.
         latency_meaning: from what to what the latency counts.
         rest_meaning: what the part of the latency is that no step accounts for.
-        classes, colors: names and RGB colours of the classes, by id.
-        summary, records: the numbers and the frames they come from.
-        pictures: moments to show.
-        confusion: of all labelled frames; None without labels.
-        latest_mask: of all labels against the newest mask finished when their frame arrived; None outside of real time.
-        consistency_windows: video consistency against the labels by window length, 0-1.
-        labelled: number of frames that had a label.
+        run: the frames, what they were measured to be, moments to show, and the classes.
+        summary: the numbers of the frames.
         interval_ms: time between two frames as recorded, None where unknown.
         load: what the node's process used of the machine; empty where there was no such process.
         spans: the numbers of every time span of the run.
@@ -48,15 +40,8 @@ class Report:
     subject: str
     latency_meaning: str
     rest_meaning: str
-    classes: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
+    run: Tally
     summary: Summary
-    records: Sequence[FrameRecord]
-    pictures: PictureBook
-    confusion: ConfusionMatrix | None = None
-    latest_mask: ConfusionMatrix | None = None
-    consistency_windows: dict[int, float] = field(default_factory=dict)
-    labelled: int = 0
     interval_ms: float | None = None
     load: Sequence[LoadSample] = ()
     spans: Sequence[SpanNumbers] = ()
@@ -69,7 +54,8 @@ class Report:
     @property
     def mean_iou(self) -> float | None:
         """0-1; None without labels."""
-        return None if self.confusion is None or not self.confusion.pixels else self.confusion.mean_iou
+        matrix = self.run.confusion
+        return matrix.mean_iou if matrix is not None and matrix.pixels else None
 
     @property
     def headline(self) -> str:
@@ -85,7 +71,7 @@ class Report:
 
 
 def report_of(
-    tally: Tally,
+    run: Tally,
     card: ModelCard,
     *,
     subject: str,
@@ -99,27 +85,20 @@ def report_of(
         card: of the model.
         subject: what was played and how, in a sentence without its end: the processor's name follows.
         settings: beside the model's.
-        notes: beside the tally's.
+        notes: beside those of the run.
         fields: further fields of the report.
     """
     facts = this_machine().words()
-    told = (("label", "not used", tally.label_problems), ("break", "in the stream", tally.breaks))
+    told = (("label", "not used", run.label_problems), ("break", "in the stream", run.breaks))
     notes = [
         *notes,
         *(f"{counted(n, noun)} {what}: {why}" for noun, what, reasons in told for why, n in reasons.items()),
     ]
     return Report(
         subject=f"{subject} on {facts.get('Processor', 'this machine')}.",
-        classes=card.classes,
-        colors=card.colors,
-        summary=summarise(tally.records),
-        records=tally.records,
-        pictures=tally.pictures,
-        confusion=tally.confusion,
-        latest_mask=tally.latest_mask,
-        consistency_windows=tally.video_consistency(),
-        labelled=tally.labelled,
-        spans=tally.spans(),
+        run=run,
+        summary=summarise(run.records),
+        spans=run.spans(),
         notes=tuple(notes),
         settings={**settings, "Model": card.name, "Licence of the weights": card.licence},
         machine=facts,
@@ -129,6 +108,7 @@ def report_of(
 
 def as_json(report: Report) -> dict[str, Any]:
     """The report's numbers. `metrics` has the names of ros2_benchmark; NaN and infinities are null."""
+    run, matrix = report.run, report.run.confusion
     values: dict[str, Any] = {
         "title": report.title,
         "subject": report.subject,
@@ -138,23 +118,22 @@ def as_json(report: Report) -> dict[str, Any]:
         "settings": report.settings,
         "machine": report.machine,
         "notes": list(report.notes),
-        "spans": [span.as_json(report.classes) for span in report.spans],
+        "spans": [vars(span) for span in report.spans],
         **report.extra,
     }
-    if report.confusion is not None:
+    if matrix is not None:
         values["accuracy"] = {
-            "labelled_frames": report.labelled,
-            "mean_iou": report.confusion.mean_iou,
-            "weighted_iou": report.confusion.weighted_iou,
-            "mean_accuracy": report.confusion.mean_accuracy,
-            "pixel_accuracy": report.confusion.pixel_accuracy,
-            "per_class_iou": dict(zip(report.classes, report.confusion.per_class_iou.tolist(), strict=False)),
-            "video_consistency": {str(window): value for window, value in report.consistency_windows.items()},
-        }
-    if report.latest_mask is not None:
-        matrix = report.latest_mask
-        values["accuracy_latest_mask"] = {
+            "labelled_frames": run.labelled,
             "mean_iou": matrix.mean_iou,
+            "weighted_iou": matrix.weighted_iou,
+            "mean_accuracy": matrix.mean_accuracy,
             "pixel_accuracy": matrix.pixel_accuracy,
+            "per_class_iou": dict(zip(run.card.classes, matrix.per_class_iou.tolist(), strict=False)),
+            "video_consistency": {str(window): value for window, value in run.video_consistency().items()},
+        }
+    if (latest := run.latest_mask) is not None:
+        values["accuracy_latest_mask"] = {
+            "mean_iou": latest.mean_iou,
+            "pixel_accuracy": latest.pixel_accuracy,
         }
     return finite(values)

@@ -58,16 +58,18 @@ def spans(found: Sequence[SpanNumbers]) -> Table:
 
 def classes(report: Report) -> Table | None:
     """Each class's share of the masks, and its IoU where there are labels; None where no frame has shares."""
-    shares = [record.shares for record in report.records if record.shares]
+    shares = [record.shares for record in report.run.records if record.shares]
     if not shares:
         return None
-    names = zip(report.classes, np.mean(shares, axis=0), strict=False)
+    names = zip(report.run.card.classes, np.mean(shares, axis=0), strict=False)
     rows = [(name, percent(float(share))) for name, share in names]
-    if report.confusion is None:
+    if report.run.confusion is None:
         return Table(("class", "share of the masks"), tuple(rows))
     return Table(
         ("class", "share of the masks", "IoU"),
-        tuple((*row, iou(value)) for row, value in zip(rows, report.confusion.per_class_iou, strict=False)),
+        tuple(
+            (*row, iou(value)) for row, value in zip(rows, report.run.confusion.per_class_iou, strict=False)
+        ),
     )
 
 
@@ -78,12 +80,12 @@ def iou(value: float) -> str:
 
 def accuracy(report: Report) -> list[str]:
     """The measures of accuracy over all classes, in words; empty without labels."""
-    if report.confusion is None:
+    if report.run.confusion is None:
         return []
     measures = {
-        "mIoU": report.confusion.mean_iou,
-        "weighted IoU": report.confusion.weighted_iou,
-        "pixel accuracy": report.confusion.pixel_accuracy,
-        **{f"VC{window}": value for window, value in report.consistency_windows.items()},
+        "mIoU": report.run.confusion.mean_iou,
+        "weighted IoU": report.run.confusion.weighted_iou,
+        "pixel accuracy": report.run.confusion.pixel_accuracy,
+        **{f"VC{window}": value for window, value in report.run.video_consistency().items()},
     }
     return [f"{name} {percent(value, 2)}" for name, value in measures.items() if not math.isnan(value)]
