@@ -12,7 +12,6 @@ from dcfm_ros.config import from_text
 from dcfm_ros.node.topics import DEMO
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
-from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.run import require_ros
 from dcfm_ros.stream.config import StreamConfig
 
@@ -50,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
     job, words = _drive(args) if args.input is None else (_job(args, args.input), Path(args.input).name)
     print(f"{words} -> ROS 2 node -> {args.output}/", file=sys.stderr)
     return Session(
-        Graph(DEMO),
+        DEMO,
         job,
         title="demo",
         words=words,
-        flags=("--size", *map(str, args.size)) if args.size else (),
+        options={"size": args.size},
         parameters=dict(args.set),
     ).run()
 

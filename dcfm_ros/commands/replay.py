@@ -19,7 +19,6 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.node.topics import REPLAY
 from dcfm_ros.replay.interrupt import Interruptible
 from dcfm_ros.replay.job import Job
-from dcfm_ros.replay.live.graph import Graph
 from dcfm_ros.replay.live.run import require_ros
 from dcfm_ros.replay.pools import LocalPool, Pool, RayPool
 from dcfm_ros.stream.config import MODES, StreamConfig
@@ -123,13 +122,12 @@ def _live(args: argparse.Namespace, job: Job) -> int:
 
     require_ros("`dcfm replay --live` runs", "make demo")
     return Session(
-        Graph(REPLAY),
+        REPLAY,
         dataclasses.replace(job, input=job.input.resolve()),
         title="live replay",
         words=str(job.input),
         recorded_stamps=True,
-        options={"loop": args.loop},
-        flags=("--clock",) if args.sim_time else (),
+        options={"loop": args.loop, "clock": args.sim_time},
         parameters=({"use_sim_time": "true"} if args.sim_time else {}) | dict(args.set),
     ).run()
 

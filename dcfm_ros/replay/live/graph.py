@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +15,50 @@ START_PATIENCE = 300.0  # an engine that is built for the first time takes minut
 _LISTENERS = 2  # the player waits for node and recorder
 
 
-@dataclass(frozen=True)
-class Graph:
-    """Player, node and recorder below one namespace."""
+def topics_in(namespace: str) -> Topics:
+    """The topics of player, node and recorder below one namespace."""
+    return Topics(
+        image=f"{namespace}/image",
+        mask=f"{namespace}/segmentation/mask",
+        timing=f"{namespace}/{NODE}/timing",
+        label=f"{namespace}/label",
+    )
 
-    namespace: str
 
-    @property
-    def topics(self) -> Topics:
-        """Names of their topics."""
-        return Topics(
-            image=f"{self.namespace}/image",
-            mask=f"{self.namespace}/segmentation/mask",
-            timing=f"{self.namespace}/{NODE}/timing",
-            label=f"{self.namespace}/label",
-        )
+def recorded_topics(namespace: str) -> Topics:
+    """What the recorder's bag holds: images are compressed."""
+    topics = topics_in(namespace)
+    return dataclasses.replace(topics, image=f"{topics.image}/compressed")
 
-    @property
-    def recorded(self) -> Topics:
-        """What the recorder's bag holds: images are compressed."""
-        return dataclasses.replace(self.topics, image=f"{self.topics.image}/compressed")
 
-    def recorder(self, bag: Path) -> list[str]:
-        """The command that records into `bag`."""
-        named = [word for name, topic in vars(self.topics).items() for word in (f"--{name}", topic)]
-        return [*_module("harness.recorder"), str(bag.resolve()), *named]
+def recorder(namespace: str, bag: Path) -> list[str]:
+    """The command that records into `bag`."""
+    return [*_module("harness.recorder"), str(bag.resolve()), *_options(vars(topics_in(namespace)))]
 
-    def node(self, parameters: Sequence[str]) -> list[str]:
-        """The command of the node. parameters: as NAME:=VALUE."""
-        names = ["-r", f"__ns:={self.namespace}", "-r", f"__node:={NODE}"]
-        values = [word for parameter in parameters for word in ("-p", parameter)]
-        return [*_module("main"), "--ros-args", *names, *values]
 
-    def player(self, played: Path, options: Mapping[str, Any], *flags: str) -> list[str]:
-        """The command that plays `played`. options: by name, None is left out."""
-        topics = ["--image-topic", self.topics.image, "--label-topic", self.topics.label]
-        waiting = ["--listeners", str(_LISTENERS), "--patience", str(START_PATIENCE)]
-        given = [
-            word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))
-        ]
-        return [*_module("harness.player"), str(played), *topics, *waiting, *given, *flags]
+def node(namespace: str, parameters: Mapping[str, str]) -> list[str]:
+    """The command of the node."""
+    names = ["-r", f"__ns:={namespace}", "-r", f"__node:={NODE}"]
+    values = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    return [*_module("main"), "--ros-args", *names, *values]
+
+
+def player(namespace: str, played: Path, options: Mapping[str, Any]) -> list[str]:
+    """The command that plays `played`. options: by name; None and False are left out."""
+    topics = topics_in(namespace)
+    ours = {"image-topic": topics.image, "label-topic": topics.label}
+    waiting = {"listeners": _LISTENERS, "patience": START_PATIENCE}
+    return [*_module("harness.player"), str(played), *_options({**ours, **waiting, **options})]
+
+
+def _options(options: Mapping[str, Any]) -> list[str]:
+    words = []
+    for name, value in options.items():
+        if value is None or value is False:
+            continue
+        values = () if value is True else value if isinstance(value, tuple) else (value,)
+        words += [f"--{name}", *map(str, values)]
+    return words
 
 
 def _module(name: str) -> list[str]:

@@ -32,28 +32,24 @@ class Topics:
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sent:
-    """A frame that was played: its stamp, and when it was published, both ns."""
+    """A frame that was played, and what came back for it.
+
+    stamp_ns: of its header. sent_ns: when it was published. mask_ns: when its first mask arrived, None: lost. timing: its
+    timing message.
+    """
 
     stamp_ns: int
     sent_ns: int
-
-
-@dataclass
-class Arrival:
-    """What came back for a frame that was sent: arrival of its first mask (ns, None: lost), its timing message."""
-
-    sent: Sent
     mask_ns: int | None = None
     timing: Any | None = None
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What arrived for every frame sent, in the order they were sent; stamps that have a label; and what was odd."""
+    """Stamps that have a label, and what was odd about the masks that arrived."""
 
-    frames: list[Arrival]
     labels: set[int]
     duplicates: int
     out_of_order: int
@@ -84,22 +80,15 @@ class Stamped:
         return self._window.pop(stamp)
 
 
-def sent_by_stamp(bag: Bag, topic: str) -> list[Sent]:
-    """What was sent where images are stamped as they are sent: their stamps say when."""
-    stamps = [stamp_ns(message) for _, _, message in bag.messages(topic)]
-    return [Sent(stamp, stamp) for stamp in stamps]
-
-
-def arrivals(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> Arrivals:
-    """One pass over masks, timing messages and labels.
+def match(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> Arrivals:
+    """One pass over masks, timing messages and labels, which are noted at the frames they belong to.
 
     A stamp that was sent several times (a recording played in a loop) stands for the frame sent last before its mask
     came.
     """
-    frames = [Arrival(entry) for entry in sent]
     places: dict[int, list[int]] = {}
-    for number, entry in enumerate(sent):
-        places.setdefault(entry.stamp_ns, []).append(number)
+    for number, frame in enumerate(sent):
+        places.setdefault(frame.stamp_ns, []).append(number)
     labels: set[int] = set()
     odd: Counter[str] = Counter()
     newest = -1
@@ -108,24 +97,20 @@ def arrivals(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> Arrivals:
         if topic == topics.label:
             labels.add(stamp)
             continue
-        place = _place(sent, places.get(stamp, ()), time_ns)
+        # Of the frames with one stamp, the last that was sent before.
+        place = max((p for p in places.get(stamp, ()) if sent[p].sent_ns <= time_ns), default=None)
         if place is None:
-            odd["unknown"] += 1
-        elif topic == topics.timing:
-            frames[place].timing = frames[place].timing or message
-        elif frames[place].mask_ns is not None:
+            continue
+        frame = sent[place]
+        if topic == topics.timing:
+            frame.timing = frame.timing or message
+        elif frame.mask_ns is not None:
             odd["duplicates"] += 1
         else:
-            frames[place].mask_ns = time_ns
+            frame.mask_ns = time_ns
             odd["out_of_order"] += place < newest
             newest = max(newest, place)
-    return Arrivals(frames, labels, odd["duplicates"], odd["out_of_order"])
-
-
-def _place(sent: Sequence[Sent], places: Sequence[int], time_ns: int) -> int | None:
-    """Of the frames with one stamp, the last that was sent before `time_ns`."""
-    before = [place for place in places if sent[place].sent_ns <= time_ns]
-    return before[-1] if before else None
+    return Arrivals(labels, odd["duplicates"], odd["out_of_order"])
 
 
 def read_recording(
@@ -152,16 +137,17 @@ def read_recording(
         DcfmError: the bag is damaged, or holds no images.
     """
     bag = Bag(path)
-    sent = sent_by_stamp(bag, topics.image) if sent is None else sent
+    if sent is None:  # images are stamped as they are sent: their stamps say when
+        stamps = [stamp_ns(message) for _, _, message in bag.messages(topics.image)]
+        sent = [Sent(stamp, stamp) for stamp in stamps]
     if not sent:
         raise DcfmError(f"The recording {path} holds no images on {topics.image}.")
-    arrived = arrivals(bag, topics, sent)
+    arrived = match(bag, topics, sent)
     masks, labels = Stamped(bag, topics.mask), Stamped(bag, topics.label)
     images = _images_of(bag, topics.image, sent)
     run = Tally(card, span_s)
-    first_ns = sent[0].sent_ns
-    for frame, image in zip(arrived.frames, images, strict=True):
-        record, stamp = _record(frame, first_ns), frame.sent.stamp_ns
+    for frame, image in zip(sent, images, strict=True):
+        record, stamp = _record(frame, sent[0].sent_ns), frame.stamp_ns
         mask_message = None if record.lost else masks.at(stamp)
         if mask_message is None or image is None:
             run.lose(record)
@@ -188,9 +174,9 @@ def _images_of(bag: Bag, topic: str, sent: Sequence[Sent]) -> Iterator[Any | Non
             yield None
 
 
-def _record(frame: Arrival, first_ns: int) -> FrameRecord:
-    stamp, timing = frame.sent.stamp_ns, frame.timing
-    sent_ms = (frame.sent.sent_ns - first_ns) / 1e6
+def _record(frame: Sent, first_ns: int) -> FrameRecord:
+    stamp, timing = frame.stamp_ns, frame.timing
+    sent_ms = (frame.sent_ns - first_ns) / 1e6
     if frame.mask_ns is None:
         return FrameRecord(stamp, sent_ms)
     received_ms = (frame.mask_ns - first_ns) / 1e6

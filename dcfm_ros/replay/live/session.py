@@ -18,7 +18,7 @@ from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.replay.job import Job
-from dcfm_ros.replay.live.graph import Graph
+from dcfm_ros.replay.live import graph
 from dcfm_ros.replay.live.recorded import read_recording, read_sent
 from dcfm_ros.replay.live.run import LiveRun, play
 from dcfm_ros.replay.outputs import VIDEO_RATE, Outputs, prepare
@@ -40,21 +40,20 @@ class Session:
     """What is played into which graph.
 
     Attributes:
-        graph: names of topics and processes.
+        namespace: where topics and node are.
         job: what is played, what the node is set to, and where the report goes.
         title, words: the report's heading, and what is played, in words.
         recorded_stamps: frames keep their stamps, as with `ros2 bag play`; else they are stamped as they are sent.
-        options, flags: further words for the player.
+        options: further ones of the player, by name.
         parameters: further parameters of the node, as NAME -> value; they win over what the job says.
     """
 
-    graph: Graph
+    namespace: str
     job: Job
     title: str
     words: str
     recorded_stamps: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
-    flags: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     def run(self) -> int:
@@ -69,8 +68,8 @@ class Session:
         outputs.log.mkdir()
         settings = node_parameters(self.job) | dict(self.parameters)
         outcome = play(
-            recorder=self.graph.recorder(outputs.bag),
-            node=self.graph.node([f"{name}:={value}" for name, value in settings.items()]),
+            recorder=graph.recorder(self.namespace, outputs.bag),
+            node=graph.node(self.namespace, settings),
             player=self._player(outputs),
             outputs=outputs,
         )
@@ -85,12 +84,16 @@ class Session:
         job, labels = self.job, self.job.labels
         if labels is not None and Path(labels).exists():
             labels = str(Path(labels).resolve())
-        named = {"topic": job.topic, "labels": labels, "frames": job.frames, "fps": job.rate, **self.options}
-        flags = self.flags
+        options = {
+            "topic": job.topic,
+            "labels": labels,
+            "frames": job.frames,
+            "fps": job.rate,
+            **self.options,
+        }
         if self.recorded_stamps:
-            named["sent"] = (outputs.log / _SENT).resolve()
-            flags = (*flags, "--recorded-stamps")
-        return self.graph.player(job.input, named, *flags)
+            options |= {"sent": (outputs.log / _SENT).resolve(), "recorded-stamps": True}
+        return graph.player(self.namespace, job.input, options)
 
     def _report(
         self, card: ModelCard, outputs: Outputs, outcome: LiveRun, settings: Mapping[str, str]
@@ -103,7 +106,13 @@ class Session:
         video = VideoWriter(outputs.video, job.rate or outcome.rate or VIDEO_RATE) if job.video else None
         with tqdm(total=total, unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
             tally, arrived = read_recording(
-                outputs.bag, self.graph.recorded, card, video, bar.update, sent=sent, span_s=job.span
+                outputs.bag,
+                graph.recorded_topics(self.namespace),
+                card,
+                video,
+                bar.update,
+                sent=sent,
+                span_s=job.span,
             )
         if video is not None:
             video.close()
