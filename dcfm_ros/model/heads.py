@@ -114,7 +114,7 @@ class PyramidPooling(Head):
         (x,) = features
         parts = [x]
         for bins, conv, norm in zip(PYRAMID_BINS, self.convs, self.norms, strict=True):
-            pooled = F.relu(norm(conv(F.adaptive_avg_pool2d(x, bins))))
+            pooled = F.relu(norm(conv(pool(x, bins))))
             parts.append(F.interpolate(pooled, x.shape[2:], mode="bilinear", align_corners=True))
         return torch.cat(parts, dim=1)
 

@@ -94,11 +94,13 @@ def test_labels_are_torchs(engine, plain, frames):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "resnet18", "mit_b0"])
-def test_every_kind_of_backbone_runs_whole_and_in_pieces(library, backbone, frames):
+@pytest.mark.parametrize(
+    ("backbone", "channels"), [("efficientnet_lite0", 64), ("resnet18", 64), ("resnet18", 0), ("mit_b0", 64)]
+)
+def test_every_kind_of_backbone_runs_whole_and_in_pieces(library, backbone, channels, frames):
     needs(library)
     torch.manual_seed(0)
-    built = build_model(ModelConfig(backbone=backbone, num_classes=5, common_channels=64))
+    built = build_model(ModelConfig(backbone=backbone, num_classes=5, common_channels=channels))
     engine = create_engine(built, EngineConfig(engine=library))
     torchs = create_engine(built, EngineConfig(engine="torch", device="cpu"))
     for ours, expected in zip(labels(engine, frames[:2]), labels(torchs, frames[:2]), strict=True):
