@@ -93,7 +93,7 @@ def batches(samples: PairSamples, config: TrainConfig, step: int, rank: int, pro
     return DataLoader(
         samples,
         batch_size=config.batch // processes,
-        sampler=numbers[rank::processes],  # type: ignore[arg-type]
+        sampler=numbers[rank::processes],
         num_workers=config.workers,
         worker_init_fn=_prepare_worker,
         persistent_workers=config.workers > 0,

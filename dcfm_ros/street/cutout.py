@@ -13,7 +13,7 @@ _RAILING, _SIGN, _WIRE = materials.RAILING, materials.SIGN, materials.MESHWIRE
 
 
 @kernel
-def card_texel(cards, cards_far, u, v, fine, channel):  # type: ignore[no-untyped-def]
+def card_texel(cards, cards_far, u, v, fine, channel):
     """Coverage (channel 0) or shade (1) of the leaf or branch card number int(u) at (frac(u), v)."""
     card = int(u) % (2 * CARDS)
     x = u - np.floor(u)
@@ -31,7 +31,7 @@ def card_texel(cards, cards_far, u, v, fine, channel):  # type: ignore[no-untype
 
 
 @kernel
-def covered(mat, u, v, footprint, param, cards, cards_far):  # type: ignore[no-untyped-def]
+def covered(mat, u, v, footprint, param, cards, cards_far):
     """0: a hole, outside the object; 1: a hole inside its outline; 2: solid. param: the object's first, see params.py."""
     if mat == _LEAVES or mat == _BRANCHES:
         if v < 0.0 or v >= 1.0:

@@ -9,7 +9,7 @@ from dcfm_ros.street.patterns import bricks, fade, hashed, noise_at, stripe
 
 
 @kernel
-def facade(u, v, p, color, footprint, noise):  # type: ignore[no-untyped-def]
+def facade(u, v, p, color, footprint, noise):
     """Albedo and gloss of a front with windows, doors and shops. p: FrontParams."""
     style = p.style
     bay = p.bay
@@ -55,7 +55,7 @@ def facade(u, v, p, color, footprint, noise):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _door(x, y, p, r, g, b):  # type: ignore[no-untyped-def]
+def _door(x, y, p, r, g, b):
     """A front door, `x` from its middle, with the wall around it."""
     half = 0.5
     if abs(x) < half + 0.12 and y < 2.25:
@@ -69,7 +69,7 @@ def _door(x, y, p, r, g, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _window(x, up, half, height, mood, p):  # type: ignore[no-untyped-def]
+def _window(x, up, half, height, mood, p):
     """A window of 2·half × height, `x` from its middle; `mood` 0-1: curtains, a lit room, or dark glass."""
     frame = 0.07
     if abs(x) > half - frame or up < frame or up > height - frame:
@@ -88,7 +88,7 @@ def _window(x, up, half, height, mood, p):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _shop(x, u, v, column, p, r, g, b, footprint, noise):  # type: ignore[no-untyped-def]
+def _shop(x, u, v, column, p, r, g, b, footprint, noise):
     """Ground floor of a shop: pillars, glass with goods behind it, a door, a fascia with letters."""
     ground = p.ground
     bay = p.bay
@@ -122,7 +122,7 @@ def _shop(x, u, v, column, p, r, g, b, footprint, noise):  # type: ignore[no-unt
 
 
 @kernel
-def _wall(style, u, v, color, footprint, noise):  # type: ignore[no-untyped-def]
+def _wall(style, u, v, color, footprint, noise):
     """Plain wall by style: 0 brick, 1 render, 2 stone blocks, 3 panels."""
     if style == 0:
         return bricks(u, v, footprint, noise)

@@ -57,13 +57,13 @@ class SignParams(NamedTuple):
 
 
 @kernel
-def road_params(row):  # type: ignore[no-untyped-def]
+def road_params(row):
     """A row of the parameter table as RoadParams."""
     return RoadParams(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
 
 
 @kernel
-def front_params(row):  # type: ignore[no-untyped-def]
+def front_params(row):
     """A row of the parameter table as FrontParams."""
     return FrontParams(
         row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11],
@@ -72,6 +72,6 @@ def front_params(row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sign_params(row):  # type: ignore[no-untyped-def]
+def sign_params(row):
     """A row of the parameter table as SignParams."""
     return SignParams(row[0], row[1])

@@ -9,7 +9,7 @@ from dcfm_ros.street.textures import NOISE
 
 
 @kernel
-def noise_at(noise, x, y):  # type: ignore[no-untyped-def]
+def noise_at(noise, x, y):
     """The noise texture at (x, y) texels, wrapped, bilinear."""
     fx = np.floor(x)
     fy = np.floor(y)
@@ -25,7 +25,7 @@ def noise_at(noise, x, y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def hashed(a, b, c):  # type: ignore[no-untyped-def]
+def hashed(a, b, c):
     """A number in 0..1 that depends on three numbers, whole ones or seeds."""
     n = (int(a) * 374761393 + int(b) * 668265263 + int(c * 1024.0) * 2147483647 + 1013904223) & 0xFFFFFFFF
     n = ((n ^ (n >> 13)) * 1274126177) & 0xFFFFFFFF
@@ -34,14 +34,14 @@ def hashed(a, b, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fade(footprint, size):  # type: ignore[no-untyped-def]
+def fade(footprint, size):
     """How much of a detail of `size` metres is left when a sample covers `footprint` metres."""
     ratio = footprint / size
     return 1.0 / (1.0 + ratio * ratio)
 
 
 @kernel
-def stripe(x, low, high, footprint):  # type: ignore[no-untyped-def]
+def stripe(x, low, high, footprint):
     """Share of a sample around `x` that lies in low..high."""
     half = max(0.5 * footprint, 1e-4)
     a = max(x - half, low)
@@ -50,7 +50,7 @@ def stripe(x, low, high, footprint):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def bricks(u, v, footprint, noise):  # type: ignore[no-untyped-def]
+def bricks(u, v, footprint, noise):
     """Brightness of brickwork: mortar joints and tones of single bricks."""
     line = np.floor(v / 0.075)
     shift = 0.5 * (int(line) & 1)

@@ -9,7 +9,7 @@ from dcfm_ros.street.patterns import fade, hashed, noise_at, stripe
 
 
 @kernel
-def road(u, v, p, color, across, along, noise):  # type: ignore[no-untyped-def]
+def road(u, v, p, color, across, along, noise):
     """Albedo of asphalt and paint. p: RoadParams; a sample covers across×along metres."""
     gutter = min(p.left - u, u - p.right)
     tone = _asphalt(u, v, p, max(across, along), gutter, noise)
@@ -27,7 +27,7 @@ def road(u, v, p, color, across, along, noise):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _asphalt(u, v, p, footprint, gutter, noise):  # type: ignore[no-untyped-def]
+def _asphalt(u, v, p, footprint, gutter, noise):
     """Brightness of the asphalt: wheel tracks, patches, cracks, manholes, dirt beside the kerb."""
     near = fade(footprint, 0.06)
     tone = 1.0 + 0.22 * near * noise_at(noise, u * 83, v * 83) + 0.10 * noise_at(noise, u * 9 + 40, v * 3.2)
@@ -58,7 +58,7 @@ def _asphalt(u, v, p, footprint, gutter, noise):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _white_paint(u, v, p, across, along):  # type: ignore[no-untyped-def]
+def _white_paint(u, v, p, across, along):
     """How much of a sample white paint covers, 0 to a little above 1: lines, bays, a zebra crossing, an arrow."""
     white = 0.0
     if p.centre == 1.0:
@@ -94,13 +94,13 @@ def _white_paint(u, v, p, across, along):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _dash(v, period, share, along):  # type: ignore[no-untyped-def]
+def _dash(v, period, share, along):
     """How much of a sample lies on the first `share` of a period, metres along the road."""
     return stripe(v / period - np.floor(v / period), 0.0, share, along / period)
 
 
 @kernel
-def pavement(u, v, seed, color, footprint, noise):  # type: ignore[no-untyped-def]
+def pavement(u, v, seed, color, footprint, noise):
     """Albedo of slabs, rows of which are shifted by half a slab."""
     size = 0.6
     row = np.floor(u / size)

@@ -48,7 +48,7 @@ class Fragments(NamedTuple):
 
 
 @kernel
-def _planes(screen, area, row):  # type: ignore[no-untyped-def]
+def _planes(screen, area, row):
     """Writes to `row` key, u·w and v·w of a screen triangle as planes a·x + b·y + c."""
     x0, y0 = screen[0, 0], screen[0, 1]
     ax, ay = screen[1, 0] - x0, screen[1, 1] - y0
@@ -64,7 +64,7 @@ def _planes(screen, area, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _span(screen, sign, yc, left, right, cols):  # type: ignore[no-untyped-def]
+def _span(screen, sign, yc, left, right, cols):
     """First and last column of a screen triangle in the row with centre `yc`; `sign` of its area."""
     lo, hi = max(left, 0.5), min(right, cols - 0.5)
     for k in range(3):
@@ -82,7 +82,7 @@ def _span(screen, sign, yc, left, right, cols):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _fill(screen, ortho, mat, label, param, cards, buffers, number, row):  # type: ignore[no-untyped-def]
+def _fill(screen, ortho, mat, label, param, cards, buffers, number, row):
     """Draws one screen triangle; `screen` 3×5: x, y, key, u·w, v·w. Writes its planes to `row`; says whether any sample
     was set."""
     key, plane, veil_key, veil = buffers
@@ -134,7 +134,7 @@ def _fill(screen, ortho, mat, label, param, cards, buffers, number, row):  # typ
 
 
 @kernel
-def _clip_near(view, poly):  # type: ignore[no-untyped-def]
+def _clip_near(view, poly):
     """Writes to `poly` what of the triangle `view` lies beyond the near plane; returns its number of corners."""
     count = 0
     for k in range(3):
@@ -153,7 +153,7 @@ def _clip_near(view, poly):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _outside(view, ortho, wide, high):  # type: ignore[no-untyped-def]
+def _outside(view, ortho, wide, high):
     """Whether a triangle lies wholly beyond one side of the picture, |x| > wide · depth or |y| > high · depth."""
     left = right = top = low = True
     for k in range(3):
@@ -166,7 +166,7 @@ def _outside(view, ortho, wide, high):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _draw(pos, uv, things, cards, camera, buffers, planes, triangle, scratch):  # type: ignore[no-untyped-def]
+def _draw(pos, uv, things, cards, camera, buffers, planes, triangle, scratch):
     """Draws all triangles; returns how many rows of `planes` it used."""
     mat, label, obj, params = things
     turn, eye, focal, cx, cy, ortho = camera

@@ -32,7 +32,7 @@ _CLIP = 1.6
 
 
 @kernel
-def _sunlit(x, y, z, depth, turn, eye, bias):  # type: ignore[no-untyped-def]
+def _sunlit(x, y, z, depth, turn, eye, bias):
     """Share of the sun's disc (soft edge of one cell) that a point sees; 1 outside the map."""
     size = depth.shape[0]
     dx, dy, dz = x - eye[0], y - eye[1], z - eye[2]
@@ -51,7 +51,7 @@ def _sunlit(x, y, z, depth, turn, eye, bias):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _kept(x, y, keep, origin):  # type: ignore[no-untyped-def]
+def _kept(x, y, keep, origin):
     px = (x - origin[0]) * CONTACT_CELLS_PER_METRE - 0.5
     py = (y - origin[1]) * CONTACT_CELLS_PER_METRE - 0.5
     size = keep.shape[0]
@@ -65,7 +65,7 @@ def _kept(x, y, keep, origin):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _irradiance(m, px, py, pz, nx, ny, nz, distance, sunlight, contact):  # type: ignore[no-untyped-def]
+def _irradiance(m, px, py, pz, nx, ny, nz, distance, sunlight, contact):
     """Share of the sun, and light from sun, sky and ground, that reach a point of material `m` with a unit normal."""
     light, depth, sun_turn, sun_eye = sunlight
     keep, keep_origin = contact
@@ -106,7 +106,7 @@ def _irradiance(m, px, py, pz, nx, ny, nz, distance, sunlight, contact):  # type
 
 
 @kernel
-def _glossy(r, g, b, gloss, lit, dx, dy, dz, nx, ny, nz, facing, light, noise):  # type: ignore[no-untyped-def]
+def _glossy(r, g, b, gloss, lit, dx, dy, dz, nx, ny, nz, facing, light, noise):
     """A point's radiance with what it mirrors of sky, surroundings and sun."""
     mx, my, mz = dx - 2 * facing * nx, dy - 2 * facing * ny, dz - 2 * facing * nz
     fresnel = 1.0 + facing
@@ -129,7 +129,7 @@ def _glossy(r, g, b, gloss, lit, dx, dy, dz, nx, ny, nz, facing, light, noise): 
 
 
 @kernel
-def _sample(x, y, row, planes, triangle, view, things, sunlight, contact, textures, span):  # type: ignore[no-untyped-def]
+def _sample(x, y, row, planes, triangle, view, things, sunlight, contact, textures, span):
     """Radiance r, g, b at raster position (x, y), where the surface of plane `row` (-1: sky) fills `span` samples, and
     whether it is the far tree line in the sky."""
     turn, eye, focal, cx, cy, _ = view
@@ -189,7 +189,7 @@ def _sample(x, y, row, planes, triangle, view, things, sunlight, contact, textur
 
 
 @kernel
-def _samples_needed(row, col, plane, triangle, mat):  # type: ignore[no-untyped-def]
+def _samples_needed(row, col, plane, triangle, mat):
     """1 where one surface without sharp patterns fills the pixel, 2 where its patterns are sharp, 4 at edges."""
     y, x = row * SAMPLES, col * SAMPLES
     first = plane[y, x]
@@ -204,7 +204,7 @@ def _samples_needed(row, col, plane, triangle, mat):  # type: ignore[no-untyped-
 
 
 @kernel
-def _label_at(y, x, key, plane, triangle, veil_key, veil, label, trees):  # type: ignore[no-untyped-def]
+def _label_at(y, x, key, plane, triangle, veil_key, veil, label, trees):
     if veil[y, x] != 255 and veil_key[y, x] > key[y, x]:
         return veil[y, x]
     if plane[y, x] >= 0:
@@ -213,7 +213,7 @@ def _label_at(y, x, key, plane, triangle, veil_key, veil, label, trees):  # type
 
 
 @kernel
-def _shade(fragments, label, view, things, sunlight, contact, textures, image, classes, votes):  # type: ignore[no-untyped-def]
+def _shade(fragments, label, view, things, sunlight, contact, textures, image, classes, votes):
     """Fills `image` float32 H×W×3 (linear, exposed) and `classes` uint8 H×W from 2H×2W samples."""
     key, plane, planes, triangle, veil_key, veil = fragments
     mat = things[2]

@@ -9,7 +9,7 @@ from dcfm_ros.street.patterns import hashed
 
 
 @kernel
-def sign(u, v, kind, seed):  # type: ignore[no-untyped-def]
+def sign(u, v, kind, seed):
     """Faces of traffic signs and adverts; `kind` and `seed` as in SignParams."""
     kind = int(kind)
     if kind == 0:
@@ -46,7 +46,7 @@ def sign(u, v, kind, seed):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def text(u, v, seed, color):  # type: ignore[no-untyped-def]
+def text(u, v, seed, color):
     """A board with dark letters: albedo and gloss."""
     cell = np.floor(u * 7)
     inside = u * 7 - cell

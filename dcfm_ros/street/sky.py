@@ -9,7 +9,7 @@ from dcfm_ros.street.patterns import noise_at
 
 
 @kernel
-def skyline(azimuth, noise):  # type: ignore[no-untyped-def]
+def skyline(azimuth, noise):
     """Elevation (radians) of the far trees and roofs at an azimuth."""
     coarse = noise_at(noise, azimuth * 40.7437, 11.0)
     fine = noise_at(noise, azimuth * 325.9493, 77.0)
@@ -17,7 +17,7 @@ def skyline(azimuth, noise):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sky(dx, dy, dz, light, noise):  # type: ignore[no-untyped-def]
+def sky(dx, dy, dz, light, noise):
     """Radiance of the sky in a unit direction."""
     up = max(dz, 0.0)
     mix = np.sqrt(min(up * 1.3, 1.0))
@@ -49,7 +49,7 @@ def sky(dx, dy, dz, light, noise):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def far_trees(dx, dz, light, noise):  # type: ignore[no-untyped-def]
+def far_trees(dx, dz, light, noise):
     """Radiance of the far trees, in the haze, in a unit direction."""
     tone = 0.55 + 0.1 * noise_at(noise, dx * 900, dz * 900)
     green = 0.3 * tone * (light.horizon[1] + 0.3 * light.sun[1])

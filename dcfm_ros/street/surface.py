@@ -21,7 +21,7 @@ _LEAVES, _BRANCHES = materials.LEAVES, materials.BRANCHES
 
 
 @kernel
-def surface(mat, u, v, color, params, across, along, noise, cards, cards_far):  # type: ignore[no-untyped-def]
+def surface(mat, u, v, color, params, across, along, noise, cards, cards_far):
     """Albedo r, g, b (linear) and gloss (0 matt .. 1 mirror) of a material at (u, v); a sample covers across×along metres.
     params: the object's row of `Mesh.params`."""
     if mat == _ROAD:
@@ -60,7 +60,7 @@ def surface(mat, u, v, color, params, across, along, noise, cards, cards_far):  
 
 
 @kernel
-def _tone(mat, u, v, across, footprint, noise, cards, cards_far):  # type: ignore[no-untyped-def]
+def _tone(mat, u, v, across, footprint, noise, cards, cards_far):
     """Brightness of the materials that are of one colour."""
     if mat == _LEAVES or mat == _BRANCHES:
         return 0.35 + 1.3 * card_texel(cards, cards_far, u, v, across < 0.02, 1)
@@ -77,7 +77,7 @@ def _tone(mat, u, v, across, footprint, noise, cards, cards_far):  # type: ignor
 
 
 @kernel
-def _tiles(u, v, footprint, noise):  # type: ignore[no-untyped-def]
+def _tiles(u, v, footprint, noise):
     """Brightness of a tiled roof."""
     line = np.floor(v / 0.28)
     y = v / 0.28 - line
@@ -91,7 +91,7 @@ def _tiles(u, v, footprint, noise):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _wheel(u, v, turn):  # type: ignore[no-untyped-def]
+def _wheel(u, v, turn):
     """Tyre, rim and hub, turned by `turn` spokes: albedo and gloss."""
     radius = np.sqrt(u * u + v * v)
     if radius > 0.68:
