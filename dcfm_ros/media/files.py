@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.image_file import decode_file
+from dcfm_ros.media.image_header import BadImage
 from dcfm_ros.media.source import FIRST_STAMP_NS, IMAGE_SUFFIXES, Frame, Source, natural_key
 
 _IMAGE_SUBFOLDERS = ("image", "images")
@@ -82,8 +83,9 @@ class ImageFolder(Source):
     def _frames(self) -> Iterator[Frame]:
         assert self.rate is not None
         for index, file in enumerate(self._files):
-            bgr = _read_image(file)
-            if bgr is None:
+            try:
+                bgr = decode_file(file.read_bytes(), cv2.IMREAD_COLOR, "an image file")
+            except (OSError, BadImage):
                 self.skipped["unreadable image file"] += 1
                 continue
             stamp = FIRST_STAMP_NS + round(index * 1e9 / self.rate)
@@ -103,12 +105,6 @@ def _find_images(path: Path) -> tuple[Path, list[Path]]:
         f"{path} holds neither images ({' '.join(sorted(IMAGE_SUFFIXES))}) nor a rosbag2 "
         f"(metadata.yaml, .mcap or .db3 files)."
     )
-
-
-def _read_image(file: Path) -> np.ndarray | None:
-    """BGR uint8 H×W×3, or None when the file is no image. `imdecode`, because `imread` fails on some file names."""
-    data = np.fromfile(file, np.uint8)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
 
 
 class CameraSource(Source):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import struct
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from dcfm_ros.errors import DcfmError
-
-MAX_SIDE = 16384  # pixels; no camera has more, but corrupt headers do
-
-
-class BadImage(DcfmError):
-    """An image that cannot be used: its message says what was expected and what came."""
+from dcfm_ros.media.image_file import ON_TOPICS, decode_known, header_of
+from dcfm_ros.media.image_header import BadImage, check_size
 
 
 class UnknownEncoding(BadImage):
@@ -68,7 +63,7 @@ def decode_image(
     layout = ENCODINGS.get(encoding.lower() if encoding not in ENCODINGS else encoding)
     if layout is None:
         raise UnknownEncoding(f"unknown image encoding {encoding!r}; known: {', '.join(ENCODINGS)}")
-    _check_size(encoding, width, height)
+    check_size(f"{encoding} image", width, height)
     row = width * layout.samples * layout.depth
     if step < row:
         raise BadImage(
@@ -101,87 +96,48 @@ def decode_image(
 
 
 def decode_compressed(format: str, data: Any) -> np.ndarray:
-    """The picture in the fields of a sensor_msgs/CompressedImage: JPEG, PNG and whatever else OpenCV decodes.
+    """The picture in the fields of a sensor_msgs/CompressedImage: the JPEG, PNG and TIFF of image_transport.
 
     The picture is as the sensor saw it: an orientation in its EXIF data is not applied, since camera_info
     and everything downstream count pixels without it.
 
     Args:
-        format: the message's format string, used in messages and to refuse compressed depth images.
+        format: the message's format string. image_transport's publishers write "ENCODING; KIND compressed TARGET",
+            others only the kind, which is looked up in the data instead. Of a Bayer encoding the data hold the mosaic.
         data: any buffer with the compressed file.
 
     Returns:
         uint8 H×W×3 RGB, a new array.
 
     Raises:
-        BadImage: no data, a depth image, a picture larger than MAX_SIDE, a truncated JPEG, or data that do
-            not decode.
+        BadImage: a depth image, and whatever `decode_file` refuses: other kinds, sizes beyond the limits, truncated or
+            damaged files.
     """
+    encoding = format.partition(";")[0].strip().lower()
+    what = f"compressed image of format {format!r}"
     if "compresseddepth" in format.lower():
-        raise BadImage(
-            f"compressed image of format {format!r} is a depth image; expected a colour or grey picture"
-        )
-    buffer = _bytes_of(data)
-    if buffer.size == 0:
-        raise BadImage(f"compressed image of format {format!r} has no data")
-    size = _png_size(buffer) or _jpeg_size(buffer)
-    if size is not None:
-        _check_size(format, *size)
-    if _is_jpeg(buffer) and buffer.tobytes().rfind(b"\xff\xd9") < 0:
-        # OpenCV would fill the missing part with grey and say nothing, and the mask would be wrong there.
-        raise BadImage(f"compressed image of format {format!r} ({buffer.size} bytes) is a truncated JPEG")
-    try:
-        bgr = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise BadImage(
-            f"compressed image of format {format!r}: OpenCV cannot decode it ({error.err})"
-        ) from error
-    if bgr is None:
-        raise BadImage(
-            f"compressed image of format {format!r} ({buffer.size} bytes) does not decode; "
-            f"expected a whole JPEG or PNG"
-        )
-    _check_size(format, bgr.shape[1], bgr.shape[0])
+        raise BadImage(f"{what} is a depth image; expected a colour or grey picture")
+    header = header_of(data, what, ON_TOPICS)
+    if encoding.startswith("bayer_") and header.channels == 1:
+        return _demosaiced(encoding, decode_known(data, cv2.IMREAD_UNCHANGED, what, header))
+    bgr = decode_known(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, what, header)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
 
 
-def _check_size(kind: str, width: int, height: int) -> None:
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise BadImage(
-            f"{kind} image has size {width}×{height}; expected 1 to {MAX_SIDE} pixels on each side"
-        )
+def _demosaiced(encoding: str, mosaic: np.ndarray) -> np.ndarray:
+    """The picture of a mosaic of uint8 or uint16 H×W, whatever depth the encoding had before it was compressed."""
+    pattern = encoding.rstrip("0123456789")
+    depth = 8 * mosaic.dtype.itemsize
+    if f"{pattern}{depth}" not in ENCODINGS:
+        raise UnknownEncoding(f"unknown image encoding {encoding!r}; known: {', '.join(ENCODINGS)}")
+    height, width = mosaic.shape
+    big = sys.byteorder == "big"
+    return decode_image(f"{pattern}{depth}", height, width, mosaic.strides[0], big, mosaic)
 
 
 def _bytes_of(data: Any) -> np.ndarray:
     """A flat uint8 view of any buffer."""
     return np.frombuffer(data, np.uint8) if memoryview(data).nbytes else np.empty(0, np.uint8)
-
-
-def _is_jpeg(buffer: np.ndarray) -> bool:
-    return bytes(buffer[:2]) == b"\xff\xd8"
-
-
-def _png_size(buffer: np.ndarray) -> tuple[int, int] | None:
-    """(width, height) from the header of a PNG; None when it is not one."""
-    head = bytes(buffer[:24])
-    if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return None
-    width, height = struct.unpack(">II", head[16:24])
-    return width, height
-
-
-def _jpeg_size(buffer: np.ndarray) -> tuple[int, int] | None:
-    """(width, height) from the frame header of a JPEG; None when it is not one or has none."""
-    if not _is_jpeg(buffer):
-        return None
-    at = 2
-    while at + 9 <= buffer.size and buffer[at] == 0xFF:
-        marker, length = int(buffer[at + 1]), int(buffer[at + 2]) << 8 | int(buffer[at + 3])
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame; not a table
-            height, width = struct.unpack(">HH", bytes(buffer[at + 5 : at + 9]))
-            return width, height
-        at += 2 + length
-    return None
 
 
 Decoder = Callable[[np.ndarray, int, int], np.ndarray]

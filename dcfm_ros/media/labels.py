@@ -14,6 +14,8 @@ from dcfm_ros.media.bag_files import is_bag
 from dcfm_ros.media.bag_source import image_topic
 from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.files import ImageFolder
+from dcfm_ros.media.image_file import decode_file
+from dcfm_ros.media.image_header import BadImage
 from dcfm_ros.media.source import Frame, Source
 
 _LABEL_SUBFOLDERS = ("label", "labels")
@@ -139,11 +141,14 @@ def label_of(message: object, name: str) -> np.ndarray:
 
 def _class_ids(packed: np.ndarray, name: str) -> np.ndarray:
     """The pixels of a PNG. name: its origin, the same for all, so that equal problems can be counted."""
-    image = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED) if packed.size else None
-    if image is None or image.dtype != np.uint8 or image.ndim != 2:
-        found = "unreadable" if image is None else f"{image.dtype} with shape {image.shape}"
+    try:
+        image = decode_file(packed, cv2.IMREAD_UNCHANGED, "it")
+    except BadImage as error:
+        raise DcfmError(f"A label image of {name} is unreadable: {error}") from error
+    if image.dtype != np.uint8 or image.ndim != 2:
         raise DcfmError(
-            f"A label image of {name} is {found}; expected 8 bits, one channel, value = class id."
+            f"A label image of {name} is {image.dtype} with shape {image.shape}; "
+            f"expected 8 bits, one channel, value = class id."
         )
     return image
 

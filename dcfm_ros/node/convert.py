@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.media.image_decode import BadImage, UnknownEncoding, to_rgb
+from dcfm_ros.media.image_decode import UnknownEncoding, to_rgb
+from dcfm_ros.media.image_header import BadImage
 
 
 def message_to_rgb(message: Any) -> np.ndarray:

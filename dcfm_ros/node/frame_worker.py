@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.frame_timing import timing_fields
 from dcfm_ros.media.health import Health
-from dcfm_ros.media.image_decode import BadImage
+from dcfm_ros.media.image_header import BadImage
 from dcfm_ros.node.convert import message_to_rgb
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from dcfm_ros.arrays import Image
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.image_file import decode_file
+from dcfm_ros.media.image_header import BadImage
 from dcfm_ros.model.classes import ClassSet
 
 IGNORE = 255
@@ -91,12 +93,12 @@ def frame_number(path: Path) -> int:
 
 def read_image(path: Path) -> Image:
     """An image file as uint8 H×W×3 RGB; DcfmError where it is missing or damaged."""
-    return np.ascontiguousarray(_read(path, cv2.IMREAD_COLOR, "an image")[..., ::-1])
+    return np.ascontiguousarray(read_pixels(path, cv2.IMREAD_COLOR, "an image")[..., ::-1])
 
 
 def read_label(path: Path) -> Image:
     """A label image of one byte per pixel as uint8 H×W, values as they are; DcfmError where it is missing or no such."""
-    label = _read(path, cv2.IMREAD_UNCHANGED, "a label image")
+    label = read_pixels(path, cv2.IMREAD_UNCHANGED, "a label image")
     if label.ndim != 2 or label.dtype != np.uint8:
         raise DcfmError(
             f"label image '{path}' is {label.dtype} of shape {label.shape}; expected one byte per pixel"
@@ -121,13 +123,14 @@ def lookup_table(classes: dict[int, int]) -> Image:
     return table
 
 
-def _read(path: Path, flags: int, what: str) -> NDArray[Any]:
+def read_pixels(path: Path, flags: int, what: str) -> NDArray[Any]:
+    """An image file as OpenCV gives it for these flags; DcfmError where it is missing or damaged. what: it should be."""
     if not path.is_file():
         raise DcfmError(f"'{path}' is missing; expected {what} there")
-    content = cv2.imread(str(path), flags)
-    if content is None:
-        raise DcfmError(f"'{path}' cannot be read as {what}; it is damaged or something else")
-    return content
+    try:
+        return decode_file(path.read_bytes(), flags, "it")
+    except (OSError, BadImage) as error:
+        raise DcfmError(f"'{path}' cannot be read as {what}: {error}") from error
 
 
 def _size(array: Image) -> str:

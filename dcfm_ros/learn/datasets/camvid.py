@@ -17,6 +17,7 @@ from dcfm_ros.learn.datasets.base import (
     frame_number,
     images_in,
     lookup_table,
+    read_pixels,
 )
 from dcfm_ros.learn.datasets.videos import Video, VideoFiles
 from dcfm_ros.model.classes import CAMVID
@@ -140,9 +141,7 @@ class CamVidFull(VideoFiles):
         super().__init__(videos, CAMVID, lookup_table({i: i for i in range(11)}))
 
     def read_label(self, path: Path) -> Image:
-        color = cv2.imread(str(existing_file(path, FULL_LAYOUT)), cv2.IMREAD_COLOR)
-        if color is None:
-            raise DcfmError(f"'{path}' cannot be read as a label image; it is damaged or something else")
+        color = read_pixels(existing_file(path, FULL_LAYOUT), cv2.IMREAD_COLOR, "a label image")
         blue, green, red = (color[..., i].astype(np.int64) for i in range(3))
         return _CLASS_OF_COLOR[red << 16 | green << 8 | blue]
 

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from dcfm_ros.media.image_decode import (
     ENCODINGS,
-    MAX_SIDE,
-    BadImage,
     UnknownEncoding,
     decode_compressed,
     decode_image,
 )
+from dcfm_ros.media.image_header import MAX_SIDE, BadImage
 
 WIDTH, HEIGHT = 24, 16
 
@@ -241,7 +240,7 @@ def test_any_fields_give_a_picture_or_bad_image(encoding, height, width, step, b
         assert got.shape == (height, width, 3) and got.dtype == np.uint8
 
 
-@pytest.mark.parametrize("extension", [".png", ".jpg", ".bmp"])
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".tiff"])
 def test_compressed_gives_rgb(extension: str) -> None:
     rgb = picture(64, 48)
     data = cv2.imencode(extension, rgb[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 98])[1]
@@ -254,6 +253,38 @@ def test_compressed_grey_becomes_three_channels() -> None:
     np.testing.assert_array_equal(
         decode_compressed("mono8; png compressed", data), expected(picture(), "mono8")
     )
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize(
+    ("format", "extension", "depth"),
+    [
+        ("bayer_{}8; png compressed ", ".png", 8),
+        ("bayer_{}16; png compressed ", ".png", 16),
+        ("bayer_{}8; tiff compressed ", ".tiff", 8),
+        ("bayer_{}8; jpeg compressed ", ".jpg", 8),
+        ("bayer_{}16; jpeg compressed ", ".jpg", 8),  # JPEG holds 8 bits, whatever the encoding was
+        ("bayer_{}8;jpeg", ".jpg", 8),
+        ("BAYER_{}8; JPEG compressed", ".jpg", 8),
+    ],
+)
+def test_compressed_bayer_is_demosaiced(pattern: str, format: str, extension: str, depth: int) -> None:
+    raw = encode(picture(64, 48), f"bayer_{pattern}8")
+    stored = raw.astype(np.uint16) << 8 if depth == 16 else raw
+    data = cv2.imencode(extension, stored, [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
+    want = decode_image(f"bayer_{pattern}8", 48, 64, 64, False, raw)
+    got = decode_compressed(format.format(pattern), data)
+    assert np.abs(got.astype(int) - want).max() <= (6 if extension == ".jpg" else 0)
+
+
+def test_a_bayer_encoding_of_a_colour_picture_is_demosaiced_already() -> None:
+    data = cv2.imencode(".png", picture()[:, :, ::-1])[1]
+    np.testing.assert_array_equal(decode_compressed("bayer_rggb8; png compressed bgr8", data), picture())
+
+
+def test_an_unknown_bayer_pattern_is_refused() -> None:
+    with pytest.raises(UnknownEncoding, match="bayer_xyzw8"):
+        decode_compressed("bayer_xyzw8; png compressed ", cv2.imencode(".png", grey(picture()))[1])
 
 
 def test_compressed_ignores_exif_orientation() -> None:

@@ -1,0 +1,214 @@
+"""Files that ask for far more than they hold are refused before they are decoded, damaged ones after it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import struct
+import subprocess
+import sys
+import threading
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dcfm_ros.media.image_decode import decode_compressed
+from dcfm_ros.media.image_file import decode_file
+from dcfm_ros.media.image_header import BadImage
+
+LARGE = 16000  # a side within the limit; its square is not
+
+
+def picture(width: int = 640, height: int = 480) -> np.ndarray:
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    waves = [127 + 60 * np.sin(x / (9 + 4 * c)) + 50 * np.cos(y / (13 - 3 * c)) for c in range(3)]
+    return np.dstack(waves).astype(np.uint8)
+
+
+def encoded(extension: str, pixels: np.ndarray | None = None) -> bytes:
+    return cv2.imencode(extension, picture() if pixels is None else pixels)[1].tobytes()
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(width: int, height: int, body: bytes = b"") -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def jpeg(width: int, height: int, *, before: bytes = b"", fill: int = 0, body: bytes = b"") -> bytes:
+    frame = struct.pack(">BHHB", 8, height, width, 3) + bytes([1, 0x22, 0, 2, 0x11, 0, 3, 0x11, 0])
+    size = b"\xff" * (1 + fill) + b"\xc2" + struct.pack(">H", 2 + len(frame)) + frame
+    scan = b"\xff\xda" + struct.pack(">H", 12) + bytes(10) + body
+    return b"\xff\xd8" + before + size + scan + b"\xff\xd9"
+
+
+def tiff(width: int, height: int, **tags: int) -> bytes:
+    fields = {256: width, 257: height, 258: 8, 277: 3} | {
+        int(name[1:]): value for name, value in tags.items()
+    }
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(fields.items()))
+    return b"II*\x00" + struct.pack("<IH", 8, len(fields)) + entries + bytes(4)
+
+
+def bmp(width: int, height: int, compression: int) -> bytes:
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, compression, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 1100, 0, 0, 1078) + header + bytes(1024)
+
+
+def webp(width: int, height: int, flags: int = 0) -> bytes:
+    sides = b"".join((side - 1).to_bytes(3, "little") for side in (width, height))
+    return b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<IB", 10, flags) + bytes(3) + sides
+
+
+THUMBNAIL = b"\xff\xe1\x00\x20" + (b"Exif\x00\x00" + jpeg(8, 8))[:30].ljust(30, b"\x00")
+BOMBS = {
+    "GIF": b"GIF89a"
+    + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0)
+    + b",\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02L\x01\x00;",
+    "BMP, run lengths": bmp(LARGE, 2000, 1),
+    "BMP, truncated": bmp(LARGE, 2000, 0),
+    "PNG, side": png(2**30, 1),
+    "PNG, area": png(LARGE, LARGE, bytes(1 << 20)),
+    "PNG, no data": png(8000, 8000),
+    "PNG, chunk before the end": png(640, 480).replace(b"\x00\x00\x00\x00IDAT", b"\x7f\x00\x00\x00IDAT"),
+    "JPEG, area": jpeg(LARGE, LARGE, body=bytes(1 << 20)),
+    "JPEG, fill bytes": jpeg(LARGE, LARGE, fill=3, body=bytes(1 << 20)),
+    "JPEG, thumbnail": jpeg(LARGE, LARGE, before=THUMBNAIL, fill=9, body=bytes(1 << 20)),
+    "JPEG, no data": jpeg(8000, 8000),
+    "JPEG, scans": jpeg(640, 480, body=(b"\xff\xda\x00\x0c" + bytes(10)) * 200),
+    "JPEG, segments": jpeg(640, 480, before=b"\xff\xe2\x00\x02" * 10000),
+    "TIFF, area": tiff(LARGE, LARGE),
+    "TIFF, tiles": tiff(640, 480, t322=2**30, t323=2**30),
+    "TIFF, samples": tiff(640, 480, t277=60000),
+    "TIFF, entries": b"II*\x00" + struct.pack("<IH", 8, 65535),
+    "WebP, area": webp(LARGE, LARGE),
+    "WebP, animated": webp(640, 480, flags=2),
+    "PNM": b"P6 16000 16000 255\n",
+    "Radiance": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 16000 +X 16000\n",
+    "JPEG 2000": b"\x00\x00\x00\x0cjP  \r\n\x87\n",
+}
+
+
+@pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
+def test_bombs_are_refused_before_they_are_decoded(data: bytes, monkeypatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    for decode in (
+        lambda: decode_compressed("jpeg", data),
+        lambda: decode_file(data, cv2.IMREAD_COLOR, "it"),
+    ):
+        with pytest.raises(BadImage):
+            decode()
+
+
+@pytest.mark.parametrize("extension", [".bmp", ".webp", ".ppm"])
+def test_topics_hold_only_what_image_transport_writes(extension: str) -> None:
+    data = encoded(extension)
+    with pytest.raises(BadImage, match="expected JPEG, PNG, TIFF"):
+        decode_compressed("", data)
+    assert decode_file(data, cv2.IMREAD_COLOR, "it").shape == (480, 640, 3)
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".tiff", ".bmp", ".webp", ".ppm", ".pgm"])
+@pytest.mark.parametrize("size", [(1, 1), (640, 480), (3, 1000)])
+def test_a_blank_picture_is_small_and_whole(extension: str, size: tuple[int, int]) -> None:
+    blank = np.full((size[1], size[0], 3), 90, np.uint8)
+    if extension == ".pgm":
+        blank = blank[:, :, 0]
+    got = decode_file(encoded(extension, blank), cv2.IMREAD_COLOR, "it")
+    assert np.abs(got.astype(int) - 90).max() <= 2 and got.shape[:2] == size[::-1]
+
+
+def test_a_jpeg_cut_after_its_thumbnail_is_truncated() -> None:
+    thumbnail = encoded(".jpg", picture(16, 16))
+    exif = b"\xff\xe1" + struct.pack(">H", 8 + len(thumbnail)) + b"Exif\x00\x00" + thumbnail
+    whole = encoded(".jpg")
+    whole = whole[:2] + exif + whole[2:]
+    assert decode_compressed("jpeg", whole + bytes(3)).shape == (480, 640, 3)
+    for length in (len(exif) + 2, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(BadImage, match="truncated JPEG"):
+            decode_compressed("jpeg", whole[:length])
+
+
+def damaged() -> bytes:
+    """A JPEG that is whole as far as its segments go, but for a part that libjpeg makes up."""
+    data = bytearray(encoded(".jpg"))
+    middle = len(data) // 2
+    del data[middle : middle + 200]
+    return bytes(data)
+
+
+def test_a_jpeg_that_libjpeg_completes_is_a_bad_image(capfd) -> None:
+    with pytest.raises(BadImage, match="damaged JPEG: (Corrupt|Premature)"):
+        decode_compressed("jpeg", damaged())
+    assert "JPEG" not in capfd.readouterr().err
+
+
+def test_what_others_write_while_a_jpeg_is_decoded_is_not_lost(capfd, monkeypatch) -> None:
+    decode = cv2.imdecode
+
+    def talkative(*args):
+        os.write(2, b"somebody else\n")
+        return decode(*args)
+
+    monkeypatch.setattr(cv2, "imdecode", talkative)
+    decode_compressed("jpeg", encoded(".jpg"))
+    os.write(2, b"and after it\n")
+    assert capfd.readouterr().err == "somebody else\nand after it\n"
+
+
+def test_damage_is_blamed_on_the_thread_whose_picture_it_is() -> None:
+    good, bad = encoded(".jpg"), damaged()
+    outcomes: dict[int, list[bool]] = {}
+
+    def work(number: int, data: bytes) -> None:
+        for _ in range(20):
+            try:
+                decode_compressed("jpeg", data)
+                outcomes.setdefault(number, []).append(True)
+            except BadImage:
+                outcomes.setdefault(number, []).append(False)
+
+    threads = [threading.Thread(target=work, args=(n, bad if n == 0 else good)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {number: set(results) for number, results in outcomes.items()} == {
+        number: {number != 0} for number in range(4)
+    }
+
+
+def test_a_process_without_standard_error_decodes() -> None:
+    code = (
+        "import os, sys, numpy, cv2; os.close(2)\n"
+        "from dcfm_ros.media.image_decode import decode_compressed\n"
+        "data = cv2.imencode('.jpg', numpy.zeros((8, 8, 3), 'uint8'))[1]\n"
+        "assert decode_compressed('jpeg', data).shape == (8, 8, 3)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".tiff", ".bmp", ".webp", ".ppm"])
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_flipped_and_missing_bytes_give_a_picture_or_bad_image(extension: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = np.frombuffer(encoded(extension, picture(64, 48)), np.uint8).copy()
+    places = rng.integers(0, min(data.size, rng.choice([40, 700, 10**6])), 4)
+    data[places] = rng.integers(0, 256, 4)
+    data = data[: data.size if seed % 3 else rng.integers(0, data.size)]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        got = decode_file(data, cv2.IMREAD_COLOR, "it")
+    except BadImage as error:
+        assert str(error)
+    else:
+        assert got.ndim == 3
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20, "a gigabyte"
