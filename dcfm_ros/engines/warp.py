@@ -24,7 +24,7 @@ def warp_array(feature: Floats, displacement: Floats) -> Floats:
 
 
 def warp_tensor(feature: Tensor, displacement: Tensor) -> Tensor:
-    """The same for a tensor of any float type: feature 1×C×h×w, displacement float32 h×w×2 on the same device."""
+    """The same for a tensor of any float type: feature N×C×h×w, displacement float32 h×w×2 or N×h×w×2 on its device."""
     height, width = feature.shape[2:]
     y, x = torch.meshgrid(
         torch.arange(height, device=feature.device), torch.arange(width, device=feature.device), indexing="ij"
@@ -33,7 +33,11 @@ def warp_tensor(feature: Tensor, displacement: Tensor) -> Tensor:
     size = torch.tensor([width, height], device=feature.device)
     places = (2 * (torch.stack((x, y), -1) + displacement) + 1) / size - 1
     moved = F.grid_sample(
-        feature.float(), places[None], mode="bilinear", padding_mode="border", align_corners=False
+        feature.float(),
+        places.view(-1, height, width, 2),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
     )
     return moved.to(feature.dtype, memory_format=torch.channels_last)
 

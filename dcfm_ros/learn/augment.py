@@ -10,11 +10,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from dcfm_ros.arrays import Image
+from dcfm_ros.arrays import Floats, Image
+from dcfm_ros.config import Size
 from dcfm_ros.learn.config import AugmentConfig
 
 IGNORE = 255
 GREY = np.array([0.299, 0.587, 0.114])
+DISPLACEMENT_STRIDE = 4
+"""That of the finest common features."""
 FILL = (124, 116, 104)
 """Outside of the image: ImageNet's mean, which is 0 after normalisation."""
 
@@ -24,13 +27,16 @@ class Pair:
     """A frame, its neighbour and what is known about the frame.
 
     frame, neighbour: uint8 H×W×3 RGB. label: uint8 H×W of class ids, 255 = none. soft: uint8 h×w×classes, in whatever
-    resolution, a pixel's sum about 255, or 0 where nothing is known; None where there are no soft labels.
+    resolution, a pixel's sum about 255, or 0 where nothing is known; None where there are no soft labels. displacement:
+    float32 h×w×2, in whatever resolution, where each pixel lies in the neighbour, relative to itself: x and y as shares of
+    the picture's sides; None where nobody asks.
     """
 
     frame: Image
     neighbour: Image
     label: Image
     soft: Image | None = None
+    displacement: Floats | None = None
 
 
 def augment(pair: Pair, rng: Generator, config: AugmentConfig) -> Pair:
@@ -43,13 +49,16 @@ def augment(pair: Pair, rng: Generator, config: AugmentConfig) -> Pair:
     frame, neighbour = (warp(image, matrix, config.crop, FILL) for image in (pair.frame, neighbour))
     label = warp_label(pair.label, matrix, config.crop)
     soft = None if pair.soft is None else warp_soft(pair.soft, (width, height), matrix, config.crop)
+    displacement = pair.displacement
+    if displacement is not None:
+        displacement = warp_displacement(displacement, (width, height), matrix, config.crop)
     color, table = random_color(rng, config), random_gamma(rng, config)
     sigma = rng.uniform(0.3, 1.0) if rng.random() < config.blur else 0.0
     noise = rng.uniform(2, 10) if rng.random() < config.noise else 0.0
     frame, neighbour = (
         degrade(recolor(image, color, table), sigma, noise, rng) for image in (frame, neighbour)
     )
-    return Pair(frame, neighbour, label, soft)
+    return Pair(frame, neighbour, label, soft, displacement)
 
 
 def random_view(width: int, height: int, rng: Generator, config: AugmentConfig) -> NDArray[np.float64]:
@@ -72,7 +81,7 @@ def random_view(width: int, height: int, rng: Generator, config: AugmentConfig) 
     return np.column_stack([linear, shift])
 
 
-def warp(image: Image, matrix: NDArray[np.float64], size: tuple[int, int], fill: tuple[int, ...]) -> Image:
+def warp(image: Image, matrix: NDArray[np.float64], size: Size, fill: tuple[int, ...]) -> Image:
     """`image` through `matrix` into (width, height), bilinear; shrinking is smoothed first, lest thin things vanish."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 0.75:
@@ -80,20 +89,39 @@ def warp(image: Image, matrix: NDArray[np.float64], size: tuple[int, int], fill:
     return as_image(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=fill))
 
 
-def warp_label(label: Image, matrix: NDArray[np.float64], size: tuple[int, int]) -> Image:
+def warp_label(label: Image, matrix: NDArray[np.float64], size: Size) -> Image:
     """Like `warp`, to the nearest pixel; 255 outside."""
     return as_image(cv2.warpAffine(label, matrix, size, flags=cv2.INTER_NEAREST, borderValue=IGNORE))
 
 
-def warp_soft(
-    soft: Image, image_size: tuple[int, int], matrix: NDArray[np.float64], size: tuple[int, int]
-) -> Image:
+def warp_soft(soft: Image, image_size: Size, matrix: NDArray[np.float64], size: Size) -> Image:
     """Soft labels (uint8 h×w×classes) of an image of `image_size` like `warp`; 0 outside."""
-    across, down = image_size[0] / soft.shape[1], image_size[1] / soft.shape[0]
-    # Pixel centres are at whole numbers in both resolutions.
-    to_image = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
     # OpenCV forgets a single channel.
+    to_image = rescaled(soft.shape[1::-1], image_size)
     return warp(soft, matrix @ to_image, size, (0,)).reshape(size[1], size[0], soft.shape[2])
+
+
+def warp_displacement(
+    displacement: Floats, image_size: Size, matrix: NDArray[np.float64], size: Size
+) -> Floats:
+    """A displacement in shares of an image of `image_size` as one in shares of its view, at a `DISPLACEMENT_STRIDE`th."""
+    turned = (displacement * np.array(image_size)) @ matrix[:, :2].T / np.array(size)
+    grid = (-(-size[0] // DISPLACEMENT_STRIDE), -(-size[1] // DISPLACEMENT_STRIDE))
+    view = np.vstack([matrix, [0, 0, 1]]) @ rescaled(displacement.shape[1::-1], image_size)
+    to_grid = (rescaled(size, grid) @ view)[:2]
+    moved = cv2.warpAffine(
+        turned.astype(np.float32), to_grid, grid, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved, np.float32)
+
+
+def rescaled(before: tuple[int, ...], after: tuple[int, ...]) -> NDArray[np.float64]:
+    """float64 3×3, from a picture's pixels in one resolution (width, height) to those in another.
+
+    Pixel centres are at whole numbers in both.
+    """
+    across, down = after[0] / before[0], after[1] / before[1]
+    return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
 
 
 def random_color(rng: Generator, config: AugmentConfig) -> NDArray[np.float64]:

@@ -16,10 +16,18 @@ from numpy.typing import NDArray
 from dcfm_ros.learn.config import MotionConfig
 
 Floats = NDArray[np.float32]
+INVERSION_STEPS = 8
+ERROR_GRID = (12, 16)
+"""Rows and columns between which the errors of a flow are interpolated."""
 
 
-def simulate_neighbour(image: NDArray[np.uint8], rng: Generator, config: MotionConfig) -> NDArray[np.uint8]:
-    """`image` (uint8 H×W×3) seen from a random other position, before or after; its edges are mirrored inwards."""
+def simulate_neighbour(
+    image: NDArray[np.uint8], rng: Generator, config: MotionConfig
+) -> tuple[NDArray[np.uint8], Floats]:
+    """`image` (uint8 H×W×3) seen from a random other position, before or after; its edges are mirrored inwards.
+
+    Returns that neighbour and where each of its pixels lies in the frame, relative to itself: float32 H×W×2, in pixels.
+    """
     height, width = image.shape[:2]
     dx, dy = displacement(width, height, rng, config)
     x, y = pixel_grid(width, height)
@@ -27,7 +35,26 @@ def simulate_neighbour(image: NDArray[np.uint8], rng: Generator, config: MotionC
     if rng.random() < config.blur:
         moved = cv2.GaussianBlur(moved, (0, 0), rng.uniform(0.4, 1.2))
     gain = 1.0 + rng.uniform(-config.exposure, config.exposure)
-    return np.asarray(cv2.convertScaleAbs(moved, alpha=gain), np.uint8)
+    return np.asarray(cv2.convertScaleAbs(moved, alpha=gain), np.uint8), np.stack([dx, dy], -1)
+
+
+def measured_flow(motion: Floats, rng: Generator, noise: float) -> Floats:
+    """What a flow from the frame to a simulated neighbour would say: float32 H×W×2, as shares of the picture's sides.
+
+    motion: of the neighbour, as `simulate_neighbour` returns it. noise: deviation of smooth errors, in frame widths.
+    """
+    height, width = motion.shape[:2]
+    x, y = pixel_grid(width, height)
+    flow = np.zeros_like(motion)
+    # What lies at p in the frame lies at q in the neighbour, where q + motion(q) = p.
+    for _ in range(INVERSION_STEPS):
+        there = x + flow[..., 0], y + flow[..., 1]
+        flow = -np.asarray(
+            cv2.remap(motion, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
+        )
+    errors = rng.normal(0, noise * width, (*ERROR_GRID, 2)).astype(np.float32)
+    flow = flow + cv2.resize(errors, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(flow / np.array([width, height]), np.float32)
 
 
 def displacement(width: int, height: int, rng: Generator, config: MotionConfig) -> tuple[Floats, Floats]:

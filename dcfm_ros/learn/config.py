@@ -66,7 +66,8 @@ class MotionConfig:
     """Simulated neighbours: what a camera would have seen up to about ten frames away.
 
     peak: displacement in frame widths that the fastest part of the image typically makes; steer: sideways rotation,
-    likewise; patches: the most patches that move on their own; exposure: relative range either way; blur: probability.
+    likewise; patches: the most patches that move on their own; exposure: relative range either way; blur: probability;
+    flow_noise: deviation, in frame widths, of the flow to them that an aligned training is shown.
     """
 
     peak: float = 0.10
@@ -74,6 +75,7 @@ class MotionConfig:
     patches: int = 3
     exposure: float = 0.1
     blur: float = 0.3
+    flow_noise: float = 0.004
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,11 @@ class TrainConfig:
     augment: AugmentConfig = AugmentConfig()
     motion: MotionConfig = MotionConfig()
     loss: LossConfig = LossConfig()
+    align: str = setting(
+        "none",
+        "flow: a neighbour's common feature moves along the flow before it is reused",
+        choices=("flow", "none"),
+    )
     distill: DistillConfig = DistillConfig()
     optim: OptimConfig = OptimConfig()
     ema_decay: float = setting(

@@ -63,7 +63,7 @@ class Learner:
         return float(self.optimiser.param_groups[-1]["lr"])
 
     def step(self, number: int, batch: Sequence[Tensor]) -> Losses:
-        """One step, from 1, on (frames, neighbours, target, soft labels) as `samples` makes them.
+        """One step, from 1, on (frames, neighbours, target, soft labels, displacement) as `samples` makes them.
 
         Raises FloatingPointError where loss or gradient is not finite, before it reaches the weights, and DcfmError
         where a batch is too small for batch norm.
@@ -87,13 +87,13 @@ class Learner:
 
     def _losses(self, batch: Sequence[Tensor]) -> Losses:
         device, card = self.processes.device, self.model.card
-        frames, neighbours, target, soft = (part.to(device, non_blocking=True) for part in batch)
+        frames, neighbours, target, soft, moved = (part.to(device, non_blocking=True) for part in batch)
         mixed = self.config.amp and self.half is not None
         try:
             with torch.autocast(device.type, self.half, enabled=mixed):
                 self.taught = self.teachers.taught(frames, soft) if self.teachers else None
                 images = normalise(frames, card), normalise(neighbours, card)
-                losses: Losses = self.forward(*images, target, self.taught)
+                losses: Losses = self.forward(*images, target, self.taught, moved if moved.numel() else None)
         except ValueError as error:
             if SINGLE_VALUE not in str(error):
                 raise
@@ -119,9 +119,16 @@ class TrainingPass(nn.Module):
         self.model, self.config = model, config
         self.register_buffer("class_weight", weight)
 
-    def forward(self, frames: Tensor, neighbours: Tensor, target: Tensor, taught: Tensor | None) -> Losses:
+    def forward(
+        self,
+        frames: Tensor,
+        neighbours: Tensor,
+        target: Tensor,
+        taught: Tensor | None,
+        displacement: Tensor | None,
+    ) -> Losses:
         truth = Truth(target, self.class_weight, taught, self.config.distill)
-        return symmetric_losses(self.model, frames, neighbours, truth, self.config.loss)
+        return symmetric_losses(self.model, frames, neighbours, truth, self.config.loss, displacement)
 
 
 def freeze_norm(model: nn.Module) -> None:

@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcfm_ros.engines.warp import warp_tensor
 from dcfm_ros.learn.config import DistillConfig, LossConfig
 from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.heads import resize
 
 IGNORE = 255
 
@@ -136,13 +138,26 @@ def _mean_over_processes(count: Tensor) -> Tensor:
     return count
 
 
+def aligned(common: Tensor, displacement: Tensor) -> Tensor:
+    """Common features, N×C×h×w, moved along a displacement in shares of the picture's sides, N×h×w×2."""
+    height, width = common.shape[2:]
+    shares = resize(displacement.movedim(-1, 1), common).movedim(1, -1)
+    return warp_tensor(common, shares * torch.tensor([width, height], device=common.device))
+
+
 def symmetric_losses(
-    model: DCFM, frames: Tensor, neighbours: Tensor, truth: Truth, config: LossConfig
+    model: DCFM,
+    frames: Tensor,
+    neighbours: Tensor,
+    truth: Truth,
+    config: LossConfig,
+    displacement: Tensor | None = None,
 ) -> Losses:
     """All terms that `config` asks for, from one pass over both frames.
 
     frames, neighbours: float32 N×3×H×W, normalised. truth: the frames'. Where neither symmetric term is wanted, the
-    neighbours are not looked at.
+    neighbours are not looked at. displacement: float32 N×h×w×2, as `samples` makes it: the neighbours' common features move
+    along it before they are reused, as those of key frames do in a stream; None: they are used where they were.
     """
     n = len(frames)
     paired = config.reused > 0 or config.consistency > 0
@@ -154,7 +169,8 @@ def symmetric_losses(
     own = segmentation(logits, truth, config.lovasz) if config.own > 0 else None
     reused = None
     if config.reused > 0:
-        logits_reused = model.classify(model.fused(common[n:], independent[:n], normalise_first=False))
+        old = common[n:] if displacement is None else aligned(common[n:], displacement)
+        logits_reused = model.classify(model.fused(old, independent[:n], normalise_first=False))
         reused = segmentation(logits_reused, truth, config.lovasz)
     alike = None
     if config.consistency > 0:

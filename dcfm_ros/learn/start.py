@@ -70,6 +70,7 @@ def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
         std=std,
         licence=config.licence,
         notes=config.notes,
+        align=config.align,
     )
     if config.init:
         model = load_model(expanded(config.init, "init"))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcfm_ros.learn.datasets.base import IGNORE, FrameDataset
+from dcfm_ros.learn.losses import aligned
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.dcfm import DCFM
@@ -50,7 +51,8 @@ def picture(
     """
     frames, neighbours, target = (part[:rows].to(_device(model)) for part in batch[:3])
     size = (target.shape[1], target.shape[2])
-    masks = [target, predict(model, frames, frames, size), predict(model, frames, neighbours, size)]
+    moved = batch[4][:rows].to(_device(model)) if batch[4].numel() else None
+    masks = [target, predict(model, frames, frames, size), predict(model, frames, neighbours, size, moved)]
     if taught is not None:
         taught = taught[:rows]
         masks.insert(1, torch.where(taught.sum(1) > 0, taught.argmax(1), IGNORE))
@@ -62,13 +64,20 @@ def picture(
 
 
 @torch.inference_mode()
-def predict(model: DCFM, frames: Tensor, keys: Tensor, size: tuple[int, int]) -> Tensor:
-    """Label maps, uint8 N×height×width, of `frames` with the common features of `keys` (uint8 N×3×H×W both)."""
+def predict(
+    model: DCFM, frames: Tensor, keys: Tensor, size: tuple[int, int], displacement: Tensor | None = None
+) -> Tensor:
+    """Label maps, uint8 N×height×width, of `frames` with the common features of `keys` (uint8 N×3×H×W both).
+
+    displacement: along which these features move first, see `losses.aligned`, or None.
+    """
     independent = model.encode_independent(normalise(frames, model.card))
     if keys is frames:
         common = model.encode_common(None, independent)
     else:
         common = model.encode_common(normalise(keys, model.card))
+    if displacement is not None:
+        common = aligned(common, displacement)
     logits = F.interpolate(model.logits(common, independent), size, mode="bilinear", align_corners=False)
     return logits.argmax(1).to(torch.uint8)
 

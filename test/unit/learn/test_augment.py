@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcfm_ros.learn.augment import FILL, IGNORE, Pair, augment, random_color, recolor
-from dcfm_ros.learn.camera_motion import displacement, pixel_grid, simulate_neighbour
+from dcfm_ros.learn.camera_motion import displacement, measured_flow, pixel_grid, simulate_neighbour
 from dcfm_ros.learn.config import AugmentConfig, MotionConfig
 
 STILL = AugmentConfig(
@@ -179,13 +179,62 @@ def test_colour_changes_keep_grey_grey_but_for_hue(seed):
     assert np.all(np.diff(out[0, :, 0]) >= 0)
 
 
+# -- displacements ---------------------------------------------------------------------------------------------
+
+
+def smooth(height: int, width: int, seed: int) -> np.ndarray:
+    """A picture without edges, float32 H×W, 0-255."""
+    coarse = np.random.default_rng(seed).uniform(0, 255, (4, 5)).astype(np.float32)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def seen_along(neighbour: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+    """A neighbour (H×W×3) moved along a displacement in shares of its sides: what the frame should look like."""
+    height, width = neighbour.shape[:2]
+    full = cv2.resize(displacement, (width, height), interpolation=cv2.INTER_LINEAR) * (width, height)
+    x, y = pixel_grid(width, height)
+    return cv2.remap(neighbour, x + np.float32(full[..., 0]), y + np.float32(full[..., 1]), cv2.INTER_LINEAR)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seeds)
+def test_a_displacement_leads_from_a_view_of_the_frame_to_that_of_its_neighbour(seed):
+    picture = np.repeat(smooth(80, 100, seed)[..., None], 3, -1).astype(np.uint8)
+    # What is at p in one is at p + (4, 3) in the other.
+    frame, neighbour = picture[5:69, 7:91], picture[2:66, 3:87]
+    shares = np.full((16, 21, 2), (4 / 84, 3 / 64), np.float32)
+    config = dataclasses.replace(FULL, crop=(50, 34), scale=(0.8, 2.0), blur=0.0, noise=0.0)
+    pair = Pair(frame, neighbour, np.zeros((64, 84), np.uint8), None, shares)
+    view = augment(pair, np.random.default_rng(seed), config)
+    assert view.displacement.shape == (9, 13, 2) and view.displacement.dtype == np.float32
+    moved = seen_along(view.neighbour, view.displacement).astype(int)
+    # Where the frame's own picture is, and as far from its border as its neighbour may be.
+    sure = cv2.erode((view.label != IGNORE).astype(np.uint8), np.ones((25, 25)), borderValue=0) > 0
+    if np.any(sure):
+        assert np.abs(moved - view.frame)[sure].mean() < 3
+
+
+def test_the_flow_to_a_simulated_neighbour_is_that_of_its_motion():
+    frame = np.repeat(smooth(90, 120, 0)[..., None], 3, -1).astype(np.uint8)
+    config = MotionConfig(peak=0.05, steer=0.02, patches=0, exposure=0.0, blur=0.0)
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        neighbour, motion = simulate_neighbour(frame, rng, config)
+        inner = np.s_[20:-20, 25:-25]
+        exact = seen_along(neighbour, measured_flow(motion, rng, 0.0)).astype(int)
+        unmoved = np.abs(neighbour.astype(int) - frame)[inner].mean()
+        assert np.abs(exact - frame)[inner].mean() < max(0.3 * unmoved, 1.5)
+    errors = measured_flow(np.zeros((90, 120, 2), np.float32), rng, 0.01) * (120, 90)
+    assert 0.6 < errors.std() < 1.3
+
+
 # -- simulated neighbours --------------------------------------------------------------------------------------
 
 
 def test_a_simulated_neighbour_is_the_same_for_the_same_seed_and_of_the_same_size():
     image = COLORS[scene(60, 80, 2)]
     first, second, third = (
-        simulate_neighbour(image, np.random.default_rng(seed), MotionConfig()) for seed in (1, 1, 2)
+        simulate_neighbour(image, np.random.default_rng(seed), MotionConfig())[0] for seed in (1, 1, 2)
     )
     assert first.shape == image.shape and first.dtype == np.uint8
     assert np.array_equal(first, second) and not np.array_equal(first, third)
@@ -194,7 +243,7 @@ def test_a_simulated_neighbour_is_the_same_for_the_same_seed_and_of_the_same_siz
 def test_without_motion_the_neighbour_is_the_frame():
     image = COLORS[scene(60, 80, 2)]
     still = MotionConfig(peak=0.0, steer=0.0, patches=0, exposure=0.0, blur=0.0)
-    moved = simulate_neighbour(image, np.random.default_rng(0), still)
+    moved, _ = simulate_neighbour(image, np.random.default_rng(0), still)
     # A slight roll is left, which moves no pixel of an image this small by more than two.
     sure = inner(fill_label(image))
     assert np.abs(moved[sure].astype(int) - image[sure]).max() <= 12

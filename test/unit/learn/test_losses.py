@@ -241,6 +241,26 @@ def test_without_symmetric_terms_neighbours_are_not_looked_at(pair):
     torch.testing.assert_close(alone.total, symmetric_losses(*pair, LossConfig()).own)
 
 
+@torch.no_grad()
+def test_a_neighbour_s_common_feature_is_moved_before_it_is_reused(pair):
+    """By one pixel of the feature: what is at p lies at p + 1 in the neighbour."""
+    model, frames, neighbours, truth = pair
+    displacement = torch.zeros(2, 8, 16, 2)
+    displacement[..., 0] = 1 / 16
+    losses = symmetric_losses(*pair, LossConfig(), displacement)
+    independent = model.encode_independent(torch.cat([frames, neighbours]))
+    old = model.encode_common(None, independent)[2:]
+    moved = torch.cat([old[..., 1:], old[..., -1:]], -1)
+    logits = model.classify(model.fused(moved, independent[:2], normalise_first=False))
+    torch.testing.assert_close(losses.reused, cross_entropy(logits, truth.target), rtol=1e-4, atol=1e-5)
+    still, plain = (
+        symmetric_losses(*pair, LossConfig(), field) for field in (torch.zeros_like(displacement), None)
+    )
+    torch.testing.assert_close(still.total, plain.total)
+    torch.testing.assert_close(losses.own, plain.own)
+    torch.testing.assert_close(losses.consistency, plain.consistency)
+
+
 def test_a_frame_that_is_its_own_neighbour_has_nothing_to_learn_from_it(pair):
     model, frames, _, truth = pair
     losses = symmetric_losses(model, frames, frames, truth, LossConfig())

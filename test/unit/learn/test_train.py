@@ -177,6 +177,17 @@ def test_it_goes_on_from_a_model(config, town):
         train(replace(second, init=str(Path(config.out) / "two.safetensors"), out=config.out + "3"))
 
 
+def test_an_aligned_training_differs_and_says_so_on_its_card(config):
+    weights = {
+        align: train(replace(config, align=align, picture_every=1, out=f"{config.out}_{align}"))
+        for align in ("none", "flow")
+    }
+    assert [load_model(path).card.align for path in weights.values()] == ["none", "flow"]
+    assert not same_weights(weights["none"], weights["flow"])
+    pictures = [cv2.imread(str(path.parent / "pictures" / "0000001.png")) for path in weights.values()]
+    assert pictures[0].shape == pictures[1].shape
+
+
 # -- the same again --------------------------------------------------------------------------------------------
 
 
