@@ -1,39 +1,41 @@
-"""The files of a recorded bag: rosbag2 (sqlite3, mcap; compressed; split) and ROS 1, each read by `rosbags`.
+"""The files of a recorded bag: rosbag2 (sqlite3, mcap; compressed; split) and ROS 1.
 
-`rosbags` raises whatever its parsers stumble over in a damaged file; everything it raises becomes one `DcfmError` here,
-at the border.
+Parsers raise whatever they stumble over in a damaged file; everything they raise becomes one `DcfmError` here, at the
+border. What a file or a metadata.yaml announces is compared with what is there, and differences are told.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import re
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
 
 from rosbags.rosbag1 import Reader as Ros1Reader
-from rosbags.rosbag2 import Reader as Ros2Reader
 from ruamel.yaml import YAML
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.media.mended_mcap import MendedMcap, is_cut_off
+from dcfm_ros.measure.table import counted
+from dcfm_ros.media.bag_writer import LATCHED, RELIABLE
+from dcfm_ros.media.mcap_file import McapFile
 from dcfm_ros.media.source import natural_key
+from dcfm_ros.media.sqlite_file import MAGIC as SQLITE_MAGIC
+from dcfm_ros.media.sqlite_file import SqliteFile
+from dcfm_ros.media.storage import ZSTD_MAGIC, Channel, Damaged, Part, unzstd_file
 
-_STORAGE_SUFFIXES = (".mcap", ".db3")
-_COMPRESSED_SUFFIX = ".zstd"
-_PART_NUMBER = re.compile(r"_(\d+)(?:\.(?:mcap|db3|bag|zstd))+$")
+_STORAGE_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd", ".mcap.active", ".db3.active")
+_ROS1_SUFFIXES = (".bag", ".bag.active")
+_PART_NUMBER = re.compile(r"_(\d+)(?:\.(?:mcap|db3|bag|zstd|active))+$", re.IGNORECASE)
 
 
 def is_bag(path: Path) -> bool:
     """Whether the path looks like a bag: by name and layout, not by content."""
     if path.is_dir():
-        return (path / "metadata.yaml").exists() or _is_one(list(path.glob("*.bag")) or _storage_files(path))
-    return path.suffix in (*_STORAGE_SUFFIXES, ".bag", _COMPRESSED_SUFFIX)
+        return (path / "metadata.yaml").exists() or _is_one(_ros1_files(path) or _storage_files(path))
+    return _ends_in(path, (*_STORAGE_SUFFIXES, *_ROS1_SUFFIXES))
 
 
 def _is_one(files: list[Path]) -> bool:
@@ -43,127 +45,155 @@ def _is_one(files: list[Path]) -> bool:
     return len(files) == 1 or (0 in parts and len(parts) == len(files))
 
 
-class Part:
-    """One file of a bag, or a whole folder that `rosbags` reads in one go. Open only while something is read."""
+class Ros1File:
+    """A ROS 1 bag; see `Part`."""
 
-    reader: Any
-    problem = ""
+    def __init__(self, path: Path) -> None:
+        self.path, self.problem = path, ""
+        with Ros1Reader(path) as reader:
+            self._known = {
+                connection.id: Channel(
+                    connection.topic,
+                    connection.msgtype,
+                    connection.msgcount,
+                    "ros1",
+                    qos=(LATCHED if getattr(connection.ext, "latching", 0) else RELIABLE,),
+                )
+                for connection in reader.connections
+            }
+        self.channels = list(self._known.values())
+
+    def messages(self, topics: Collection[str] | None) -> Iterator[tuple[Channel, int, bytes]]:
+        with Ros1Reader(self.path) as reader:
+            wanted = [each for each in reader.connections if topics is None or each.topic in topics]
+            if wanted:  # `rosbags` takes none for all
+                for connection, time_ns, data in reader.messages(wanted):
+                    yield self._known[connection.id], time_ns, data
+
+
+class ZstdFile:
+    """A storage file compressed as a whole: unpacked to a temporary file, one at a time, while it is read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        with self._unpacked() as (part, missing):
+            self.channels = part.channels
+            self.problem = missing or part.problem
+
+    def messages(self, topics: Collection[str] | None) -> Iterator[tuple[Channel, int, bytes]]:
+        with self._unpacked() as (part, _):
+            yield from part.messages(topics)
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[Any]:
-        with self.reader(self.path) as reader:
-            yield reader
-
-    def summary(self) -> tuple[int, int, dict[tuple[str, str], int]]:
-        """First and last log time in ns, and the number of messages by (topic, type)."""
-        counts: dict[tuple[str, str], int] = {}
-        with self.opened() as reader:
-            for connection in reader.connections:
-                key = (connection.topic, connection.msgtype)
-                counts[key] = counts.get(key, 0) + connection.msgcount
-            return reader.start_time, reader.end_time - 1, counts
-
-    def messages(self, names: Sequence[str] | None = None) -> Iterator[tuple[Any, int, bytes]]:
-        """Yield (connection, log time, serialized message) of the topics named; None: of all."""
-        with self.opened() as reader:
-            wanted = [each for each in reader.connections if names is None or each.topic in names]
-            if wanted:  # `rosbags` takes none for all
-                yield from reader.messages(wanted)
-
-
-class Ros1Part(Part):
-    reader = Ros1Reader
-
-
-class Ros2Part(Part):
-    reader = Ros2Reader
-
-
-class CutOffPart(Part):
-    """An .mcap whose end is missing."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._mended = MendedMcap(path)
-        self.problem = (
-            f"{path.name} is cut off: its index and its last {self._mended.lost} bytes could not be read"
-        )
-
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[Any]:
-        with Ros2Reader(cast(Any, self._mended)) as reader:
-            yield reader
-
-
-class ZstdPart(Ros2Part):
-    """A storage file compressed as a whole: unpacked to a temporary file, one at a time, while it is read."""
-
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[Any]:
+    def _unpacked(self) -> Iterator[tuple[Part, str]]:
+        """The file in the file, and what is missing of it."""
         with tempfile.TemporaryDirectory(prefix="dcfm_bag_") as folder:
             unpacked = Path(folder) / self.path.stem
-            with _zstd().open(self.path, "rb") as packed, unpacked.open("wb") as file:
-                shutil.copyfileobj(packed, file, 1 << 20)
-            with Ros2Reader(unpacked) as reader:
-                yield reader
+            with unpacked.open("wb") as file:
+                missing = unzstd_file(self.path, file, shutil.disk_usage(folder).free)
+            yield _ros2_part(unpacked), missing
 
 
-def _zstd() -> Any:
-    # What `rosbags` itself uses: part of Python from 3.14 on, a package before that.
-    return importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-
-
-def parts_of(path: Path) -> list[Part]:
-    """The parts of a bag, in the order in which they were recorded.
+def parts_of(path: Path) -> tuple[list[Part], list[str]]:
+    """The parts of a bag, in the order in which they were recorded, and what of them is not as its metadata.yaml says.
 
     Raises:
         DcfmError: an empty file, no valid metadata, or files missing.
     """
-    if path.suffix == ".bag" and path.is_file():
-        return [Ros1Part(path)]
     if path.is_file():
         if path.stat().st_size == 0:
             raise DcfmError(f"The bag {path} is an empty file.")
-        return [_ros2_part(path)]
+        return _parts([path])
     if (path / "metadata.yaml").exists():
-        files = _listed_files(path)
-        parts = [_ros2_part(file) for file in files]
-        return parts if any(type(part) is not Ros2Part for part in parts) else [Ros2Part(path)]
-    ros1 = sorted(path.glob("*.bag"))
-    if ros1:
-        return [Ros1Part(file) for file in ros1]
+        files, announced = _metadata(path)
+        parts, notes = _parts(files)
+        unlisted = [file.name for file in _storage_files(path) if file not in files]
+        if unlisted:
+            notes.append(f"metadata.yaml does not list {', '.join(unlisted)}: not read")
+        return parts, notes or _differences(announced, parts)
     # A recorder that was killed leaves no metadata.yaml; the storage files stand on their own.
-    return [_ros2_part(file) for file in _storage_files(path)]
+    return _parts(_ros1_files(path) or _storage_files(path))
+
+
+def _parts(files: list[Path]) -> tuple[list[Part], list[str]]:
+    """Those of the files that can be read, and what is wrong with the others and with these."""
+    parts, notes = [], []
+    for file in files:
+        try:
+            part = _part(file)
+        except Exception as error:  # whatever a parser stumbles over
+            if len(files) == 1:
+                raise
+            notes.append(f"{file.name} could not be read ({first_line(error)})")
+        else:
+            parts.append(part)
+            notes += [part.problem] if part.problem else []
+    if not parts:
+        raise Damaged("; ".join(notes))
+    return parts, notes
+
+
+def _part(file: Path) -> Part:
+    """A file of a bag by itself."""
+    if file.stat().st_size == 0:
+        raise Damaged(f"{file.name} is empty")
+    return Ros1File(file) if _ends_in(file, _ROS1_SUFFIXES) else _ros2_part(file)
 
 
 def _ros2_part(file: Path) -> Part:
-    """A storage file by itself."""
-    if file.suffix == _COMPRESSED_SUFFIX:
-        return ZstdPart(file)
-    return CutOffPart(file) if file.suffix == MendedMcap.suffix and is_cut_off(file) else Ros2Part(file)
+    with file.open("rb") as opened:
+        begins = opened.read(max(map(len, (SQLITE_MAGIC, ZSTD_MAGIC))))
+    if begins.startswith(ZSTD_MAGIC):
+        return ZstdFile(file)
+    return SqliteFile(file) if begins.startswith(SQLITE_MAGIC) else McapFile(file)
+
+
+def _differences(announced: dict[str, int], parts: list[Part]) -> list[str]:
+    """Where the files hold another number of messages than the metadata announces, unless a file tells why itself."""
+    held = messages_by_topic(parts)
+    return [
+        f"metadata.yaml announces {counted(announced.get(topic, 0), 'message')} of {topic}, the files hold {held[topic]}"
+        for topic in sorted({*announced, *held})
+        if announced.get(topic, 0) != held[topic]
+    ]
+
+
+def messages_by_topic(parts: Iterable[Part]) -> Counter[str]:
+    """How many messages the files say they hold."""
+    counts: Counter[str] = Counter()
+    for part in parts:
+        for channel in part.channels:
+            counts[channel.topic] += channel.count
+    return counts
+
+
+def _ends_in(file: Path, suffixes: tuple[str, ...]) -> bool:
+    return file.name.lower().endswith(suffixes)
 
 
 def _storage_files(folder: Path) -> list[Path]:
-    names = [*_STORAGE_SUFFIXES, *(suffix + _COMPRESSED_SUFFIX for suffix in _STORAGE_SUFFIXES)]
-    return sorted((file for file in folder.iterdir() if file.name.endswith(tuple(names))), key=natural_key)
+    return sorted((file for file in folder.iterdir() if _ends_in(file, _STORAGE_SUFFIXES)), key=natural_key)
 
 
-def _listed_files(folder: Path) -> list[Path]:
-    """The storage files a metadata.yaml lists.
+def _ros1_files(folder: Path) -> list[Path]:
+    return sorted((file for file in folder.iterdir() if _ends_in(file, _ROS1_SUFFIXES)), key=natural_key)
+
+
+def _metadata(folder: Path) -> tuple[list[Path], dict[str, int]]:
+    """The storage files a metadata.yaml lists, and how many messages of each topic it announces.
 
     Raises:
         DcfmError: no valid metadata, or files missing.
     """
     try:
-        loaded = YAML(typ="safe").load((folder / "metadata.yaml").read_text())
-        names = loaded["rosbag2_bagfile_information"]["relative_file_paths"]
-        files = [folder / Path(name).name for name in names]
+        about = YAML(typ="safe").load((folder / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+        files = [folder / Path(name).name for name in about["relative_file_paths"]]
+        announced: Counter[str] = Counter()
+        for topic in about["topics_with_message_count"]:
+            announced[topic["topic_metadata"]["name"]] += int(topic["message_count"])
     except Exception as error:
         raise DcfmError(
-            f"{folder / 'metadata.yaml'} is not valid rosbag2 metadata ({_first_line(error)}); "
+            f"{folder / 'metadata.yaml'} is not valid rosbag2 metadata ({first_line(error)}); "
             f"rebuild it with `ros2 bag reindex {folder}`, or remove it: the storage files can be read without it."
         ) from error
     missing = [file.name for file in files if not file.exists()]
@@ -171,7 +201,7 @@ def _listed_files(folder: Path) -> list[Path]:
         raise DcfmError(f"The bag {folder} lacks {', '.join(missing)}, which its metadata.yaml lists.")
     if not files:
         raise DcfmError(f"The bag {folder} is empty: its metadata.yaml lists no files.")
-    return files
+    return files, dict(announced)
 
 
 @contextlib.contextmanager
@@ -185,11 +215,12 @@ def reading(path: Path) -> Iterator[None]:
         raise DcfmError(f"No permission to read the bag {path}.") from error
     except Exception as error:
         raise DcfmError(
-            f"The bag {path} is damaged or cut off ({_first_line(error)}). A recording that was not closed properly can "
+            f"The bag {path} is damaged or cut off ({first_line(error)}). A recording that was not closed properly can "
             f"often be repaired: `mcap recover` for .mcap, `ros2 bag reindex` for a folder, `rosbag reindex` for ROS 1."
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """An error's text for within a sentence."""
     text = str(error).strip().splitlines()
     return text[0].rstrip(".") if text else type(error).__name__

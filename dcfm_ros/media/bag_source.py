@@ -22,10 +22,10 @@ class BagSource(Source):
         chosen = _choose(self.bag, topic, labels)
         self.topic = chosen.name
         self.length = chosen.count
-        self.rate = chosen.rate or None
+        self.rate = self.bag.rate(self.topic)
 
     def _frames(self) -> Iterator[Frame]:
-        index, self.problem = 0, self.bag.problem
+        index = 0
         try:
             for _, time_ns, message in self.bag.messages(self.topic):
                 watch = Stopwatch()
@@ -41,7 +41,9 @@ class BagSource(Source):
             if index == 0:
                 raise
             stopped = f"reading stopped after {index} of {self.length} images: {error}"
-            self.problem = "; ".join(text for text in (self.problem, stopped) if text)
+            self.problem = "; ".join(text for text in (self.bag.problem, stopped) if text)
+        else:
+            self.problem = self.bag.problem
 
 
 def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:
@@ -57,9 +59,11 @@ def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:
             return found[0]
         if found:
             raise DcfmError(
-                f"The bag {bag.path} has {len(found)} image topics; choose one with --topic:\n{_table(found)}"
+                f"The bag {bag.path} has {len(found)} image topics; choose one with --topic:\n{_table(bag, found)}"
             )
-        raise DcfmError(f"The bag {bag.path} has no image topic with messages. It has:\n{_table(bag.topics)}")
+        raise DcfmError(
+            f"The bag {bag.path} has no image topic with messages. It has:\n{_table(bag, bag.topics)}"
+        )
     chosen = image_topic(bag, name)
     if not chosen.count:
         raise DcfmError(f"The topic {name!r} of {bag.path} has no messages.")
@@ -76,22 +80,27 @@ def image_topic(bag: Bag, name: str, what: str = "topic") -> Topic:
     chosen = [topic for topic in bag.topics if topic.name == name]
     if not chosen:
         raise DcfmError(
-            f"The bag {bag.path} has no {what} {name!r}. Its image topics:\n{_table(images or bag.topics)}"
+            f"The bag {bag.path} has no {what} {name!r}. Its image topics:\n{_table(bag, images or bag.topics)}"
         )
     if wrong := [topic for topic in chosen if topic not in images]:
         raise DcfmError(
             f"The {what} {name!r} of {bag.path} is {wrong[0].type}; expected {' or '.join(IMAGE_TYPES)}. "
-            f"Its image topics:\n{_table(images)}"
+            f"Its image topics:\n{_table(bag, images)}"
         )
     return chosen[0]
 
 
-def _table(topics: list[Topic]) -> str:
+def _table(bag: Bag, topics: list[Topic]) -> str:
     if not topics:
         return "  (none)"
     name_width = max(len(topic.name) for topic in topics)
     type_width = max(len(topic.type) for topic in topics)
     return "\n".join(
-        f"  {topic.name:<{name_width}}  {topic.type:<{type_width}}  {topic.count:6d} messages  {topic.rate:6.2f} Hz"
+        f"  {topic.name:<{name_width}}  {topic.type:<{type_width}}  {topic.count:6d} messages{_rate(bag, topic)}"
         for topic in topics
     )
+
+
+def _rate(bag: Bag, topic: Topic) -> str:
+    rate = bag.rate(topic.name) if topic.type in IMAGE_TYPES else None
+    return f"  {rate:6.2f} Hz" if rate else ""

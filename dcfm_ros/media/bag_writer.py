@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.messages import own_typestore
@@ -23,9 +25,10 @@ from dcfm_ros.media.messages import own_typestore
 # Humble, Jazzy and later all read version 8 of the metadata.
 _METADATA_VERSION: Literal[8] = 8
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
+_IDL = "=" * 80 + "\nIDL: "
 _NO_HASH = "RIHS01_" + 64 * "0"
 _FOREVER = QosTime(2147483647, 4294967295)
-_RELIABLE = Qos(
+RELIABLE = Qos(
     QosHistory.KEEP_LAST,
     10,
     QosReliability.RELIABLE,
@@ -36,6 +39,21 @@ _RELIABLE = Qos(
     _FOREVER,
     False,
 )
+LATCHED = RELIABLE._replace(depth=1, durability=QosDurability.TRANSIENT_LOCAL)
+"""Those of a ROS 1 topic, and of one that keeps its newest message for whoever comes later."""
+
+
+def _hash_of(kind: str, definition: str) -> str:
+    """The hash by which ROS 2 tells versions of a type apart: an .mcap file of a recorder holds the definition alone."""
+    store = get_typestore(Stores.EMPTY)
+    try:
+        idl = definition.startswith(_IDL)
+        store.register(get_types_from_idl(definition) if idl else get_types_from_msg(definition, kind))
+        return str(store.hash_rihs01(kind))
+    except (
+        Exception
+    ):  # a definition that the library's parser does not understand; players look at the type's name
+        return _NO_HASH
 
 
 class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
@@ -69,8 +87,17 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
         """Append a message of the type `kind`, made by `dcfm_ros.media.messages`, at the log time `time_ns`."""
         self.write_raw(topic, kind, time_ns, own_typestore().serialize_cdr(message, kind))
 
-    def add_topic(self, topic: str, kind: str, definition: str = "", type_hash: str = "") -> None:
+    def add_topic(
+        self,
+        topic: str,
+        kind: str,
+        definition: str = "",
+        type_hash: str = "",
+        qos: Sequence[Qos] = (RELIABLE,),
+    ) -> None:
         """Announce a topic; needed before `write_raw` for types that this package does not know, with their definition.
+
+        qos: the profiles offered when it was recorded.
 
         Raises:
             DcfmError: a type without a known definition.
@@ -80,12 +107,10 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
         if kind in own_typestore().types:
             about: dict[str, Any] = {"typestore": own_typestore()}
         elif definition:
-            about = {"msgdef": definition, "rihs01": type_hash or _NO_HASH}
+            about = {"msgdef": definition, "rihs01": type_hash or _hash_of(kind, definition)}
         else:
             raise DcfmError(f"The topic {topic} is {kind}, whose definition is neither known nor in the bag.")
-        self._connections[topic] = self._writer.add_connection(
-            topic, kind, offered_qos_profiles=(_RELIABLE,), **about
-        )
+        self._connections[topic] = self._writer.add_connection(topic, kind, offered_qos_profiles=qos, **about)
         self.counts[topic] = 0
 
     def write_raw(self, topic: str, kind: str, time_ns: int, data: bytes | memoryview) -> None:

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import statistics
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rosbags.interfaces import Qos
 from rosbags.serde import SerdeError
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.media.bag_files import Part, Ros1Part, parts_of, reading
+from dcfm_ros.media.bag_files import Ros1File, first_line, parts_of, reading
 from dcfm_ros.media.messages import COMPRESSED_IMAGE, IMAGE, own_typestore, typestore
+from dcfm_ros.media.storage import ZSTD_MAGIC, Channel, Damaged, Part, unzstd
 from dcfm_ros.stamps import to_ns
 
+# Messages that a topic's rate is taken from: enough for a median that one wrong clock does not change.
+_RATE_FROM = 16
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of a bag: its name, message type (`package/msg/Name`), number of messages and mean rate in Hz."""
+    """A topic of a bag: its name, message type (`package/msg/Name`) and number of messages."""
 
     name: str
     type: str
     count: int
-    rate: float
 
 
 class RawMessage(NamedTuple):
-    """A serialized message with all that is needed to write it into another bag."""
+    """A serialized message with all that is needed to write it into another bag; `data` is None where it cannot be."""
 
     topic: str
     kind: str
     definition: str
     type_hash: str
+    qos: tuple[Qos, ...]
     time_ns: int
     data: bytes | memoryview | None
 
@@ -42,7 +50,8 @@ class Bag:
     """A recording opened for reading: its topics, and its messages one at a time.
 
     Attributes:
-        problem: what is missing of it; "" where it is whole.
+        problem: what is missing of it, as far as is known; after reading, what was announced and did not come; "" where
+            nothing is missing.
 
     Raises:
         DcfmError: damaged, cut off, missing files or nothing in it.
@@ -51,28 +60,36 @@ class Bag:
     def __init__(self, path: Path) -> None:
         self.path = path
         with reading(path):
-            self._parts = parts_of(path)
-            self.is_ros1 = isinstance(self._parts[0], Ros1Part)
-            self.topics = _merge_topics(self._parts)
-        self.problem = "; ".join(part.problem for part in self._parts if part.problem)
+            self._parts, notes = parts_of(path)
+            self.is_ros1 = isinstance(self._parts[0], Ros1File)
+            self.topics = _topics(self._parts)
+        # In order, each once.
+        self._problems = dict.fromkeys(notes)
         if not any(topic.count for topic in self.topics):
             raise DcfmError(f"The bag {path} is empty: {self.problem or 'it holds no messages'}.")
+
+    @property
+    def problem(self) -> str:
+        return "; ".join(self._problems)
 
     def messages(self, *names: str) -> Iterator[tuple[str, int, Any]]:
         """Yield (topic, log time in ns, message) of the topics named, in log-time order.
 
         A message has the fields of its ROS type as attributes. Memory in use is that of one message (one chunk, where
-        the bag is compressed in chunks).
+        the bag is compressed in chunks). Messages that cannot be read are left out; `problem` then tells them.
 
         Raises:
-            DcfmError: the bag is damaged from here on; or a message does not fit its type.
+            DcfmError: the bag is damaged from here on; or, at the end, it did not hold all that it announces.
         """
         store = typestore(ros1=True) if self.is_ros1 else self._ros2_types(names)
         deserialize = store.deserialize_ros1 if self.is_ros1 else store.deserialize_cdr
-        with reading(self.path):
-            for part in self._parts:
-                for connection, time_ns, data in part.messages(names):
-                    yield connection.topic, time_ns, deserialize(data, connection.msgtype)
+        for channel, time_ns, data in self._read(names):
+            try:
+                message = deserialize(data, channel.type)
+            except Exception as error:  # whatever the deserializer stumbles over
+                self._tell(f"a message of {channel.topic} does not fit its type ({first_line(error)})")
+                continue
+            yield channel.topic, time_ns, message
 
     def raw(self) -> Iterator[RawMessage]:
         """Yield every message of the bag serialized for ROS 2 (CDR), in log-time order.
@@ -82,14 +99,57 @@ class Bag:
         Raises:
             DcfmError: the bag is damaged from here on.
         """
+        # A topic of several publishers has the profiles of all.
+        profiles: dict[str, dict[Qos, None]] = {}
+        for part in self._parts:
+            for channel in part.channels:
+                profiles.setdefault(channel.topic, {}).update(dict.fromkeys(channel.qos))
+        for channel, time_ns, data in self._read(None):
+            yield RawMessage(
+                channel.topic,
+                channel.type,
+                channel.definition,
+                channel.type_hash,
+                tuple(profiles[channel.topic]),
+                time_ns,
+                _cdr_of(data, channel),
+            )
+
+    def rate(self, name: str) -> float | None:
+        """How many messages per second a topic has, by the first of them; None where that cannot be told.
+
+        By their own stamps, or where these stand still or are none, by the times of recording. A single wrong clock
+        does not change it.
+        """
+        first: list[tuple[str, int, Any]] = []
+        with contextlib.suppress(DcfmError):  # it comes again for whoever reads on
+            first.extend(itertools.islice(self.messages(name), _RATE_FROM))
+        stamps = [stamp_ns(message) for _, _, message in first if hasattr(message, "header")]
+        return _rate(stamps) or _rate([time_ns for _, time_ns, _ in first])
+
+    def _read(self, names: tuple[str, ...] | None) -> Iterator[tuple[Channel, int, bytes]]:
+        """The messages as the files hold them, unpacked. Raises DcfmError at the end where fewer came than announced."""
+        counts: Counter[str] = Counter()
         with reading(self.path):
             for part in self._parts:
-                for connection, time_ns, data in part.messages():
-                    kind, definition = connection.msgtype, connection.msgdef.data
-                    if not self.is_ros1:
-                        yield RawMessage(connection.topic, kind, definition, connection.digest, time_ns, data)
+                for channel, time_ns, data in part.messages(names):
+                    counts[channel.topic] += 1
+                    try:
+                        data = unzstd(data) if data[:4] == ZSTD_MAGIC else data
+                    except Damaged as error:
+                        self._tell(f"a message of {channel.topic} could not be read: {error}")
                         continue
-                    yield RawMessage(connection.topic, kind, "", "", time_ns, _cdr_of_ros1(data, kind))
+                    yield channel, time_ns, data
+        lost = [
+            f"{topic.count - counts[topic.name]} of {topic.count} messages of {topic.name} could not be read"
+            for topic in self.topics
+            if (names is None or topic.name in names) and counts[topic.name] < topic.count
+        ]
+        if lost:
+            raise DcfmError(f"The bag {self.path} is damaged: {'; '.join(lost)}.")
+
+    def _tell(self, problem: str) -> None:
+        self._problems[problem] = None
 
     def _ros2_types(self, names: tuple[str, ...]) -> Any:
         """Standard types are enough for images; this package's own are loaded only where a topic has them."""
@@ -97,28 +157,33 @@ class Bag:
         return own_typestore() if own else typestore()
 
 
-def _cdr_of_ros1(data: bytes, kind: str) -> bytes | memoryview | None:
-    """A ROS 1 message as ROS 2 serializes it; None for a type that ROS 2 does not have, or has otherwise."""
+def _cdr_of(data: bytes, channel: Channel) -> bytes | memoryview | None:
+    """A message as ROS 2 serializes it; None for a type that ROS 2 does not have, or has otherwise."""
+    if channel.serialization == "cdr":
+        return data
     try:
-        return typestore().ros1_to_cdr(data, kind) if kind in typestore().types else None
+        known = channel.serialization == "ros1" and channel.type in typestore().types
+        return typestore().ros1_to_cdr(data, channel.type) if known else None
     except SerdeError:
         return None
 
 
-def _merge_topics(parts: list[Part]) -> list[Topic]:
-    counts: dict[tuple[str, str], int] = {}
-    start, end = 2**63, 0
+def _topics(parts: list[Part]) -> list[Topic]:
+    """The topics of all parts. Those in a format that is none of ROS have it in their type, so that nobody takes them for
+    images."""
+    counts: Counter[tuple[str, str]] = Counter()
     for part in parts:
-        first, last, topics = part.summary()
-        if topics:
-            start, end = min(start, first), max(end, last)
-        for key, count in topics.items():
-            counts[key] = counts.get(key, 0) + count
-    seconds = max(0, end - start) / 1e9
-    return [
-        Topic(name, kind, count, (count - 1) / seconds if seconds and count > 1 else 0.0)
-        for (name, kind), count in sorted(counts.items())
-    ]
+        for channel in part.channels:
+            readable = channel.serialization == ("ros1" if isinstance(part, Ros1File) else "cdr")
+            kind = channel.type if readable else f"{channel.type} ({channel.serialization})"
+            counts[channel.topic, kind] += channel.count
+    return [Topic(name, kind, count) for (name, kind), count in sorted(counts.items())]
+
+
+def _rate(times: list[int]) -> float | None:
+    steps = [after - before for before, after in itertools.pairwise(times)]
+    forward = [step for step in steps if step > 0]
+    return 1e9 / statistics.median(forward) if 2 * len(forward) > len(steps) else None
 
 
 def stamp_ns(message: Any) -> int:

@@ -55,15 +55,15 @@ class InputCopy:
         if raw.topic in _OURS:
             self.left_out[f"{raw.topic} is a topic of the output"] += 1
             return
+        if raw.data is None:
+            self.left_out[f"{raw.topic} is {raw.kind}, which is an unknown type"] += 1
+            return
         try:
-            self._writer.add_topic(raw.topic, raw.kind, raw.definition, raw.type_hash)
+            self._writer.add_topic(raw.topic, raw.kind, raw.definition, raw.type_hash, raw.qos)
         except DcfmError as error:
             self.left_out[str(error)] += 1
             return
-        if raw.data is None:
-            self.left_out[f"{raw.topic} is {raw.kind}, which is an unknown type"] += 1
-        else:
-            self._writer.write_raw(raw.topic, raw.kind, raw.time_ns, raw.data)
+        self._writer.write_raw(raw.topic, raw.kind, raw.time_ns, raw.data)
 
 
 class Sinks:

@@ -140,7 +140,7 @@ def test_choice_of_topics_lists_type_count_and_rate(tmp_path):
     with pytest.raises(DcfmError) as caught:
         open_source(path)
     lines = str(caught.value).splitlines()
-    assert lines[1].split() == ["/left", "sensor_msgs/msg/Image", "4", "messages", "9.97", "Hz"]
+    assert lines[1].split() == ["/left", "sensor_msgs/msg/Image", "4", "messages", "10.00", "Hz"]
     assert lines[2].split()[:3] == ["/right", "sensor_msgs/msg/CompressedImage", "4"]
     assert len(lines) == 3
     for topic in ("/left", "/right"):

@@ -1,0 +1,108 @@
+"""Reads .db3 files, the older storage of rosbag2: with rows that are still in the write-ahead log, too."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import struct
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from dcfm_ros.measure.table import counted
+from dcfm_ros.media.storage import Channel, Damaged, qos_profiles
+
+MAGIC = b"SQLite format 3\0"
+_COLUMNS = ("id", "name", "type", "serialization_format", "offered_qos_profiles", "type_description_hash")
+
+
+class SqliteFile:
+    """A .db3 file; see `Part`. Nothing is written into or beside it.
+
+    Raises:
+        Damaged: no database, or not one of rosbag2. sqlite3.Error: a database that is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problem = ""
+        with self._opened() as database:
+            self._known = _channels(database)
+            held = sum(channel.count for channel in self._known.values())
+            (rows,) = database.execute("SELECT count(*) FROM messages").fetchone()
+        if rows != held:
+            strays = f"{counted(rows - held, 'message')} of {path.name} belong to no topic"
+            self.problem = "; ".join(text for text in (self.problem, strays) if text)
+        self.channels = list(self._known.values())
+
+    def messages(self, topics: Collection[str] | None) -> Iterator[tuple[Channel, int, bytes]]:
+        wanted = [number for number, one in self._known.items() if topics is None or one.topic in topics]
+        marks = ",".join("?" * len(wanted))
+        query = (
+            f"SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) ORDER BY timestamp"
+        )
+        with self._opened() as database:
+            for number, time_ns, data in database.execute(query, wanted):
+                yield self._known[number], time_ns, data if isinstance(data, bytes) else b""
+        if missing := self._missing():
+            raise Damaged(f"its last {counted(missing, 'byte')} are missing")
+
+    def _missing(self) -> int:
+        """Bytes by which the file is shorter than its own head says."""
+        with self.path.open("rb") as file:
+            head = file.read(100)
+        page_size, pages = struct.unpack_from(">H", head, 16)[0], struct.unpack_from(">I", head, 28)[0]
+        # 1 stands for 65536; the number of pages holds only where both counters say so.
+        known = head[24:28] == head[92:96]
+        return (
+            max(0, (65536 if page_size == 1 else page_size) * pages - self.path.stat().st_size)
+            if known
+            else 0
+        )
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        # As a URI the path is quoted: a folder may be called "run #3". What is immutable is read without locks and
+        # from read-only folders, but without the log either.
+        log = self.path.with_name(self.path.name + "-wal")
+        pending = log.exists() and log.stat().st_size > 0
+        shared = self.path.with_name(self.path.name + "-shm")
+        kept = shared.exists()
+        place = self.path.absolute().as_uri()
+        database = sqlite3.connect(f"{place}?{'mode=ro' if pending else 'immutable=1'}", uri=True)
+        try:
+            if pending:
+                database = self._with_log(database, place)
+            yield database
+        finally:
+            database.close()
+            if pending and not kept:
+                shared.unlink(missing_ok=True)
+
+    def _with_log(self, database: sqlite3.Connection, place: str) -> sqlite3.Connection:
+        """The database if its log can be read, else what was in it before, which `problem` then tells."""
+        try:
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            database.close()
+            self.problem = f"what {self.path.name}-wal holds could not be read; copy the recording to a folder that is writable"
+            return sqlite3.connect(f"{place}?immutable=1", uri=True)
+        return database
+
+
+def _channels(database: sqlite3.Connection) -> dict[int, Channel]:
+    there = {row[1] for row in database.execute("PRAGMA table_info(topics)")}
+    if not there:
+        raise Damaged("it has no table of topics")
+    columns = ", ".join(name if name in there else "''" for name in _COLUMNS)
+    definitions = {}
+    if database.execute("PRAGMA table_info(message_definitions)").fetchone():
+        definitions = dict(
+            database.execute("SELECT topic_type, encoded_message_definition FROM message_definitions")
+        )
+    counts = dict(database.execute("SELECT topic_id, count(*) FROM messages GROUP BY topic_id"))
+    return {
+        number: Channel(
+            name, kind, counts.get(number, 0), form, definitions.get(kind, ""), digest, qos_profiles(qos)
+        )
+        for number, name, kind, form, qos, digest in database.execute(f"SELECT {columns} FROM topics")
+    }
