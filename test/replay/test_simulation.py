@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.source import Frame
 from dcfm_ros.replay.clocks import RobotClock, arrivals
+from dcfm_ros.replay.simulated_workers import SimulatedSlices
 from dcfm_ros.replay.simulation import SimulatedInbox
 from dcfm_ros.stream import common_feature as common
 from dcfm_ros.stream.config import StreamConfig
@@ -265,12 +266,22 @@ def test_a_frame_waits_for_one_slice_at_most(period, work, common, pieces, inter
     clock = ManualClock()
     engine = FakeEngine(clock, independent=work, common=common)
     settings = {"key_interval": interval, "background": "slices", "slices": pieces}
-    played = [e for e in by_name(play(engine, clock, frames(20, period), **settings)) if e.result]
-    for before, entry in zip(played, played[1:]):
+    resume, slices_ms = SimulatedSlices.resume, []
+
+    def measured(worker):
+        began = clock()
+        resume(worker)
+        slices_ms.append(1e3 * (clock() - began))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimulatedSlices, "resume", measured)
+        played = [e for e in by_name(play(engine, clock, frames(20, period), **settings)) if e.result]
+    # Of every frame, how long the slice after it takes.
+    assert all(min(ms, abs(ms - common / pieces)) < 1e-6 for ms in slices_ms)
+    for before, slice_ms, entry in zip(played, slices_ms, played[1:]):
         began_ms = max(before.done_ms, entry.came_ms)
-        waited = entry.done_ms - began_ms - work
-        left = max(0.0, before.done_ms + common / pieces - began_ms)
-        assert waited == pytest.approx(0.0, abs=1e-6) or waited == pytest.approx(left, abs=1e-6)
+        left = max(0.0, before.done_ms + slice_ms - began_ms)
+        assert entry.done_ms - began_ms - work == pytest.approx(left, abs=1e-6)
     if work + common <= period:
         assert len(played) == 20
 
