@@ -184,9 +184,8 @@ class Bench:
             time.sleep(0.01)
 
     def _event(self, name: str) -> None:
-        self._children.until(lambda: not self._camera.events.empty(), seconds=120, waiting_for="the camera")
-        event = self._camera.events.get()
-        assert event["event"] == name, event
+        self._children.until(lambda: name in self._camera.events, seconds=120, waiting_for="the camera")
+        del self._camera.events[name]
 
     def _cpu_seconds(self) -> float:
         spent = psutil.Process(self._node.pid).cpu_times()

@@ -17,7 +17,7 @@ from dcfm_ros.config import setting, usable_cores
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.node.topics import REPLAY
-from dcfm_ros.replay.interrupt import Interruptible
+from dcfm_ros.replay.interrupt import interruptible
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.run import require_ros
 from dcfm_ros.replay.pools import LocalPool, Pool, RayPool
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         raise DcfmError(f"{job.input} holds {len(recordings)} recordings; --live and --sweep take one.")
     if args.live:
         return _live(args, job)
-    with Interruptible() as stop:
+    with interruptible() as stop:
         if args.sweep:
             return _sweep(args, job, stop)
         if len(recordings) > 1 or args.ray:

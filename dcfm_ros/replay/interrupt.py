@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
-from types import TracebackType
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
-class Interruptible:
-    """As a context: the first Ctrl-C only sets `asked`; the second one interrupts as usual.
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Yields whether Ctrl-C was pressed: the first one is only noted; the second one interrupts as usual.
 
-    Outside the main thread, where Python has no signals, `asked` stays false.
+    Outside the main thread, where Python has no signals, none is noted.
     """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
 
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
+    def note(number: int, frame: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
 
-    def __enter__(self) -> Interruptible:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._on_signal)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def __call__(self) -> bool:
-        return self.asked
-
-    def _on_signal(self, number: int, frame: Any) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self._before)
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.video_writer import VideoWriter
 
 PAGE, NUMBERS, FRAMES, TABLE = "index.html", "results.json", "frames.csv", "table.csv"
-RUNS, BAG, VIDEO, LOG = "runs", "bag", "overlay", "log"
+RUNS, BAG, LOG = "runs", "bag", "log"
+VIDEO = "overlay"
+"""Without its suffix: the codec that is found decides it."""
 # Marks a folder that a run has written. Nothing is ever removed from a folder of the user's own.
 _MARK = ".dcfm_run"
 VIDEO_RATE = 15.0
@@ -18,38 +19,14 @@ VIDEO_RATE = 15.0
 _OURS = (PAGE, NUMBERS, FRAMES, TABLE, BAG, LOG, f"{VIDEO}.webm", f"{VIDEO}.mp4")
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """Paths of what a run writes. `video` lacks its suffix: the codec that is found decides it."""
-
-    folder: Path
-
-    @property
-    def bag(self) -> Path:
-        return self.folder / BAG
-
-    @property
-    def video(self) -> Path:
-        return self.folder / VIDEO
-
-    @property
-    def runs(self) -> Path:
-        """Where the reports of several runs lie, each in a folder of its own."""
-        return self.folder / RUNS
-
-    @staticmethod
-    def video_files(video: VideoWriter | None) -> dict[str, str]:
-        """File name -> what it is, of a video that was written."""
-        if video is None or video.path is None:
-            return {}
-        return {video.path.name: "every frame with its mask as a video"}
-
-    @property
-    def log(self) -> Path:
-        return self.folder / LOG
+def video_files(video: VideoWriter | None) -> dict[str, str]:
+    """File name -> what it is, of a video that was written."""
+    if video is None or video.path is None:
+        return {}
+    return {video.path.name: "every frame with its mask as a video"}
 
 
-def prepare(folder: Path, *, force: bool) -> Outputs:
+def prepare(folder: Path, *, force: bool) -> None:
     """Create the folder, or remove an earlier run's files from it (and nothing else) if `force`.
 
     Raises:
@@ -72,7 +49,6 @@ def prepare(folder: Path, *, force: bool) -> Outputs:
         (folder / _MARK).touch()
     except OSError as error:
         raise DcfmError(f"The output folder {folder} cannot be written: {error.strerror}.") from error
-    return Outputs(folder)
 
 
 def _clear(folder: Path) -> None:

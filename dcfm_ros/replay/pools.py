@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, TypeVar
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.replay.interrupt import interruptible
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -121,7 +122,5 @@ class RayPool:
 
 
 def _ray_work(work: Callable[[J, Stop], R], job: J) -> R:
-    from dcfm_ros.replay.interrupt import Interruptible
-
-    with Interruptible() as stop:
+    with interruptible() as stop:
         return work(job, stop)

@@ -20,7 +20,7 @@ from dcfm_ros.replay.clocks import Clock, Played
 from dcfm_ros.replay.diagnostics import Diagnostics
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.job import Job
-from dcfm_ros.replay.outputs import VIDEO_RATE, Outputs
+from dcfm_ros.replay.outputs import BAG, VIDEO, VIDEO_RATE, video_files
 from dcfm_ros.replay.report.report import Report, report_of
 from dcfm_ros.replay.sinks import Sinks
 from dcfm_ros.replay.summary import usual_interval_ms
@@ -48,10 +48,9 @@ class Replayer:
         labels: Labels,
         stream: StreamSegmenter,
         clock: Clock,
-        outputs: Outputs,
     ) -> None:
         self._job, self._source, self._labels = job, source, labels
-        self._stream, self._clock, self._outputs = stream, clock, outputs
+        self._stream, self._clock = stream, clock
         self._card = stream.engine.card
         self._tally = Tally(self._card, job.span)
         # When each was done, ms, and the mask; newest last.
@@ -93,8 +92,8 @@ class Replayer:
         merge = source.bag if job.merge and isinstance(source, BagSource) else None
         return Sinks(
             self._card,
-            BagWriter(self._outputs.bag, job.storage) if job.bag else None,
-            VideoWriter(self._outputs.video, source.rate or VIDEO_RATE) if job.video else None,
+            BagWriter(job.folder / BAG, job.storage) if job.bag else None,
+            VideoWriter(job.folder / VIDEO, source.rate or VIDEO_RATE) if job.video else None,
             Diagnostics(self._stream.engine, source, job.budget_ms),
             merge,
         )
@@ -168,11 +167,11 @@ class Replayer:
         return FrameCounts(received, self._processed, self._dropped + self._repeated, failed)
 
     def _named(self, sinks: Sinks) -> dict[str, str]:
-        files = self._outputs.video_files(sinks.video)
+        files = video_files(sinks.video)
         if sinks.bag is not None:
             what = "masks, confidence, overlay, timing and diagnostics with the input's stamps"
             merged = ", beside all messages of the input" if self._job.merge else ""
-            files[self._outputs.bag.name] = what + merged
+            files[BAG] = what + merged
         return files
 
     def _notes(self) -> list[str]:

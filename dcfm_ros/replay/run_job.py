@@ -59,10 +59,10 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
             )
         labels = open_labels(source, job.labels)
         engine = create_engine(job.weights or default_weights(), job.engine)
-        outputs = prepare(job.folder, force=job.force)
+        prepare(job.folder, force=job.force)
         clock = make_clock(job.clock)
         with clock.stream(engine, job.stream) as stream:
-            replayer = Replayer(job, source, labels, stream, clock, outputs)
+            replayer = Replayer(job, source, labels, stream, clock)
             interrupted = replayer.run(stop, quiet=quiet)
             report = replayer.report()
-    return Done(report, write_report(report, outputs.folder), interrupted)
+    return Done(report, write_report(report, job.folder), interrupted)

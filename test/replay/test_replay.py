@@ -20,7 +20,7 @@ from dcfm_ros.measure.metrics import ConfusionMatrix, video_consistency
 from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import RobotClock
-from dcfm_ros.replay.interrupt import Interruptible
+from dcfm_ros.replay.interrupt import interruptible
 from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
@@ -437,7 +437,7 @@ def test_memory_stays_flat(tmp_path):
 
 
 def test_the_first_ctrl_c_only_asks(tmp_path):
-    with Interruptible() as stop:
+    with interruptible() as stop:
         assert not stop()
         signal.raise_signal(signal.SIGINT)
         assert stop()

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import json
 import os
-import queue
 import re
 import signal
 import subprocess
@@ -35,6 +34,9 @@ class Child:
         cwd: its working directory.
         sends_events: lines that it writes to stdout as JSON objects are events (`{"event": name, ...}`); else stdout is
             part of its log, like stderr.
+
+    Attributes:
+        events: the newest event of each name.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Child:
     ) -> None:
         self.name, self.log = name, log
         self._shown = 0  # bytes of the log
-        self.events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.events: dict[str, dict[str, Any]] = {}
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 command,
@@ -71,11 +73,10 @@ class Child:
         for line in self._process.stdout:
             try:
                 event = json.loads(line)
-            except ValueError:
+                self.events[event["event"]] = event
+            except (ValueError, TypeError, KeyError):
                 with self.log.open("ab") as file:
                     file.write(line)
-            else:
-                self.events.put(event)
 
     def send(self, command: str) -> None:
         """Write a line to its stdin; does nothing if the process has ended."""
@@ -167,15 +168,19 @@ class ChildProcesses:
         """Poll until `done()`.
 
         Raises:
-            DcfmError: a child ended (other than those of `may_end`), or the time is up.
+            DcfmError: a child has sent the event "error" or ended (other than those of `may_end`), or the time is up.
         """
         deadline = time.monotonic() + seconds
         while not done():
             for child in self._children:
-                if child not in may_end and child.status is not None:
+                ended = child not in may_end and child.status is not None
+                if ended:
                     child.wait(1.0)
-                    if done():
-                        return
+                if "error" in child.events:
+                    raise DcfmError(child.events["error"]["message"])
+                if ended and done():
+                    return
+                if ended:
                     raise child.failure()
             if time.monotonic() > deadline:
                 logs = "\n".join(f"  {child.name}:\n{child.log_tail()}" for child in self._children)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -21,7 +21,7 @@ from dcfm_ros.measure.table import counted
 from dcfm_ros.replay.live.graph import START_PATIENCE
 from dcfm_ros.replay.live.process_meter import ProcessMeter
 from dcfm_ros.replay.live.processes import Child, ChildProcesses, child_environment
-from dcfm_ros.replay.outputs import Outputs
+from dcfm_ros.replay.outputs import BAG, LOG
 from dcfm_ros.share import share_path
 
 _FINISH_PATIENCE = 30.0
@@ -36,7 +36,7 @@ class LiveRun:
 
     rate: float | None = None
     sent: int = 0
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
     interrupted: bool = False
     node_load: list[LoadSample] = field(default_factory=list)
 
@@ -64,12 +64,12 @@ def require_ros(what: str, command: str) -> None:
         )
 
 
-def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Outputs) -> LiveRun:
+def play(*, recorder: list[str], node: list[str], player: list[str], folder: Path) -> LiveRun:
     """Run the graph until everything is played and recorded, Ctrl-C, or an error in any process.
 
     Args:
         recorder, node, player: the processes' commands.
-        outputs: its log folder exists.
+        folder: of the run; its log folder exists.
 
     Raises:
         DcfmError: a process ended unexpectedly.
@@ -77,15 +77,15 @@ def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Ou
     """
     outcome = LiveRun()
     with ChildProcesses() as children:
-        listener = children.add(_child("recorder", recorder, outputs))
-        segmenter = children.add(_child("node", node, outputs, sends_events=False))
-        source = children.add(_child("player", player, outputs))
+        listener = children.add(_child("recorder", recorder, folder))
+        segmenter = children.add(_child("node", node, folder, sends_events=False))
+        source = children.add(_child("player", player, folder))
         meter = ProcessMeter(segmenter.pid)
         try:
             _live(children, segmenter, source, listener, outcome, meter.begin)
         except KeyboardInterrupt:
             outcome.interrupted = True
-            outcome.notes += ("interrupted by Ctrl-C: the report covers what was played until then",)
+            outcome.notes.append("interrupted by Ctrl-C: the report covers what was played until then")
         finally:
             meter.end()
         outcome.node_load = meter.samples
@@ -93,21 +93,20 @@ def play(*, recorder: list[str], node: list[str], player: list[str], outputs: Ou
         listener.send("finish")
         listener.wait(_FINISH_PATIENCE)
         segmenter.interrupt()
-        for event in _drain(source):
-            _note(event, outcome)
-    if not outputs.bag.is_dir() or (outcome.interrupted and outcome.sent == 0):
+        outcome.notes += _notes(source)
+    if not (folder / BAG).is_dir() or (outcome.interrupted and outcome.sent == 0):
         raise KeyboardInterrupt
     return outcome
 
 
-def _child(name: str, command: list[str], outputs: Outputs, *, sends_events: bool = True) -> Child:
+def _child(name: str, command: list[str], folder: Path, *, sends_events: bool = True) -> Child:
     # The log folder is the working directory: `python -m` looks there first, and must not find a source tree.
     return Child(
         name,
         command,
-        log=outputs.log / f"{name}.log",
+        log=folder / LOG / f"{name}.log",
         env=child_environment(share_path("config", "fastdds.xml")),
-        cwd=outputs.log,
+        cwd=folder / LOG,
         sends_events=sends_events,
     )
 
@@ -121,18 +120,11 @@ def _live(
     begins: Callable[[], None],
 ) -> None:
     """The run itself: wait for discovery, start, show progress, wait for the last mask. `begins` is called at the start."""
-    seen: dict[str, dict[str, Any]] = {}
-
-    def arrived(child: Child, name: str) -> bool:
-        for event in _drain(child):
-            seen[f"{child.name} {event['event']}"] = event
-            _note(event, outcome)
-        return f"{child.name} {name}" in seen
 
     def matched() -> bool:
         for line in node.new_log_lines():
             print(f"  node: {line}", file=sys.stderr)
-        return arrived(player, "matched") & arrived(recorder, "matched")
+        return "matched" in player.events and "matched" in recorder.events
 
     print("starting node, recorder and player ...", file=sys.stderr)
     children.until(
@@ -143,48 +135,31 @@ def _live(
     time.sleep(_SETTLE_S)
     begins()
     player.send("go")
-    expected = seen["player ready"]["length"]
-    outcome.rate = seen["player ready"]["rate"]
+    expected, outcome.rate = player.events["ready"]["length"], player.events["ready"]["rate"]
     with tqdm(total=expected, unit="frame", desc="playing", dynamic_ncols=True, disable=None) as bar:
 
-        def finished() -> bool:
-            done = arrived(player, "done")
-            arrived(recorder, "done")
-            progress = seen.get("recorder progress", {})
+        def played() -> bool:
+            progress = recorder.events.get("progress", {})
             outcome.sent = progress.get("images", 0)
             bar.update(outcome.sent - bar.n)
             latency = progress.get("latency_ms", math.nan)
             if not math.isnan(latency):
                 bar.set_postfix(masks=progress["masks"], latency=f"{latency:.0f} ms", refresh=False)
-            return done
+            return "done" in player.events
 
-        children.until(finished, seconds=math.inf, waiting_for="the end of the input")
+        children.until(played, seconds=math.inf, waiting_for="the end of the input")
         recorder.send("finish")
         children.until(
-            lambda: finished() and arrived(recorder, "done"),
+            lambda: played() and "done" in recorder.events,
             seconds=_FINISH_PATIENCE,
             waiting_for="the recorder to finish",
             may_end=(recorder,),
         )
 
 
-def _drain(child: Child) -> list[dict[str, Any]]:
-    events = []
-    while not child.events.empty():
-        events.append(child.events.get())
-    return events
-
-
-def _note(event: dict[str, Any], outcome: LiveRun) -> None:
-    """Take from an event what the report must mention; an error ends the run."""
-    if event["event"] == "error":
-        raise DcfmError(event["message"])
-    if event["event"] == "done" and "sent" in event:
-        outcome.notes += tuple(
-            f"{counted(count, 'image')} not used: {why}" for why, count in event["skipped"].items()
-        )
-        outcome.notes += tuple(
-            f"{counted(count, 'label')} not used: {why}" for why, count in event["labels"].items()
-        )
-        if event["problem"]:
-            outcome.notes += (event["problem"],)
+def _notes(player: Child) -> list[str]:
+    """What the report must mention of what was played."""
+    done = player.events.get("done", {"skipped": {}, "labels": {}, "problem": ""})
+    unused = (("image", done["skipped"]), ("label", done["labels"]))
+    notes = [f"{counted(n, noun)} not used: {why}" for noun, counts in unused for why, n in counts.items()]
+    return [*notes, *filter(None, [done["problem"]])]

@@ -21,16 +21,15 @@ from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live import graph
 from dcfm_ros.replay.live.recorded import read_recording, read_sent
 from dcfm_ros.replay.live.run import LiveRun, play
-from dcfm_ros.replay.outputs import VIDEO_RATE, Outputs, prepare
+from dcfm_ros.replay.outputs import BAG, LOG, VIDEO, VIDEO_RATE, prepare, video_files
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
 from dcfm_ros.replay.run_job import check_input
 from dcfm_ros.replay.summary import usual_interval_ms
 from dcfm_ros.replay.text import summary_text
 
-_SENT = "sent.csv"
 _LATENCY = "From the moment an image is published to the moment its mask arrives, both measured outside the node, over DDS."
-_BAG = (
+_BAG_WORDS = (
     "images, masks, labels and timing as they arrived: open it in Foxglove, or play it with `ros2 bag play`"
 )
 
@@ -64,23 +63,28 @@ class Session:
         """
         check_input(self.job)
         card = load_model(self.job.weights or default_weights()).card
-        outputs = prepare(self.job.folder, force=self.job.force)
-        outputs.log.mkdir()
+        folder = self.job.folder
+        prepare(folder, force=self.job.force)
+        (folder / LOG).mkdir()
         settings = node_parameters(self.job) | dict(self.parameters)
         outcome = play(
-            recorder=graph.recorder(self.namespace, outputs.bag),
+            recorder=graph.recorder(self.namespace, folder / BAG),
             node=graph.node(self.namespace, settings),
-            player=self._player(outputs),
-            outputs=outputs,
+            player=self._player(),
+            folder=folder,
         )
-        report = self._report(card, outputs, outcome, settings)
-        page = write_report(report, outputs.folder)
+        report = self._report(card, outcome, settings)
+        page = write_report(report, folder)
         print(f"{summary_text(report)}\n\n  open {page}")
         for name, what in report.files.items():
-            print(f"       {outputs.folder / name}: {what}")
+            print(f"       {folder / name}: {what}")
         return 130 if outcome.interrupted else 0
 
-    def _player(self, outputs: Outputs) -> list[str]:
+    @property
+    def _sent(self) -> Path:
+        return self.job.folder / LOG / "sent.csv"
+
+    def _player(self) -> list[str]:
         job, labels = self.job, self.job.labels
         if labels is not None and Path(labels).exists():
             labels = str(Path(labels).resolve())
@@ -92,21 +96,19 @@ class Session:
             **self.options,
         }
         if self.recorded_stamps:
-            options |= {"sent": (outputs.log / _SENT).resolve(), "recorded-stamps": True}
+            options |= {"sent": self._sent.resolve(), "recorded-stamps": True}
         return graph.player(self.namespace, job.input, options)
 
-    def _report(
-        self, card: ModelCard, outputs: Outputs, outcome: LiveRun, settings: Mapping[str, str]
-    ) -> Report:
+    def _report(self, card: ModelCard, outcome: LiveRun, settings: Mapping[str, str]) -> Report:
         """Match every frame that was played with what came back. Raises DcfmError for a bag without images."""
         job = self.job
         # Without a log of what was sent it is every recorded image, at its stamp.
-        sent = read_sent(outputs.log / _SENT) if self.recorded_stamps else None
+        sent = read_sent(self._sent) if self.recorded_stamps else None
         total = len(sent) if sent is not None else outcome.sent or None
-        video = VideoWriter(outputs.video, job.rate or outcome.rate or VIDEO_RATE) if job.video else None
+        video = VideoWriter(job.folder / VIDEO, job.rate or outcome.rate or VIDEO_RATE) if job.video else None
         with tqdm(total=total, unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
             tally, arrived = read_recording(
-                outputs.bag,
+                job.folder / BAG,
                 graph.recorded_topics(self.namespace),
                 card,
                 video,
@@ -127,7 +129,7 @@ class Session:
             load=outcome.node_load,
             notes=outcome.notes,
             settings={"Input": self.words, **settings},
-            files={**outputs.video_files(video), outputs.bag.name: _BAG},
+            files={**video_files(video), BAG: _BAG_WORDS},
             extra={"duplicates": arrived.duplicates, "out_of_order": arrived.out_of_order},
         )
 
