@@ -37,20 +37,17 @@ class Worst:
     caption: Callable[[FrameRecord], str]
 
 
+def _lowest(title: str, share: str, what: str) -> Worst:
+    """The lowest values of a share in a record."""
+    return Worst(title, lambda r: -getattr(r, share), lambda r: f"{getattr(r, share):.1%} {what}")
+
+
 WORST = (
     Worst("Slowest", lambda r: r.latency_ms, lambda r: f"{r.latency_ms:.0f} ms"),
-    Worst(
-        "Least agreement of old and new common feature",
-        lambda r: -r.agreement,
-        lambda r: f"{r.agreement:.1%} equal",
-    ),
-    Worst("Lowest accuracy", lambda r: -r.accuracy, lambda r: f"{r.accuracy:.1%} right"),
-    Worst("Lowest confidence", lambda r: -r.confidence, lambda r: f"{r.confidence:.1%} mean"),
-    Worst(
-        "Least consistent with the frame before",
-        lambda r: -r.consistency,
-        lambda r: f"{r.consistency:.1%} kept",
-    ),
+    _lowest("Least agreement of old and new common feature", "agreement", "equal"),
+    _lowest("Lowest accuracy", "accuracy", "right"),
+    _lowest("Lowest confidence", "confidence", "mean"),
+    _lowest("Least consistent with the frame before", "consistency", "kept"),
 )
 
 

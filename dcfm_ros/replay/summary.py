@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -50,17 +49,6 @@ class Summary:
     @property
     def key_frame_count(self) -> int:
         return sum(self.key_frames.values())
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything as plain JSON values."""
-        values: dict[str, Any] = {}
-        for name, value in vars(self).items():
-            if isinstance(value, Distribution):
-                value = value.as_json()
-            elif name == "steps":
-                value = {step: spread.as_json() for step, spread in value.items()}
-            values[name] = value
-        return values
 
 
 def summarise(records: Sequence[FrameRecord]) -> Summary:

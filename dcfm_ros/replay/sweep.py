@@ -6,8 +6,8 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
@@ -32,12 +32,12 @@ _REFERENCE = "reference"
 
 @dataclass(frozen=True)
 class Setting:
-    """One value of one axis of the grid, as it was written, and what it changes."""
+    """One value of one axis of the grid, as it was written, and what it changes in which part of a job."""
 
     axis: str
     text: str
-    stream: dict[str, Any] = field(default_factory=dict)
-    engine: dict[str, Any] = field(default_factory=dict)
+    part: str
+    values: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -110,17 +110,15 @@ def parse(words: Sequence[str]) -> list[list[Setting]]:
 
 def _setting(axis: str, text: str) -> Setting:
     if axis == "trigger":
-        return Setting(axis, text, stream=OFF | parse_triggers(text))
+        return Setting(axis, text, "stream", OFF | parse_triggers(text))
     name = "input_size" if axis == "size" else axis.replace("-", "_")
-    known: dict[str, tuple[str, type]] = {
-        item.name: (kind, config)
-        for kind, config in (("stream", StreamConfig), ("engine", EngineConfig))
-        for item in dataclasses.fields(config)
-    }
-    if name not in known:
-        raise DcfmError(f"--sweep knows no axis '{axis}'; known: trigger, size, {', '.join(known)}")
-    kind, config = known[name]
-    return Setting(axis, text, **{kind: {name: from_text(config, name, text, f"--sweep {axis}")}})
+    known = ["trigger", "size"]
+    for part, config in (("stream", StreamConfig), ("engine", EngineConfig)):
+        names = [item.name for item in dataclasses.fields(config)]
+        if name in names:
+            return Setting(axis, text, part, {name: from_text(config, name, text, f"--sweep {axis}")})
+        known += names
+    raise DcfmError(f"--sweep knows no axis '{axis}'; known: {', '.join(known)}")
 
 
 def variants(job: Job, axes: Sequence[Sequence[Setting]]) -> list[tuple[dict[str, str], Job]]:
@@ -131,18 +129,13 @@ def variants(job: Job, axes: Sequence[Sequence[Setting]]) -> list[tuple[dict[str
     """
     jobs = []
     for combination in itertools.product(*axes):
-        stream, engine = job.stream, job.engine
+        parts: dict[str, Any] = {"stream": job.stream, "engine": job.engine}
         for setting in combination:
-            stream = dataclasses.replace(stream, **setting.stream)
-            engine = dataclasses.replace(engine, **setting.engine)
-        settings = {setting.axis: setting.text for setting in combination}
-        folder = job.folder / RUNS / _slug(settings)
-        jobs.append((settings, dataclasses.replace(job, stream=stream, engine=engine, folder=folder)))
+            parts[setting.part] = dataclasses.replace(parts[setting.part], **setting.values)
+        name = "_".join(re.sub(r"[^\w.+-]", "-", f"{s.axis}-{s.text}") for s in combination)
+        variant = dataclasses.replace(job, **parts, folder=job.folder / RUNS / name)
+        jobs.append(({setting.axis: setting.text for setting in combination}, variant))
     return jobs
-
-
-def _slug(settings: Mapping[str, str]) -> str:
-    return "_".join(re.sub(r"[^\w.+-]", "-", f"{axis}-{text}") for axis, text in settings.items())
 
 
 def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bool]) -> Sweep:

@@ -44,7 +44,7 @@ def latency_over_time(records: Sequence[FrameRecord], interval_ms: float | None)
     # One slow first frame must not flatten all others: the axis ends a little above the 99th percentile.
     top = max(float(np.percentile(known, 99)) * 1.35, (interval_ms or 0) * 1.15, 1.0)
     top = min(top, max(known[-1] * 1.1, (interval_ms or 0) * 1.15))
-    plot = Plot(_span(records), (0, top), size=(1100, 270))
+    plot = Plot(_span(records), (0, top), 270)
     plot.axes("s")
     times = seconds(records)
     plot.line(times, latencies, SOFT, 1.0)
@@ -79,7 +79,7 @@ def drops_over_time(records: Sequence[FrameRecord]) -> str:
     bin_s = max(1.0, (end - start) / 120)
     edges = np.arange(start, end + bin_s, bin_s)
     counts = np.histogram(lost, edges)[0] / bin_s
-    plot = Plot((start, end), (0, float(counts.max()) * 1.2), size=(1100, 110), margins=(52, 8, 22, 24))
+    plot = Plot((start, end), (0, float(counts.max()) * 1.2), 110)
     plot.axes("s", y_count=2)
     for left, value in zip(edges, counts, strict=False):
         if value:
@@ -92,14 +92,14 @@ def latency_histogram(records: Sequence[FrameRecord], summary: Summary) -> str:
     """How many frames took how long, key frames stacked on the others, percentiles marked."""
     if summary.latency is None:
         return ""
-    key = np.asarray([r.latency_ms for r in records if not r.lost and r.key_frame], float)
-    other = np.asarray([r.latency_ms for r in records if not r.lost and not r.key_frame], float)
     low, high = summary.latency.minimum, summary.latency.percentiles[99] * 1.15 + 1e-6
     low = max(0.0, low - 0.08 * (high - low))
     edges = np.linspace(low, high, 41)
-    counts_other = np.histogram(np.clip(other, low, high), edges)[0]
-    counts_key = np.histogram(np.clip(key, low, high), edges)[0]
-    plot = Plot((low, high), (0, float((counts_other + counts_key).max()) * 1.18), size=(540, 250))
+    counts_key, counts_other = (
+        np.histogram(np.clip([record.latency_ms for record in group], low, high), edges)[0]
+        for group in _key_and_other(records)
+    )
+    plot = Plot((low, high), (0, float((counts_other + counts_key).max()) * 1.18), 250, 540)
     plot.axes("ms", y_count=3)
     gap = (edges[1] - edges[0]) * 0.08
     for left, right, n_other, n_key in zip(edges, edges[1:], counts_other, counts_key, strict=False):
@@ -111,6 +111,11 @@ def latency_histogram(records: Sequence[FrameRecord], summary: Summary) -> str:
     for row, (p, value) in enumerate(summary.latency.percentiles.items()):
         plot.mark(value, f"p{p} {value:.1f}", row=row)
     return plot.svg("Histogram of latency")
+
+
+def _key_and_other(records: Sequence[FrameRecord]) -> list[list[FrameRecord]]:
+    """Frames with a mask: key frames, and the others."""
+    return [[r for r in records if not r.lost and r.key_frame is key] for key in (True, False)]
 
 
 @dataclass(frozen=True)
@@ -125,8 +130,7 @@ class StepTime:
 
 def step_times(records: Sequence[FrameRecord], rest_name: str) -> list[StepTime]:
     """Where the time goes on average; the part of the latency that no step accounts for comes last, as `rest_name`."""
-    done = [record for record in records if not record.lost]
-    groups = [[r for r in done if r.key_frame], [r for r in done if not r.key_frame]]
+    groups = _key_and_other(records)
     found = []
     for step in STEPS:
         means = [_mean([r.steps.get(step, math.nan) for r in group]) for group in groups]
@@ -148,7 +152,7 @@ def steps_bars(steps: Sequence[StepTime]) -> str:
     if not rows:
         return ""
     height = 46 + 62 * len(rows)
-    plot = Plot((0, max(sum(values) for _, values in rows) * 1.12), (0, len(rows)), size=(540, height))
+    plot = Plot((0, max(sum(values) for _, values in rows) * 1.12), (0, len(rows)), height, 540)
     plot.axes("ms", y_count=0, y_format=lambda _: "")
     for row, (name, values) in enumerate(rows):
         base = len(rows) - 1 - row
@@ -207,14 +211,13 @@ def _track(
         low, high = max(0.0, math.floor((low - 0.02) * 10) / 10), 1.0
     else:
         low, high = 0.0, high * 1.12
-    plot = Plot(_span(records), (low, high), size=(1100, 130), margins=(52, 8, 22, 24))
+    plot = Plot(_span(records), (low, high), 130)
     plot.axes("s", y_count=2, y_format=(lambda value: f"{value:.0%}") if track.share else number)
     for time, record in zip(times, records, strict=False):
         if record.key_frame and len(records) <= 2 * _MAX_MARKS:
             plot.tick_up(time, KEY, f"key frame ({record.trigger})", 6)
-    sparse = len(known) < 0.6 * len(values)
-    points = [(x, y) for x, y in zip(times, values, strict=False) if not math.isnan(y)]
-    if sparse:
+    if len(known) < 0.6 * len(values):
+        points = [(x, y) for x, y in zip(times, values, strict=True) if not math.isnan(y)]
         plot.line([x for x, _ in points], [y for _, y in points], SOFT, 1.0)
         plot.dots([(x, y, f"{y:.1%}" if track.share else f"{y:.3g}") for x, y in points], FRAME, 3.0)
     else:
@@ -230,8 +233,7 @@ def load_over_time(samples: Sequence[LoadSample]) -> Sequence[tuple[str, str]]:
         ("Processor, % of one core", [sample.cpu_percent for sample in samples]),
         ("Resident memory, MB", [sample.memory_mb for sample in samples]),
     ):
-        size, margins = (1100, 110), (52, 8, 22, 24)
-        plot = Plot((0, times[-1]), (0, max(*values, 1.0) * 1.15), size=size, margins=margins)
+        plot = Plot((0, times[-1]), (0, max(*values, 1.0) * 1.15), 110)
         plot.axes("s", y_count=2)
         plot.line(times, values, FRAME)
         drawn.append((title, plot.svg(title)))
@@ -251,7 +253,7 @@ def class_shares(
     times = [time for time, _ in done[::step]]
     table = np.asarray([shares for _, shares in done[::step]])
     top = np.cumsum(table, axis=1)
-    plot = Plot(_span(records), (0, 1), size=(1100, 220))
+    plot = Plot(_span(records), (0, 1), 220)
     for index, (name, color) in enumerate(zip(names, colors, strict=False)):
         if table[:, index].max() == 0:
             continue

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from dcfm_ros.measure import result_file
+from dcfm_ros.measure.spread import Distribution
 from dcfm_ros.measure.table import counted, number, percent
 from dcfm_ros.replay.outputs import NUMBERS, PAGE
 
@@ -55,7 +56,9 @@ def write_json(folder: Path, values: dict[str, Any]) -> None:
 
 
 def finite(value: Any) -> Any:
-    """The same with None for every number that JSON does not know."""
+    """The same as plain JSON values, with None for every number that JSON does not know."""
+    if isinstance(value, Distribution):
+        value = value.as_json()
     if isinstance(value, dict):
         return {str(key): finite(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from dcfm_ros.measure.machine_load import load_json
-from dcfm_ros.measure.table import NOTHING, number, percent
 from dcfm_ros.replay import outputs
 from dcfm_ros.replay.frame_record import CSV_HEAD, FrameRecord, csv_row
 from dcfm_ros.replay.outputs import FRAMES, NUMBERS
@@ -107,15 +106,9 @@ def _tip(index: int, time: float, record: FrameRecord) -> str:
         lines.append(f"key frame: {record.trigger or 'requested'}")
     if record.lost:
         lines.append("no mask came")
-    values = {
-        "latency": number(record.latency_ms, ".1f"),
-        "age": number(record.age_ms, ".0f"),
-        "motion": number(record.motion, ".3g"),
-        "agreement": percent(record.agreement),
-        "accuracy": percent(record.accuracy),
-        "consistency": percent(record.consistency),
-        "confidence": percent(record.confidence),
-    }
-    units = {"latency": " ms", "age": " ms"}
-    lines += [f"{name} {text}{units.get(name, '')}" for name, text in values.items() if text != NOTHING]
+    measures = [("latency", record.latency_ms, ".1f", " ms"), ("age", record.age_ms, ".0f", " ms")]
+    measures.append(("motion", record.motion, ".3g", ""))
+    shares = ("agreement", "accuracy", "consistency", "confidence")
+    measures += [(name, getattr(record, name), ".1%", "") for name in shares]
+    lines += [f"{name} {value:{form}}{unit}" for name, value, form, unit in measures if not math.isnan(value)]
     return "\n".join(lines)

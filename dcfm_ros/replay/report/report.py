@@ -114,7 +114,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "subject": report.subject,
         "latency": report.latency_meaning,
         "metrics": report.summary.benchmark | load_json(report.load),
-        "summary": report.summary.as_json(),
+        "summary": vars(report.summary),
         "settings": report.settings,
         "machine": report.machine,
         "notes": list(report.notes),

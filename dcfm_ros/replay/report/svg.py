@@ -36,21 +36,15 @@ class Plot:
 
     Args:
         x, y: ranges of the data shown.
-        size: width and height of the drawing in pixels of its own coordinate system.
-        margins: left, top, right, bottom.
+        height, width: of the drawing, in pixels of its own coordinate system.
     """
 
     def __init__(
-        self,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        *,
-        size: tuple[int, int] = (1100, 240),
-        margins: tuple[int, int, int, int] = (52, 12, 22, 24),
+        self, x: tuple[float, float], y: tuple[float, float], height: int, width: int = 1100
     ) -> None:
-        self.x, self.y, self.size = (x[0], max(x[1], x[0] + 1e-9)), (y[0], max(y[1], y[0] + 1e-9)), size
-        self.left, self.top = margins[0], margins[1]
-        self.right, self.bottom = size[0] - margins[2], size[1] - margins[3]
+        self.x, self.y = (x[0], max(x[1], x[0] + 1e-9)), (y[0], max(y[1], y[0] + 1e-9))
+        self.size = width, height
+        self.left, self.top, self.right, self.bottom = 52, 12, width - 22, height - 24
         self._parts: list[str] = []
 
     def px(self, x: float) -> float:
@@ -62,22 +56,18 @@ class Plot:
         y = min(max(y, self.y[0]), self.y[1])
         return self.bottom - (y - self.y[0]) / (self.y[1] - self.y[0]) * (self.bottom - self.top)
 
-    def axes(self, x_unit: str = "", *, y_count: int = 4, y_format=number, x_ticks: bool = True) -> None:
+    def axes(self, x_unit: str = "", *, y_count: int = 4, y_format=number) -> None:
         """Horizontal grid with labels, and labels below, the last with its unit."""
         for tick in nice_ticks(*self.y, y_count):
             y = self.py(tick)
             self._add(f'<line class="grid" x1="{self.left}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
             self.text(self.left - 8, y + 4, y_format(tick), "end")
-        if not x_ticks:
-            return
         ticks = nice_ticks(*self.x, 8)
         for tick in ticks:
             unit = f" {x_unit}" if tick == ticks[-1] else ""
             self.text(self.px(tick), self.bottom + 18, number(tick) + unit, "middle")
 
-    def line(
-        self, xs: Sequence[float], ys: Sequence[float], color: str, width: float = 1.6, label: str = ""
-    ) -> None:
+    def line(self, xs: Sequence[float], ys: Sequence[float], color: str, width: float = 1.6) -> None:
         """A line through the points; NaN breaks it."""
         paths, pen_up = [], True
         for x, y in thin(xs, ys):
@@ -89,7 +79,7 @@ class Plot:
         if paths:
             self._add(
                 f'<path d="{"".join(paths)}" fill="none" stroke="{color}" stroke-width="{width}" '
-                f'stroke-linejoin="round">{_title(label)}</path>'
+                f'stroke-linejoin="round"/>'
             )
 
     def area(
@@ -117,16 +107,16 @@ class Plot:
             f'height="{max(0.0, bottom - top):.1f}" fill="{color}">{_title(label)}</rect>'
         )
 
-    def level(self, y: float, label: str, css: str = "level") -> None:
+    def level(self, y: float, label: str) -> None:
         """A dashed horizontal line with a label, for a limit."""
         at = self.py(y)
-        self._add(f'<line class="{css}" x1="{self.left}" x2="{self.right}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        self._add(f'<line class="level" x1="{self.left}" x2="{self.right}" y1="{at:.1f}" y2="{at:.1f}"/>')
         self.text(self.right - 4, at - 5, label, "end", "label")
 
-    def mark(self, x: float, label: str, *, row: int = 0, css: str = "level") -> None:
+    def mark(self, x: float, label: str, *, row: int = 0) -> None:
         """A dashed vertical line with a label on top."""
         at = self.px(x)
-        self._add(f'<line class="{css}" x1="{at:.1f}" x2="{at:.1f}" y1="{self.top}" y2="{self.bottom}"/>')
+        self._add(f'<line class="level" x1="{at:.1f}" x2="{at:.1f}" y1="{self.top}" y2="{self.bottom}"/>')
         flip = at + 5 + text_width(label) > self.right
         self.text(
             at + (-5 if flip else 5), self.top + 11 + 14 * row, label, "end" if flip else "start", "label"
@@ -193,14 +183,11 @@ def thin(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
     points: list[tuple[float, float]] = []
     bucket = math.ceil(len(xs) / (_MAX_POINTS // 2))
     for start in range(0, len(xs), bucket):
-        part = [
-            (x, y)
-            for x, y in zip(xs[start : start + bucket], ys[start : start + bucket], strict=False)
-            if not math.isnan(y)
-        ]
+        stop = start + bucket
+        part = [p for p in zip(xs[start:stop], ys[start:stop], strict=False) if not math.isnan(p[1])]
         if not part:
             points.append((xs[start], math.nan))
             continue
         ends = {min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])}
-        points.extend(sorted(ends))
+        points += sorted(ends)
     return points

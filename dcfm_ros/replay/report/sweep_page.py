@@ -93,7 +93,7 @@ def pareto_plot(sweep: Sweep) -> Markup | None:
     limit = 1e3 / sweep.rate if sweep.rate else None
     right = max([*costs, limit or 0.0]) if limit and limit < 3 * max(costs) else max(costs)
     low, high = max(0.0, min(qualities) - 0.15 * spread), min(1.0, max(qualities) + 0.2 * spread)
-    plot = Plot((0, right * 1.15), (low, high), size=(1100, 420), margins=(60, 14, 22, 26))
+    plot = Plot((0, right * 1.15), (low, high), 420)
     plot.axes("ms per frame", y_count=5, y_format=lambda value: f"{value:.1%}")
     if limit and limit <= right:
         plot.mark(limit, f"time between two frames, {limit:.0f} ms")
