@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from parts import Suite
+from parts import SEGFORMER, TUNED, Suite, SuiteCase, SuiteRow
 from steady_result import Steady, Way
 
-from dcfm_ros.bench.result import DCFM, SEGFORMER, TUNED, Case, Row
-from dcfm_ros.bench.table import engine_of, equal_labels
+from dcfm_ros.bench.result import DCFM, engine_of
+from dcfm_ros.bench.table import equal_labels
 from dcfm_ros.measure.spread import Spread
 from dcfm_ros.measure.table import ms, times
 
@@ -89,21 +89,21 @@ def gpu_verdicts(suite: Suite | None, steady: Steady | None) -> list[Verdict]:
     ]
 
 
-Pick = Callable[[Row], float | None]
+Pick = Callable[[SuiteRow], float | None]
 
 
-def _other(row: Row) -> float | None:
+def _other(row: SuiteRow) -> float | None:
     return row.other_ratio.median if row.other_ratio else None
 
 
-def _key(row: Row) -> float | None:
+def _key(row: SuiteRow) -> float | None:
     return row.key_ratio.median if row.key_ratio else None
 
 
 def against(kind: str, interval: int) -> Pick:
     """Against the SegFormer that is published for the backbone: of those compared with, the one with the widest head."""
 
-    def pick(row: Row) -> float | None:
+    def pick(row: SuiteRow) -> float | None:
         rivals = [
             rival
             for item in row.amortised
@@ -116,12 +116,12 @@ def against(kind: str, interval: int) -> Pick:
     return pick
 
 
-def _case(suite: Suite, name: str) -> Case | None:
+def _case(suite: Suite, name: str) -> SuiteCase | None:
     part = suite.part(name)
     return part.cases[0] if part and part.cases else None
 
 
-def _ratio(key: str, goal: str, wanted: float, case: Case | None, precision: str, pick: Pick) -> Verdict:
+def _ratio(key: str, goal: str, wanted: float, case: SuiteCase | None, precision: str, pick: Pick) -> Verdict:
     """The fastest engine of this precision whose labels are right."""
     asked = f"≥ {wanted:g}×"
     enough = INT8_LABELS if precision == "int8" else SAME_LABELS
@@ -141,7 +141,7 @@ def _ratio(key: str, goal: str, wanted: float, case: Case | None, precision: str
 
 
 def _at_most(
-    key: str, goal: str, allowed: float, case: Case | None, pick: Callable[[Row], Spread | None]
+    key: str, goal: str, allowed: float, case: SuiteCase | None, pick: Callable[[SuiteRow], Spread | None]
 ) -> Verdict:
     """The fastest in fp16 whose labels are right; allowed: ms."""
     asked = f"≤ {allowed:.1f} ms"
@@ -168,7 +168,7 @@ def _tail(key: str, goal: str, allowed: float, way: Way | None) -> Verdict:
     return Verdict(key, goal, asked, f"{tail:.2f} ({way.name})", tail <= allowed, _over(tail, allowed))
 
 
-def _ours(case: Case | None) -> list[Row]:
+def _ours(case: SuiteCase | None) -> list[SuiteRow]:
     return [row for row in case.rows if row.kind == DCFM and not row.skipped] if case else []
 
 
@@ -191,7 +191,7 @@ def _label_map(suite: Suite) -> Verdict:
     return Verdict("label_map", goal, asked, measured, reached, _short(row.ratio.median, 60))
 
 
-def _shipped(case: Case | None) -> Verdict:
+def _shipped(case: SuiteCase | None) -> Verdict:
     goal, asked = "shipped model, 480×360, CPU, other frame", "≥ 60 FPS on two cores"
     rows = [row for row in _ours(case) if row.other and (row.agreement or 0) >= SAME_LABELS]
     if not rows:

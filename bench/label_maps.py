@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from parts import LabelMapRow
 
-from dcfm_ros.bench.frames import street_labels
+from dcfm_ros.bench.frames import FIRST
 from dcfm_ros.config import Size
 from dcfm_ros.engines.label_map.label_map import label_map
 from dcfm_ros.measure.rounds import Laps, interleave, totals
 from dcfm_ros.measure.spread import ratio, spread
 from dcfm_ros.stream.stopwatch import Stopwatch
+from dcfm_ros.street import SyntheticDrive
 
 Logits = NDArray[np.float32]
 
@@ -68,7 +69,7 @@ def street_logits(classes: int, low: Size) -> Logits:
 
     The drive's true labels, blurred, and smooth noise on top; classes that a street lacks stay behind.
     """
-    labels = street_labels(low)
+    labels = SyntheticDrive(0, low)[FIRST].label
     rng = np.random.default_rng(0)
     logits = np.empty((classes, low[1], low[0]), np.float32)
     for c in range(classes):

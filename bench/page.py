@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 from goals import SAME_LABELS, Verdict, against, gpu_verdicts, verdicts
-from parts import Suite, load_suite
+from parts import SEGFORMER, Suite, SuiteCase, SuiteRow, load_suite
 from sections import (
     PICTURES,
     case_title,
@@ -28,7 +28,7 @@ from steady_result import (
 )
 
 from dcfm_ros.bench import plot
-from dcfm_ros.bench.result import DCFM, FORMAT, SEGFORMER, Case, Row
+from dcfm_ros.bench.result import DCFM, FORMAT
 from dcfm_ros.bench.table import mean_ms, spread_ms
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.markdown import link
@@ -44,7 +44,8 @@ TITLE = """\
 # Speed
 
 How fast is it on *your* machine? `dcfm bench` answers in about a minute, with the model that comes with the package or
-with `--weights`, on every engine that is installed. What follows was measured the same way."""
+with `--weights`, on every engine that is installed. What follows was measured the same way, beside others' work: in the
+source tree `python bench/compare.py` does so for any model."""
 
 GLANCE = """\
 In fp32, on the engine that is the fastest for the model, with the labels of the published implementation. A *key frame*
@@ -59,11 +60,11 @@ METHOD = """\
   is the median over the rounds of the quotient within the round. Times are medians; quartiles are in brackets.
 - **Published order** is the published order of operations in plain torch on the same weights: the deep head at full
   resolution, concatenation before the fusion, attention and batch norm written out, logits interpolated to full size and
-  arg-max over them. It gives the published implementation's labels (`dcfm_ros/bench/published.py`).
+  arg-max over them. It gives the published implementation's labels (`bench/published_order.py`).
 - **Per-frame SegFormer, transformers**, is `SegformerForSemanticSegmentation` with its image processor and its
   `post_process_semantic_segmentation`, in torch. **The same SegFormer, all tricks**, has its weights and gives its labels,
   but projects and fuses each scale at its own resolution, folds batch norm and normalisation, runs as one graph on the
-  same libraries with the same settings, and gets its mask from the label map kernel (`dcfm_ros/bench/segformer.py`). One
+  same libraries with the same settings, and gets its mask from the label map kernel (`bench/segformer.py`). One
   head is that of the SegFormer published for the backbone (MiT-B2: 768 channels); the tables also have one that is as
   narrow as DCFM's (256).
 - What is measured in plain torch (the published order, `transformers`' SegFormer) runs in a process of its own, as it does
@@ -166,7 +167,7 @@ def glance(measured: Measured) -> list[str]:
     return [f"## At a glance{measured.on}", f"{told}, {facts['Cores']} cores.\n{GLANCE}", table.markdown()]
 
 
-def fastest_fp32(case: Case) -> Row | None:
+def fastest_fp32(case: SuiteCase) -> SuiteRow | None:
     """Of our rows in fp32 with the right labels the fastest at K = 10; None where there is none."""
     rows = [
         row

@@ -9,9 +9,56 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcfm_ros.bench.result import FORMAT, Part
+from dcfm_ros.bench.result import DCFM, FORMAT, Amortised, Case, Part, Row
 from dcfm_ros.measure.result_file import load_result, save_result
 from dcfm_ros.measure.spread import Spread
+
+PUBLISHED = "published"
+SEGFORMER = "segformer"
+TUNED = "segformer tuned"
+NAMES = {
+    PUBLISHED: "published order",
+    DCFM: "DCFM, this package",
+    SEGFORMER: "per-frame SegFormer, transformers",
+    TUNED: "the same SegFormer, all tricks",
+}
+
+
+@dataclass(frozen=True)
+class Against:
+    """How many times faster than a per-frame SegFormer (kind, with a head of `width` channels) on its fastest engine."""
+
+    kind: str
+    width: int
+    ratio: Spread
+
+
+@dataclass(frozen=True)
+class SuiteAmortised(Amortised):
+    """And against each SegFormer of the case."""
+
+    against: tuple[Against, ...] = ()
+
+
+@dataclass(frozen=True)
+class SuiteRow(Row):
+    """kind: PUBLISHED, the published order in plain torch, which is the reference. DCFM: this package. SEGFORMER:
+    per-frame SegFormer as a user runs it. TUNED: the same network with this package's tricks.
+    """
+
+    amortised: tuple[SuiteAmortised, ...] = ()
+
+    @property
+    def title(self) -> str:
+        on = "" if self.kind in (PUBLISHED, SEGFORMER) else f", {self.engine} {self.precision}"
+        return NAMES[self.kind] + on + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class SuiteCase(Case):
+    """Contestants that took turns in one run, this package's rivals among them."""
+
+    rows: tuple[SuiteRow, ...]
 
 
 @dataclass(frozen=True)
@@ -77,6 +124,7 @@ class OutputRow:
 class SuitePart(Part):
     """One part of the suite, measured in one go."""
 
+    cases: tuple[SuiteCase, ...] = ()
     label_maps: tuple[LabelMapRow, ...] = ()
     node: tuple[NodeRow, ...] = ()
     rates: tuple[RateRow, ...] = ()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from parts import LabelMapRow, NodeRow, OutputRow, RateRow, Suite, SuitePart
+from parts import SEGFORMER, TUNED, LabelMapRow, NodeRow, OutputRow, RateRow, Suite, SuiteCase, SuitePart
 from steady_result import Steady, steady_table
 
-from dcfm_ros.bench.result import BUSY, Case, MemoryRow
+from dcfm_ros.bench.result import BUSY, DCFM, MemoryRow, engine_of
 from dcfm_ros.bench.table import (
     amortised_table,
     case_tables,
-    engine_of,
     equal_labels,
     spread_ms,
     spread_times,
@@ -21,6 +20,8 @@ from dcfm_ros.measure.markdown import link
 from dcfm_ros.measure.table import Table, ms, number, percent, size
 
 PICTURES = "pictures"
+SHORT = {SEGFORMER: "transformers", TUNED: "all tricks"}
+AGAINST_AT = (10, 20)
 
 
 def part_sections(part: SuitePart, on: str) -> list[str]:
@@ -35,29 +36,46 @@ def part_sections(part: SuitePart, on: str) -> list[str]:
     return sections
 
 
-def case_title(case: Case) -> str:
+def case_title(case: SuiteCase) -> str:
     """Model and size."""
     return f"{case.backbone}, {case.classes} classes, {size(case.size)}"
 
 
-def picture(case: Case, on: str) -> str:
+def picture(case: SuiteCase, on: str) -> str:
     """File name of a case's plot."""
     return f"speed_{case.name}{'_gpu' if on else ''}.svg"
 
 
-def case_section(case: Case, part: SuitePart, on: str) -> str:
+def case_section(case: SuiteCase, part: SuitePart, on: str) -> str:
     """One case: times and ratios, the mean over K, the stages, what could not be measured."""
-    *tables, stages = (table.markdown() for table in case_tables(case))
+    *tables, stages = case_tables(case)
+    against = against_table(case)
+    tables += [against] if against else []
     blocks = [f"## {case_title(case)}{on}"]
     blocks += [
         f"{case.weights} weights, {case.rounds} rounds. `python bench/run.py --suite {part.name}`",
-        *tables,
+        *(table.markdown() for table in tables),
     ]
     if amortised_table(case):
         blocks.append(f"![Mean milliseconds per frame over K]({PICTURES}/{picture(case, on)})")
-    blocks.append(stages)
+    blocks.append(stages.markdown())
     skipped = [f"- {row.engine} {row.precision}: {row.skipped}" for row in case.rows if row.skipped]
     return "\n\n".join(blocks + (["Not measured here:", "\n".join(skipped)] if skipped else []))
+
+
+def against_table(case: SuiteCase) -> Table | None:
+    """The mean cost at K = 10 and 20 against each per-frame SegFormer; None where there was none."""
+    rows = [row for row in case.rows if row.kind == DCFM and row.amortised and row.amortised[0].against]
+    if not rows:
+        return None
+    places = [(i, k) for i in range(len(rows[0].amortised[0].against)) for k in AGAINST_AT]
+    rivals = rows[0].amortised[0].against
+    head = [f"{SHORT[rivals[i].kind]}, head of {rivals[i].width}, K = {k}" for i, k in places]
+    lines = []
+    for row in rows:
+        items = {item.interval: item for item in row.amortised}
+        lines.append((row.title, *(spread_times(items[k].against[i].ratio) for i, k in places)))
+    return Table(("times faster than per-frame SegFormer", *head), tuple(lines))
 
 
 def label_map_table(rows: Iterable[LabelMapRow]) -> Table:

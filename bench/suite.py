@@ -8,13 +8,14 @@ from typing import Any
 
 from label_maps import measure_label_maps
 from parts import SuitePart
+from rivals import REFERENCE, SegFormerEntry, all_entries, compare
+from segformer import official_width
 
-from dcfm_ros.bench.case import measure_case
-from dcfm_ros.bench.contestants import CHOICES, Entry, Setting, entries_of, on_gpu, usual_choices
+from dcfm_ros.bench.contestants import CHOICES, Entry, Setting, on_gpu, usual_choices
 from dcfm_ros.bench.memory import measure_memory
-from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, record
-from dcfm_ros.bench.segformer import official_width
+from dcfm_ros.bench.result import record
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.machine import version_of
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.shipped import default_weights
 
@@ -34,8 +35,7 @@ def shipped() -> Setting:
 def vspw(backbone: str) -> Setting:
     """As published for VSPW: 480×853, 124 classes."""
     config = ModelConfig(backbone=backbone, num_classes=124, independent_channels=32)
-    widths = tuple(sorted({config.deep_channels, official_width(backbone)}))
-    return Setting(f"{backbone}_vspw", config=config, size=VSPW_SIZE, segformers=widths)
+    return Setting(f"{backbone}_vspw", config=config, size=VSPW_SIZE)
 
 
 def cityscapes(backbone: str) -> Setting:
@@ -44,13 +44,24 @@ def cityscapes(backbone: str) -> Setting:
     config = ModelConfig(
         backbone=backbone, num_classes=19, independent_channels=32, common_channels=common, classifier="mlp"
     )
-    widths = (official_width(backbone),) if backbone.startswith("mit") else ()
-    return Setting(f"{backbone}_cityscapes", config=config, size=HALF_SIZE, segformers=widths)
+    return Setting(f"{backbone}_cityscapes", config=config, size=HALF_SIZE)
 
 
 def gpu_goal() -> Setting:
     """What the goals for a GPU speak of: as published for Cityscapes, at its whole size."""
     return replace(cityscapes("mit_b1"), name="mit_b1_cityscapes_full", size=CITYSCAPES_SIZE)
+
+
+def widths_of(setting: Setting) -> tuple[int, ...]:
+    """Of the heads of the SegFormers that a case compares with; none for backbones that SegFormer does not have.
+
+    As published for the backbone, and for VSPW also as narrow as DCFM's.
+    """
+    config = setting.config
+    if config is None or not config.backbone.startswith("mit"):
+        return ()
+    narrow = {config.deep_channels} if setting.size == VSPW_SIZE else set()
+    return tuple(sorted(narrow | {official_width(config.backbone)}))
 
 
 CASES: dict[str, tuple[Callable[[], Setting], float]] = {
@@ -82,9 +93,14 @@ def measure_part(name: str, *, say: Say, progress: Progress | None = None, scale
         raise DcfmError(f"the suite has no part '{name}'; known: {', '.join(PARTS)}")
     if name == "gpu" and not on_gpu():
         raise DcfmError("part 'gpu' needs a CUDA GPU, and a torch that can use it")
-    return record(
-        SuitePart, name, f"python bench/run.py --suite {name}", lambda: _work(name, say, progress, scale)
-    )
+    return recorded(name, f"python bench/run.py --suite {name}", lambda: _work(name, say, progress, scale))
+
+
+def recorded(name: str, command: str, work: Callable[[], dict[str, Any]]) -> SuitePart:
+    """What `work` measures, with the rivals' library among the facts of the machine."""
+    part = record(SuitePart, name, command, work)
+    version = version_of("transformers")
+    return replace(part, machine=part.machine | {"transformers": version}) if version else part
 
 
 def _work(name: str, say: Say, progress: Progress | None, scale: float) -> dict[str, Any]:
@@ -100,14 +116,13 @@ def _case(name: str, say: Say, progress: Progress | None, scale: float) -> Any:
     make, seconds = CASES[name]
     setting = make()
     choices = usual_choices(setting, random_int8=name == GOALS_CASE)
-    entries = entries_of(setting, choices, compiled=True)
-    return measure_case(setting, entries, seconds=seconds * scale, say=say, progress=progress)
+    entries = all_entries(choices, widths_of(setting), compiled=True)
+    return compare(setting, entries, seconds=seconds * scale, say=say, progress=progress)
 
 
 def _memory() -> Any:
-    ours = [Entry(DCFM, engine, precision) for engine, precision in CHOICES if precision == "fp32"]
-    large = vspw("mit_b2")
-    segformer = Entry(SEGFORMER, width=large.segformers[-1])
-    return measure_memory(shipped(), [Entry(PUBLISHED), *ours]) + measure_memory(
-        large, [Entry(PUBLISHED), *ours, segformer]
+    ours = [Entry(engine, precision) for engine, precision in CHOICES if precision == "fp32"]
+    segformer = SegFormerEntry(width=official_width("mit_b2"))
+    return measure_memory(shipped(), [REFERENCE, *ours]) + measure_memory(
+        vspw("mit_b2"), [REFERENCE, *ours, segformer]
     )

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = next((word for word in argv if not word.startswith("-")), None)
     try:
         parser = _build_parser(only=name if name in COMMANDS else None)
-        args = parser.parse_args(argv)
+        args = parser.parse_args(argv, argparse.Namespace(argv=argv))
         return int(_module(args.command).run(args))
     except DcfmError as error:
         print(f"dcfm: error: {error}", file=sys.stderr)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dcfm_ros.arrays import Image
-from dcfm_ros.bench.contestants import Builder, Contestant, Entry, Setting
+from dcfm_ros.bench.contestants import Contestant, Entry, Setting
 from dcfm_ros.bench.frames import street
 from dcfm_ros.bench.own_process import OwnProcess
-from dcfm_ros.bench.result import DCFM, PUBLISHED, SEGFORMER, TUNED, Against, Amortised, Case, Row
+from dcfm_ros.bench.result import DCFM, Amortised, Case, Row
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.rounds import TOTAL, Laps, Run, interleave, totals
 from dcfm_ros.measure.spread import amortised, ratio, spread
@@ -21,143 +21,119 @@ from dcfm_ros.measure.spread import amortised, ratio, spread
 logger = logging.getLogger(__name__)
 
 INTERVALS = (1, 2, 5, 10, 20)
-PER_FRAME = (SEGFORMER, TUNED)
-APART = (PUBLISHED, SEGFORMER)
-"""Those that are measured as they run without this package."""
+REFERENCE = Entry("torch", "fp32")
 
-KEY, OTHER = "key", "other"
-Place = tuple[Entry, str]
-Rounds = Mapping[Place, list[Laps]]
+
+@dataclass(frozen=True)
+class Rounds:
+    """Per round, the stages of an entry's key frames and of its other frames, as far as it was measured."""
+
+    key: dict[Entry, list[Laps]]
+    other: dict[Entry, list[Laps]]
 
 
 def measure_case(
     setting: Setting,
     entries: Sequence[Entry],
     *,
+    reference: Entry = REFERENCE,
     seconds: float,
     threads: int = 0,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[float], None] | None = None,
-) -> Case:
+) -> tuple[Case, Rounds]:
     """Builds the contestants (what cannot run here is a row that says why) and times them in one run.
 
-    seconds: about how long the timing takes, without building and warming up. say: called with what is being built.
+    reference: what speed and labels are compared with. seconds: about how long the timing takes, without building and
+    warming up. say: called with what is being built. Raises DcfmError where the reference cannot run.
     """
-    builder = Builder(setting, threads=threads)
-    with contextlib.ExitStack() as stack:
-
-        def build(entry: Entry) -> Contestant:
-            if entry.kind not in APART:
-                return builder.build(entry)
-            apart = OwnProcess(setting, entry, threads=threads)
-            stack.callback(apart.close)
-            return apart
-
-        return _measured(builder, build, entries, seconds, say, progress)
-
-
-def _measured(
-    builder: Builder,
-    build: Callable[[Entry], Contestant],
-    entries: Sequence[Entry],
-    seconds: float,
-    say: Callable[[str], None],
-    progress: Callable[[float], None] | None,
-) -> Case:
-    card, config = builder.model.card, builder.model.config
-    frames = street(card.input_size)
+    model = setting.model()
+    frames = street(model.card.input_size)
     built: dict[Entry, Contestant] = {}
     skipped: dict[Entry, str] = {}
-    for entry in entries:
-        say(" ".join(filter(None, (entry.kind, entry.engine, entry.precision, entry.detail))))
-        try:
-            built[entry] = build(entry)
-            built[entry].key(frames[0])
-        except DcfmError as error:
-            skipped[entry] = str(error)
-            logger.debug("%s is left out: %s", entry, error)
-    runs: dict[Place, Run] = {}
-    for entry, contestant in built.items():
-        runs[entry, KEY] = _on(contestant.key, frames)
-        if entry.kind not in PER_FRAME:
-            runs[entry, OTHER] = _on(contestant.other, frames)
-    rounds = interleave(runs, seconds=seconds, progress=progress)
-    rows = [_row(entry, rounds, skipped.get(entry)) for entry in entries]
-    agreements = _agreements(built, build, frames)
-    rows = [replace(row, agreement=agreements.get(entry)) for row, entry in zip(rows, entries, strict=True)]
-    return Case(
-        name=builder.setting.name,
+    with contextlib.ExitStack() as stack:
+        for entry in dict.fromkeys([reference, *entries]):
+            say(" ".join(filter(None, (entry.kind, entry.engine, entry.precision, entry.detail))))
+            try:
+                built[entry] = _build(setting, entry, threads, stack)
+                built[entry].key(frames[0])
+            except DcfmError as error:
+                if entry == reference:
+                    raise
+                skipped[entry] = str(error)
+                logger.debug("%s is left out: %s", entry, error)
+        rounds = _time(built, frames, seconds, progress)
+        expected = built[reference].labels(frames)
+        agreements = {
+            entry: float(np.mean(contestant.labels(frames) == expected))
+            for entry, contestant in built.items()
+            if entry.kind == DCFM
+        }
+    rows = [_row(entry, rounds, reference) for entry in built]
+    rows = [replace(row, agreement=agreements.get(entry)) for row, entry in zip(rows, built, strict=True)]
+    rows += [Row(e.kind, e.engine, e.precision, e.detail, skipped=why) for e, why in skipped.items()]
+    config = model.config
+    case = Case(
+        name=setting.name,
         backbone=config.backbone,
         classes=config.num_classes,
-        size=card.input_size,
-        weights=builder.setting.origin,
-        rounds=len(next(iter(rounds.values()), [])),
+        size=model.card.input_size,
+        weights=setting.origin,
+        rounds=len(rounds.key[reference]),
         rows=tuple(rows),
     )
+    return case, rounds
+
+
+def _build(setting: Setting, entry: Entry, threads: int, stack: contextlib.ExitStack) -> Contestant:
+    if not entry.apart:
+        return entry.build(setting, threads)
+    return stack.enter_context(contextlib.closing(OwnProcess(setting, entry, threads=threads)))
+
+
+def _time(
+    built: Mapping[Entry, Contestant],
+    frames: Sequence[Image],
+    seconds: float,
+    progress: Callable[[float], None] | None,
+) -> Rounds:
+    runs: dict[tuple[Entry, bool], Run] = {}
+    for entry, contestant in built.items():
+        runs[entry, True] = _on(contestant.key, frames)
+        if not entry.per_frame:
+            runs[entry, False] = _on(contestant.other, frames)
+    laps = interleave(runs, seconds=seconds, progress=progress)
+    keys, others = ({entry: laps[entry, key] for entry, key in laps if key is kind} for kind in (True, False))
+    return Rounds(keys, others)
 
 
 def _on(work: Callable[[Image], Laps], frames: Sequence[Image]) -> Run:
     return lambda number: work(frames[number % len(frames)])
 
 
-def _row(entry: Entry, rounds: Rounds, skipped: str | None) -> Row:
-    row = Row(entry.kind, entry.engine, entry.precision, entry.detail)
-    if skipped is not None:
-        return replace(row, skipped=skipped)
-    keys, others = rounds[entry, KEY], rounds.get((entry, OTHER))
-    row = replace(row, key=spread(totals(keys)), key_stages=_stages(keys))
-    published = Entry(PUBLISHED)
-    if (published, KEY) in rounds:
-        row = replace(row, key_ratio=ratio(totals(rounds[published, KEY]), totals(keys)))
-    if others is None:
+def _row(entry: Entry, rounds: Rounds, reference: Entry) -> Row:
+    keys = rounds.key[entry]
+    row = Row(
+        entry.kind,
+        entry.engine,
+        entry.precision,
+        entry.detail,
+        key=spread(totals(keys)),
+        key_stages=_stages(keys),
+        key_ratio=ratio(totals(rounds.key[reference]), totals(keys)),
+    )
+    if entry.per_frame:
         return row
-    row = replace(row, other=spread(totals(others)), other_stages=_stages(others))
-    if (published, OTHER) in rounds:
-        row = replace(row, other_ratio=ratio(totals(rounds[published, OTHER]), totals(others)))
-    return replace(row, amortised=_amortised(totals(keys), totals(others), rounds))
-
-
-def _amortised(keys: Sequence[float], others: Sequence[float], rounds: Rounds) -> tuple[Amortised, ...]:
-    rivals = _rivals(rounds)
-    result = []
-    for interval in INTERVALS:
-        mean = amortised(keys, others, interval)
-        against = tuple(Against(kind, width, ratio(taken, mean)) for (kind, width), taken in rivals.items())
-        result.append(Amortised(interval, spread(mean), against))
-    return tuple(result)
-
-
-def _rivals(rounds: Rounds) -> dict[tuple[str, int], list[float]]:
-    """Per round, the milliseconds of each per-frame SegFormer on the engine that is the fastest for it."""
-    found: dict[tuple[str, int], list[float]] = {}
-    for (entry, _), laps in rounds.items():
-        if entry.kind in PER_FRAME:
-            candidates = [totals(laps), *filter(None, [found.get((entry.kind, entry.width))])]
-            found[entry.kind, entry.width] = min(candidates, key=lambda taken: spread(taken).median)
-    return found
+    others = rounds.other[entry]
+    means = [(interval, spread(amortised(totals(keys), totals(others), interval))) for interval in INTERVALS]
+    return replace(
+        row,
+        other=spread(totals(others)),
+        other_stages=_stages(others),
+        other_ratio=ratio(totals(rounds.other[reference]), totals(others)),
+        amortised=tuple(Amortised(interval, ms) for interval, ms in means),
+    )
 
 
 def _stages(laps: Sequence[Laps]) -> dict[str, float]:
     return {stage: spread([lap[stage] for lap in laps]).median for stage in laps[0] if stage != TOTAL}
-
-
-def _agreements(
-    built: Mapping[Entry, Contestant], build: Callable[[Entry], Contestant], frames: Sequence[Image]
-) -> dict[Entry, float]:
-    """Of DCFM's contestants: the share of pixels labelled as the published order does, first frame key, others not."""
-    published = Entry(PUBLISHED)
-    expected = _masks(built.get(published) or build(published), frames)
-    return {
-        entry: float(np.mean(_masks(contestant, frames) == expected))
-        for entry, contestant in built.items()
-        if entry.kind == DCFM
-    }
-
-
-def _masks(contestant: Contestant, frames: Sequence[Image]) -> np.ndarray:
-    contestant.key(frames[0])
-    masks = [contestant.mask]
-    for frame in frames[1:]:
-        contestant.other(frame)
-        masks.append(contestant.mask)
-    return np.stack(masks)

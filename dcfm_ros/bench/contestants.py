@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 
-from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.arrays import Image
 from dcfm_ros.bench.frames import Calibration
-from dcfm_ros.bench.published import PublishedOrder
 from dcfm_ros.bench.result import DCFM as OURS
-from dcfm_ros.bench.result import PUBLISHED, SEGFORMER, TUNED
-from dcfm_ros.bench.segformer import TunedRunner, TunedSegFormer, UserSegFormer
-from dcfm_ros.bench.stages import CPU
 from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
@@ -51,15 +47,13 @@ class Setting:
     """What all contestants of a case have in common.
 
     weights: of a model that lies in a file; "" builds `config` with random weights, always the same. size: (width,
-    height) of image, network input and mask; (0, 0): the model card's. segformers: widths of the heads of the SegFormers
-    compared with; empty: none, as for backbones that SegFormer does not have.
+    height) of image, network input and mask; (0, 0): the model card's.
     """
 
     name: str
     weights: str = ""
     config: ModelConfig | None = None
     size: Size = (0, 0)
-    segformers: tuple[int, ...] = ()
 
     def model(self) -> DCFM:
         """The model on its card's input size. Raises DcfmError for weights that cannot be read."""
@@ -78,29 +72,8 @@ class Setting:
         return Path(self.weights).name if self.weights else "random"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One contestant by its name. width: of a SegFormer's head. compiled: by torch.compile."""
-
-    kind: str
-    engine: str = "torch"
-    precision: str = "fp32"
-    width: int = 0
-    compiled: bool = False
-
-    @property
-    def detail(self) -> str:
-        if self.compiled:
-            return "torch.compile"
-        return f"head of {self.width} channels" if self.width else ""
-
-
 class Contestant(Protocol):
-    """mask: of the last frame. engine, precision: what it runs on in fact."""
-
-    mask: Mask
-    engine: str
-    precision: str
+    """Labels one frame after another."""
 
     def key(self, rgb: Image) -> Laps:
         """A frame that computes everything."""
@@ -108,35 +81,50 @@ class Contestant(Protocol):
     def other(self, rgb: Image) -> Laps:
         """A frame that borrows the last key frame's common feature."""
 
+    def labels(self, frames: Sequence[Image]) -> np.ndarray:
+        """What the published method makes of the frames, uint8 N×H×W: the first is a key frame, no other."""
 
-class Published:
-    """The published order of operations."""
 
-    engine, precision = "torch", "fp32"
+@dataclass(frozen=True)
+class Entry:
+    """One contestant by its name: here this package's stream on an engine. compiled: by torch.compile.
 
-    def __init__(self, model: DCFM, device: torch.device) -> None:
-        self._network = PublishedOrder(model, device)
-        self._common: Any = None
-        self.mask: Mask = np.empty((0, 0), np.uint8)
+    per_frame: whether it computes everything on every frame. apart: whether it is measured in a process of its own.
+    """
 
-    def key(self, rgb: Image) -> Laps:
-        self.mask, self._common = self._network.key_frame(rgb)
-        return self._network.laps
+    engine: str = "torch"
+    precision: str = "fp32"
+    compiled: bool = False
 
-    def other(self, rgb: Image) -> Laps:
-        self.mask = self._network.other_frame(rgb, self._common)
-        return self._network.laps
+    kind: ClassVar[str] = OURS
+    per_frame: ClassVar[bool] = False
+    apart: ClassVar[bool] = False
+
+    @property
+    def detail(self) -> str:
+        """What else tells it from others of its kind."""
+        return "torch.compile" if self.compiled else ""
+
+    def build(self, setting: Setting, threads: int = 0) -> Contestant:
+        """Raises DcfmError, with the reason, for what cannot run here."""
+        config = EngineConfig(self.engine, self.precision, threads=threads, compile=self.compiled)
+        model = setting.model()
+        size = model.card.input_size
+        engine = create_engine(model, config, frames=Calibration(size) if config.precision == "int8" else ())
+        engine.prepare(size)
+        got = (engine.name, engine.precision)
+        if got != (self.engine, self.precision) or engine.problem:
+            raise DcfmError(engine.problem or f"runs as {got[0]} {got[1]} here")
+        return Stream(engine)
 
 
 class Stream:
     """This package's stream, key frames inline and only where they are asked for, without measuring reuse agreement."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.precision = engine.name, engine.precision
-        config = StreamConfig(mode="inline", agreement=False, max_age_ms=NEVER_MS, **OFF)
-        self._stream = StreamSegmenter(engine, config)
+        self._engine = engine
+        self._stream = _inline(engine, "auto")
         self._stamp_ns = 0
-        self.mask: Mask = np.empty((0, 0), np.uint8)
 
     def key(self, rgb: Image) -> Laps:
         self._stream.request_refresh("bench")
@@ -144,6 +132,10 @@ class Stream:
 
     def other(self, rgb: Image) -> Laps:
         return self._step(rgb, key=False)
+
+    def labels(self, frames: Sequence[Image]) -> np.ndarray:
+        stream = _inline(self._engine, "none")
+        return np.stack([stream.step(rgb, (1 + i) * FRAME_NS).mask for i, rgb in enumerate(frames)])
 
     def _step(self, rgb: Image, *, key: bool) -> Laps:
         self._stamp_ns += FRAME_NS
@@ -154,7 +146,6 @@ class Stream:
             raise DcfmError(
                 "the stream computed a key frame where none was asked for, or reused one where one was"
             )
-        self.mask = result.mask
         spent = result.timing
         laps = {"preprocess": spent.preprocess, "align": spent.align, "independent": spent.independent}
         if key:
@@ -162,67 +153,9 @@ class Stream:
         return {**laps, "fuse": spent.fuse, "label_map": spent.label_map, TOTAL: total}
 
 
-class PerFrame:
-    """A network that computes everything on every frame."""
-
-    def __init__(self, network: UserSegFormer | TunedRunner, engine: str) -> None:
-        self.engine, self.precision = engine, "fp32"
-        self._network = network
-        self.mask: Mask = np.empty((0, 0), np.uint8)
-
-    def key(self, rgb: Image) -> Laps:
-        self.mask = self._network.frame(rgb)
-        return self._network.laps
-
-    def other(self, rgb: Image) -> Laps:
-        return self.key(rgb)
-
-
-class Builder:
-    """Makes the contestants of one setting; what they share is made once.
-
-    Those in plain torch run on the GPU that this package's engines take by themselves, too.
-    """
-
-    def __init__(self, setting: Setting, *, threads: int = 0) -> None:
-        self.setting = setting
-        self.device = first_gpu() or CPU
-        self.model = setting.model()
-        self._threads = threads
-        self._users: dict[int, UserSegFormer] = {}
-
-    def build(self, entry: Entry) -> Contestant:
-        """Raises DcfmError, with the reason, for what cannot run here."""
-        if entry.kind == PUBLISHED:
-            return Published(self.model, self.device)
-        if entry.kind == OURS:
-            return self._stream(entry)
-        user = self._user(entry.width)
-        if entry.kind == SEGFORMER:
-            return PerFrame(user, "torch")
-        assert entry.kind == TUNED
-        network = TunedSegFormer(self.model.config.backbone, user)
-        runner = TunedRunner(network, entry.engine, self.model.card.input_size, self._threads)
-        return PerFrame(runner, entry.engine)
-
-    def _stream(self, entry: Entry) -> Stream:
-        config = EngineConfig(entry.engine, entry.precision, threads=self._threads, compile=entry.compiled)
-        size = self.model.card.input_size
-        engine = create_engine(
-            self.model, config, frames=Calibration(size) if config.precision == "int8" else ()
-        )
-        engine.prepare(size)
-        got = (engine.name, engine.precision)
-        if got != (entry.engine, entry.precision) or engine.problem:
-            raise DcfmError(engine.problem or f"runs as {got[0]} {got[1]} here")
-        return Stream(engine)
-
-    def _user(self, width: int) -> UserSegFormer:
-        if width not in self._users:
-            torch.manual_seed(SEED)
-            config = self.model.config
-            self._users[width] = UserSegFormer(config.backbone, config.num_classes, width, self.device)
-        return self._users[width]
+def _inline(engine: Engine, align: str) -> StreamSegmenter:
+    config = StreamConfig(mode="inline", align=align, agreement=False, max_age_ms=NEVER_MS, **OFF)
+    return StreamSegmenter(engine, config)
 
 
 def on_gpu() -> bool:
@@ -241,20 +174,9 @@ def usual_choices(setting: Setting, *, random_int8: bool = False) -> list[tuple[
     return [choice for choice in CHOICES if setting.weights or random_int8 or choice[1] != "int8"]
 
 
-def entries_of(
-    setting: Setting, choices: Sequence[tuple[str, str]], *, compiled: bool = False
-) -> list[Entry]:
-    """The published order, ours on each (engine, precision), SegFormer as a user runs it and, on a CPU, tuned.
-
-    compiled: ours through torch.compile, too, in each precision that torch was chosen with.
-    """
-    chosen = set() if on_gpu() else {engine for engine, _ in choices}
-    engines = [engine for engine in TunedRunner.ENGINES if engine in chosen]
-    entries = [Entry(PUBLISHED), *(Entry(OURS, engine, precision) for engine, precision in choices)]
+def entries_of(choices: Sequence[tuple[str, str]], *, compiled: bool = False) -> list[Entry]:
+    """This package on each (engine, precision); compiled: through torch.compile, too, where torch was chosen."""
+    entries = [Entry(engine, precision) for engine, precision in choices]
     if compiled:
-        torchs = [precision for engine, precision in choices if engine == "torch"]
-        entries += [Entry(OURS, "torch", precision, compiled=True) for precision in torchs]
-    for width in setting.segformers:
-        entries.append(Entry(SEGFORMER, width=width))
-        entries += [Entry(TUNED, engine, width=width) for engine in engines]
+        entries += [replace(entry, compiled=True) for entry in entries if entry.engine == "torch"]
     return entries

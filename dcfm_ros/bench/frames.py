@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.arrays import Image
 
 FIRST = 30
 COUNT = 6
@@ -19,14 +19,6 @@ def street(size: tuple[int, int], count: int = COUNT) -> tuple[Image, ...]:
 
     drive = SyntheticDrive(0, size)
     return tuple(drive[FIRST + i].image for i in range(count))
-
-
-@functools.lru_cache(maxsize=4)
-def street_labels(size: tuple[int, int]) -> Mask:
-    """The true labels of the first of them, uint8 H×W, 0-10 and 255."""
-    from dcfm_ros.street import SyntheticDrive
-
-    return SyntheticDrive(0, size)[FIRST].label
 
 
 class Calibration(Sequence[Image]):

@@ -11,14 +11,15 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dcfm_ros.arrays import Image, Mask
-from dcfm_ros.bench.contestants import Builder, Entry, Setting
+from dcfm_ros.arrays import Image
+from dcfm_ros.bench.contestants import Entry, Setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.rounds import Laps
 
@@ -34,7 +35,6 @@ class OwnProcess:
 
     def __init__(self, setting: Setting, entry: Entry, *, threads: int = 0) -> None:
         """Raises DcfmError, with the reason, for what cannot run here."""
-        self.mask: Mask = np.empty((0, 0), np.uint8)
         self._pipe, theirs = Pipe()
         modules = os.pathsep.join(path or os.getcwd() for path in sys.path)  # it finds what this one does
         with theirs:
@@ -43,15 +43,18 @@ class OwnProcess:
                 pass_fds=[theirs.fileno()],
                 env=os.environ | {"PYTHONPATH": modules},
             )
-        self.engine, self.precision, self.imports_mib = self._ask(setting, entry, threads)
+        self.imports_mib: float = self._ask(setting, entry, threads)
 
     def key(self, rgb: Image) -> Laps:
-        laps, self.mask = self._ask("key", rgb)
+        laps: Laps = self._ask("key", rgb)
         return laps
 
     def other(self, rgb: Image) -> Laps:
-        laps, self.mask = self._ask("other", rgb)
+        laps: Laps = self._ask("other", rgb)
         return laps
+
+    def labels(self, frames: Sequence[Image]) -> np.ndarray:
+        return np.asarray(self._ask("labels", frames))
 
     def peak_mib(self) -> float:
         """The process's peak memory since the contestant was there, where the kernel can tell; else since it began."""
@@ -84,19 +87,15 @@ def serve(handle: int) -> None:
         setting, entry, threads = pipe.recv()
         imports_mib = _peak_mib()
         try:
-            contestant = Builder(setting, threads=threads).build(entry)
+            contestant = entry.build(setting, threads)
         except DcfmError as error:
             pipe.send(error)
             return
         _forget_peak()
-        pipe.send((contestant.engine, contestant.precision, imports_mib))
+        pipe.send(imports_mib)
         while True:
             method, *images = pipe.recv()
-            if method == "peak_mib":
-                pipe.send(_peak_mib())
-            else:
-                laps = getattr(contestant, method)(*images)
-                pipe.send((laps, contestant.mask))
+            pipe.send(_peak_mib() if method == "peak_mib" else getattr(contestant, method)(*images))
 
 
 def _forget_peak() -> None:

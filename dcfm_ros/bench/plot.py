@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.bench.result import PUBLISHED, SEGFORMER, TUNED, Case, Row
-from dcfm_ros.bench.table import contestant, measured, size
+from dcfm_ros.bench.result import DCFM, Case, Row
+from dcfm_ros.bench.table import measured, size
 from dcfm_ros.measure.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, new_plot, save_plot
 
 COLOURS = (BLUE, GREEN, SKY, PURPLE, ORANGE, "#999933", "#882255")
 MARKS = ("o", "s", "D", "^", "v", "P", "X")
+LINES = ("-", ":", "--", "-.")
 """No contestant is told by its colour alone."""
 
 
 def draw(case: Case, path: str | Path) -> None:
-    """Mean ms per frame over K for every contestant, SegFormer as level lines; PNG or SVG by the path's suffix.
+    """Mean ms per frame over K for every contestant, level lines where K is nothing; PNG or SVG by the path's suffix.
 
     Raises DcfmError without matplotlib.
     """
@@ -24,14 +26,13 @@ def draw(case: Case, path: str | Path) -> None:
     ours = 0
     for row in curves:
         style: dict[str, Any] = {"color": GREY, "marker": "x", "linestyle": "--"}
-        if row.kind != PUBLISHED:
+        if row.kind == DCFM:
             style = {"color": COLOURS[ours % len(COLOURS)], "marker": MARKS[ours % len(MARKS)]}
             ours += 1
         _curve(axes, row, style)
-    for row in measured(case):
-        if row.kind in (SEGFORMER, TUNED) and row.key:
-            line = "-" if row.kind == SEGFORMER else ":"
-            axes.axhline(row.key.median, color=RED, linestyle=line, linewidth=1.3, label=contestant(row))
+    for row, line in zip((row for row in measured(case) if not row.other), cycle(LINES), strict=False):
+        assert row.key
+        axes.axhline(row.key.median, color=RED, linestyle=line, linewidth=1.3, label=row.title)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks([item.interval for item in curves[0].amortised] if curves else [], minor=False)
@@ -55,4 +56,4 @@ def _curve(axes: Any, row: Row, style: dict[str, Any]) -> None:
         alpha=0.15,
         linewidth=0,
     )
-    axes.plot(x, [item.ms.median for item in row.amortised], label=contestant(row), markersize=5, **style)
+    axes.plot(x, [item.ms.median for item in row.amortised], label=row.title, markersize=5, **style)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from dcfm_ros.measure.machine import OthersLoad, this_machine, version_of
+from dcfm_ros.measure.machine import OthersLoad, this_machine
 from dcfm_ros.measure.spread import Spread
 
 FORMAT = "dcfm_ros bench 1"
@@ -19,42 +19,28 @@ FORMAT = "dcfm_ros bench 1"
 BUSY = 0.15
 """Cores that other processes may use before a measurement is called into question."""
 
-PUBLISHED = "published"
 DCFM = "dcfm"
-SEGFORMER = "segformer"
-TUNED = "segformer tuned"
-
-
-@dataclass(frozen=True)
-class Against:
-    """How many times faster than a per-frame SegFormer (kind, with a head of `width` channels) on its fastest engine."""
-
-    kind: str
-    width: int
-    ratio: Spread
+"""The kind of contestants that are this package; others are what it is compared with."""
 
 
 @dataclass(frozen=True)
 class Amortised:
-    """Mean cost of a frame with a key frame every `interval` frames, and against each SegFormer of the case."""
+    """Mean cost of a frame with a key frame every `interval` frames."""
 
     interval: int
     ms: Spread
-    against: tuple[Against, ...] = ()
 
 
 @dataclass(frozen=True)
 class Row:
     """One contestant of a case.
 
-    kind       PUBLISHED: the published order of operations in plain torch. DCFM: this package. SEGFORMER: per-frame
-               SegFormer as a user runs it. TUNED: the same network with this package's tricks
     engine, precision: as the engine calls itself
     detail     what else tells it from others of its kind
-    key, other ms from an image in memory to its mask in memory; SegFormer's frames are all `key`
-    key_ratio, other_ratio: against the case's published order
+    key, other ms from an image in memory to its mask in memory; where all are computed whole, they are all `key`
+    key_ratio, other_ratio: how many times faster than the case's reference, which is fp32 in torch
     key_stages, other_stages: median ms by stage
-    agreement  share of the pixels that get the label of the published order in fp32 torch
+    agreement  share of the pixels that get the label of the reference
     skipped    why it was not measured; "" if it was
     """
 
@@ -71,6 +57,11 @@ class Row:
     amortised: tuple[Amortised, ...] = ()
     agreement: float | None = None
     skipped: str = ""
+
+    @property
+    def title(self) -> str:
+        """What tables and plots call it."""
+        return engine_of(self)
 
 
 @dataclass(frozen=True)
@@ -124,19 +115,21 @@ class Report:
 P = TypeVar("P", bound=Part)
 
 
+def engine_of(row: Row | MemoryRow) -> str:
+    """Engine, precision, and what else tells it from others."""
+    return " ".join(filter(None, (row.engine, row.precision, row.detail)))
+
+
 def record(kind: type[P], name: str, command: str, work: Callable[[], dict[str, Any]]) -> P:
     """The part that `work` measures, with when and where. work: returns the fields that hold measurements."""
     load, begin = OthersLoad(), time.perf_counter()
     found = work()
-    facts = this_machine().words()
-    if version := version_of("transformers"):
-        facts["transformers"] = version
     return kind(
         name=name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         command=command,
         seconds=time.perf_counter() - begin,
         others_cores=load.cores(),
-        machine=facts,
+        machine=this_machine().words(),
         **found,
     )

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from dcfm_ros.bench.result import BUSY, DCFM, PUBLISHED, SEGFORMER, TUNED, Case, MemoryRow, Part, Row
+from dcfm_ros.bench.result import BUSY, DCFM, Case, Part, Row, engine_of
 from dcfm_ros.measure.spread import Spread
 from dcfm_ros.measure.table import NOTHING, Table, ms, size, times
 
-NAMES = {
-    PUBLISHED: "published order",
-    DCFM: "DCFM, this package",
-    SEGFORMER: "per-frame SegFormer, transformers",
-    TUNED: "the same SegFormer, all tricks",
-}
-SHORT = {SEGFORMER: "transformers", TUNED: "all tricks"}
-AGAINST_AT = (10, 20)
 STAGES = ("preprocess", "align", "independent", "common", "network", "fuse", "label_map")
 
 
@@ -30,17 +22,6 @@ def spread_times(value: Spread | None) -> str:
 def equal_labels(share: float | None) -> str:
     """A share in percent, rounded down: 99.99 is never shown for less."""
     return NOTHING if share is None else f"{int(share * 100_000) / 1000:.3f} %"
-
-
-def engine_of(row: Row | MemoryRow) -> str:
-    """Engine, precision, and what else tells it from others."""
-    return " ".join(filter(None, (row.engine, row.precision, row.detail)))
-
-
-def contestant(row: Row) -> str:
-    """A row's name."""
-    on = "" if row.kind in (PUBLISHED, SEGFORMER) else f", {row.engine} {row.precision}"
-    return NAMES[row.kind] + on + (f" ({row.detail})" if row.detail else "")
 
 
 def measured(case: Case) -> list[Row]:
@@ -60,18 +41,15 @@ def fastest(case: Case) -> Row | None:
 
 
 def frame_table(case: Case) -> Table:
-    """Milliseconds per frame, and how many times faster than the published order."""
+    """Milliseconds per frame, and how many times faster than the reference."""
     return Table.of(
         measured(case),
         (
-            ("", contestant),
-            (
-                "other frame, ms",
-                lambda row: spread_ms(row.other) if row.kind in (PUBLISHED, DCFM) else "as key frame",
-            ),
+            ("", lambda row: row.title),
+            ("other frame, ms", lambda row: spread_ms(row.other) if row.other else "as key frame"),
             ("key frame, ms", lambda row: spread_ms(row.key)),
-            ("other frame", lambda row: spread_times(row.other_ratio if row.kind == DCFM else None)),
-            ("key frame", lambda row: spread_times(row.key_ratio if row.kind != PUBLISHED else None)),
+            ("other frame", lambda row: spread_times(row.other_ratio)),
+            ("key frame", lambda row: spread_times(row.key_ratio)),
             ("labels as fp32 torch", lambda row: equal_labels(row.agreement)),
         ),
     )
@@ -83,24 +61,7 @@ def amortised_table(case: Case) -> Table | None:
     if not rows:
         return None
     head = ("mean ms per frame", *(f"K = {item.interval}" for item in rows[0].amortised))
-    return Table(
-        head, tuple((contestant(row), *(ms(item.ms.median) for item in row.amortised)) for row in rows)
-    )
-
-
-def against_table(case: Case) -> Table | None:
-    """The mean cost at K = 10 and 20 against each per-frame SegFormer; None where there was none."""
-    rows = [row for row in measured(case) if row.kind == DCFM and row.amortised and row.amortised[0].against]
-    if not rows:
-        return None
-    places = [(i, k) for i in range(len(rows[0].amortised[0].against)) for k in AGAINST_AT]
-    rivals = rows[0].amortised[0].against
-    head = [f"{SHORT[rivals[i].kind]}, head of {rivals[i].width}, K = {k}" for i, k in places]
-    lines = []
-    for row in rows:
-        items = {item.interval: item for item in row.amortised}
-        lines.append((contestant(row), *(spread_times(items[k].against[i].ratio) for i, k in places)))
-    return Table(("times faster than per-frame SegFormer", *head), tuple(lines))
+    return Table(head, tuple((row.title, *(ms(item.ms.median) for item in row.amortised)) for row in rows))
 
 
 def stage_table(case: Case) -> Table:
@@ -108,16 +69,16 @@ def stage_table(case: Case) -> Table:
     lines = []
     for row in measured(case):
         kinds = [("other frame", row.other_stages), ("key frame", row.key_stages)]
-        for kind, found in kinds if row.kind in (PUBLISHED, DCFM) else [("", row.key_stages)]:
+        for kind, found in kinds if row.other else [("", row.key_stages)]:
             cells = (ms((found or {}).get(stage)) for stage in STAGES)
-            lines.append((", ".join(filter(None, (contestant(row), kind))), *cells))
+            lines.append((", ".join(filter(None, (row.title, kind))), *cells))
     head = ("median ms by stage", *(stage.replace("_", " ") for stage in STAGES))
     return Table(head, tuple(lines)).without_empty_columns()
 
 
 def case_tables(case: Case) -> list[Table]:
     """All of them, in order."""
-    found = (frame_table(case), amortised_table(case), against_table(case), stage_table(case))
+    found = (frame_table(case), amortised_table(case), stage_table(case))
     return [table for table in found if table is not None]
 
 
@@ -133,21 +94,17 @@ def part_text(part: Part) -> str:
         )
     lines += [_case_text(case) for case in part.cases]
     for row in part.memory:
-        lines.append(f"{row.case}, {row.kind} {row.engine} {row.precision}: {row.peak_mib:.0f} MiB at most")
+        lines.append(f"{row.case}, {engine_of(row)}: {row.peak_mib:.0f} MiB at most")
     return "\n".join(lines)
 
 
 def _case_text(case: Case) -> str:
     blocks = [
         f"{case.weights} weights, {case.backbone}, {case.classes} classes, {size(case.size)}, {case.rounds} rounds; "
-        f"median (quartiles); a ratio says how many times faster than the published order",
+        f"median (quartiles); a ratio says how many times faster than the first row",
         *(table.text() for table in case_tables(case)),
     ]
-    skipped = [
-        f"not measured: {row.kind}, {row.engine} {row.precision}: {row.skipped}"
-        for row in case.rows
-        if row.skipped
-    ]
+    skipped = [f"not measured: {row.title}: {row.skipped}" for row in case.rows if row.skipped]
     blocks += ["\n".join(skipped)] if skipped else []
     best = fastest(case)
     if best and best.key and best.other:

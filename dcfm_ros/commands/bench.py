@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from dcfm_ros.commands.options import add_size, read_words
+from dcfm_ros.commands.options import add_size, command_line, read_words
 from dcfm_ros.errors import DcfmError
 
 if TYPE_CHECKING:
-    from dcfm_ros.bench.contestants import Entry, Setting
+    from dcfm_ros.bench.contestants import Setting
+    from dcfm_ros.bench.result import Part
 
 SECONDS = 25.0
 
@@ -23,8 +20,8 @@ SECONDS = 25.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.epilog = (
-        "Without options: the model that comes with the package, on every engine that is installed here, beside the "
-        "published order of operations in plain torch. All take turns in one run; trust ratios more than times."
+        "Without options: the model that comes with the package, on every engine that is installed here, beside plain "
+        "torch. All take turns in one run; trust ratios more than times."
     )
     what = parser.add_argument_group("what is measured")
     what.add_argument(
@@ -49,11 +46,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="engine torch through torch.compile, too (up to minutes of building)",
     )
     what.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: all cores)")
-    what.add_argument(
-        "--segformer",
-        action="store_true",
-        help="compare with per-frame SegFormer, too (MiT backbones; transformers)",
-    )
     what.add_argument("--memory", action="store_true", help="peak memory, too: a process for each engine")
     what.add_argument(
         "--seconds", type=float, default=SECONDS, metavar="S", help=f"of timing (default: {SECONDS:.0f})"
@@ -65,43 +57,49 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures one model and tells what it measured."""
     # Imported here: with torch they take seconds, which `--help` does not need.
-    from dcfm_ros.bench import plot
+    from dcfm_ros.bench.case import measure_case
     from dcfm_ros.bench.contestants import entries_of
-    from dcfm_ros.bench.result import FORMAT, Part, Report, record
+    from dcfm_ros.bench.memory import measure_memory
+    from dcfm_ros.bench.result import Part, record
     from dcfm_ros.bench.table import part_text
     from dcfm_ros.measure.plots import require_matplotlib
-    from dcfm_ros.measure.result_file import save_result
 
     if args.plot:
         require_matplotlib()  # before the work, not after it
-    setting = _setting(args)
-    entries = entries_of(setting, _choices(args, setting), compiled=args.compile)
-    part = record(Part, "quick", _command_line(args), lambda: _measure(args, setting, entries))
+    setting = setting_of(args)
+    entries = entries_of(choices_of(args, setting), compiled=args.compile)
+    with ProgressBar() as bar:
+        part = record(
+            Part,
+            "quick",
+            command_line(args.argv),
+            lambda: {
+                "cases": (measure_case(setting, entries, **bar.options(args))[0],),
+                "memory": measure_memory(setting, entries) if args.memory else (),
+            },
+        )
     print(part_text(part))
+    write(args, part)
+    return 0
+
+
+def write(args: argparse.Namespace, part: Part) -> None:
+    """The files that were asked for."""
+    from dcfm_ros.bench import plot
+    from dcfm_ros.bench.result import FORMAT, Report
+    from dcfm_ros.measure.result_file import save_result
+
     if args.plot:
         plot.draw(part.cases[0], args.plot)
         print(f"\nwrote {args.plot}")
     if args.json:
         save_result(Report(FORMAT, (part,)), args.json)
-        print(f"wrote {args.json}", file=sys.stderr)
-    return 0
+        print(f"\nwrote {args.json}")
 
 
-def _measure(args: argparse.Namespace, setting: Setting, entries: Sequence[Entry]) -> dict[str, Any]:
-    """The fields of the part."""
-    from dcfm_ros.bench.case import measure_case
-    from dcfm_ros.bench.memory import measure_memory
-
-    with ProgressBar() as bar:
-        case = measure_case(
-            setting, entries, seconds=args.seconds, threads=args.threads, say=bar.say, progress=bar.progress
-        )
-    return {"cases": (case,), "memory": measure_memory(setting, entries) if args.memory else ()}
-
-
-def _setting(args: argparse.Namespace) -> Setting:
+def setting_of(args: argparse.Namespace) -> Setting:
+    """The model that the options name."""
     from dcfm_ros.bench.contestants import Setting
-    from dcfm_ros.bench.segformer import official_width
     from dcfm_ros.model.config import ModelConfig
     from dcfm_ros.model.shipped import default_weights
 
@@ -109,18 +107,11 @@ def _setting(args: argparse.Namespace) -> Setting:
         raise DcfmError("give --weights or --backbone, not both")
     if args.backbone:
         config = ModelConfig(backbone=args.backbone, num_classes=args.classes)
-        widths: tuple[int, ...] = ()
-        if args.segformer:
-            if not args.backbone.startswith("mit"):
-                raise DcfmError("--segformer compares MiT backbones: SegFormer has no other")
-            widths = (official_width(args.backbone),)
-        return Setting("quick", config=config, size=args.size, segformers=widths)
-    if args.segformer:
-        raise DcfmError("--segformer needs --backbone, as in --backbone mit_b0")
+        return Setting("quick", config=config, size=args.size)
     return Setting("quick", weights=args.weights or str(default_weights()), size=args.size)
 
 
-def _choices(args: argparse.Namespace, setting: Setting) -> list[tuple[str, str]]:
+def choices_of(args: argparse.Namespace, setting: Setting) -> list[tuple[str, str]]:
     """(engine, precision): all that are asked for; else those that are worth looking at here."""
     from dcfm_ros.bench.contestants import usual_choices
 
@@ -135,21 +126,6 @@ def _choices(args: argparse.Namespace, setting: Setting) -> list[tuple[str, str]
     return [choice for choice in asked if choice in usual] or asked
 
 
-def _command_line(args: argparse.Namespace) -> str:
-    """The command again, without what only this machine knows: of a path, its last part."""
-    words = ["dcfm", "bench"]
-    words += ["--weights", Path(args.weights).name] if args.weights else []
-    words += ["--backbone", args.backbone, "--classes", str(args.classes)] if args.backbone else []
-    words += ["--size", "{}x{}".format(*args.size)] if any(args.size) else []
-    words += ["--engines", ",".join(args.engines)] if args.engines else []
-    words += ["--precisions", ",".join(args.precisions)] if args.precisions else []
-    words += ["--compile"] if args.compile else []
-    words += ["--threads", str(args.threads)] if args.threads else []
-    words += ["--segformer"] if args.segformer else []
-    words += ["--memory"] if args.memory else []
-    return shlex.join(words)
-
-
 class ProgressBar:
     """Progress on a terminal, nothing elsewhere."""
 
@@ -159,6 +135,10 @@ class ProgressBar:
 
     def __exit__(self, *exception: object) -> None:
         self._bar.close()
+
+    def options(self, args: argparse.Namespace) -> dict[str, Any]:
+        """Of `measure_case`: what the user asked for, and this bar to tell how far it is."""
+        return {"seconds": args.seconds, "threads": args.threads, "say": self.say, "progress": self.progress}
 
     def say(self, contestant: str) -> None:
         """What is being built."""

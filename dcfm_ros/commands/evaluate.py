@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from dcfm_ros.commands.options import add_options, add_size, read_options, read_words
+from dcfm_ros.commands.options import add_options, add_size, command_line, read_options, read_words
 from dcfm_ros.config import plain_value
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
@@ -126,7 +125,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     for path in weights:
         with tqdm(total=footage.frames, desc=path.name, unit="frame", disable=None) as bar:
             evaluations.append(measure(path, footage, config, engine_config, progress=bar.update))
-    report = new_report(evaluations, command_line(args))
+    report = new_report(evaluations, command_line(args.argv))
     print(terminal(report))
     if args.json:
         save_result(report, args.json)
@@ -144,26 +143,6 @@ def _save_plots(report: Report, args: argparse.Namespace) -> None:
         name = stem if len(report.evaluations) == 1 else f"{stem}_{number + 1}"
         for path in save_plots(evaluation, args.plots, name):
             print(f"wrote {path}")
-
-
-def command_line(args: argparse.Namespace) -> str:
-    """The command again, without what only this machine knows: of a path, its last part."""
-    name, colon, root = args.data.partition(":")
-    words = ["dcfm", "evaluate", *(Path(file).name for file in args.files)]
-    words += ["--data", f"{name}{colon}{Path(root).name}", "--split", args.split]
-    words += ["--options", *args.options] if args.options else []
-    words += ["--key-intervals", *map(str, args.key_intervals)]
-    words += ["--triggers", ",".join(args.triggers)] if args.triggers else []
-    words += ["--offsets", str(args.offsets)] if args.offsets else []
-    words += ["--size", "{}x{}".format(*args.size)] if any(args.size) else []
-    words += [
-        word
-        for name in ("align", "engine", "precision", "device")
-        if (value := getattr(args, name)) != "auto"
-        for word in (f"--{name}", value)
-    ]
-    words += [f"--no-{word}" for word in ("bidirectional", "baselines") if not getattr(args, word)]
-    return shlex.join(words)
 
 
 def _offsets(text: str) -> int:

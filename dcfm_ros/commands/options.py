@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection
+import re
+import shlex
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 from typing import Any
 
 from dcfm_ros.config import Size, allowed, from_text, parse_size
+
+OUTPUTS = ("--json", "--plot", "--plots")
+"""Options that name what is written."""
 
 
 def add_options(
@@ -74,6 +79,18 @@ def add_size(
 def read_words(text: str) -> list[str]:
     """Words with commas between them."""
     return [word for word in text.split(",") if word]
+
+
+def command_line(argv: Sequence[str], program: str = "dcfm") -> str:
+    """The command again, without what only this machine knows: where it wrote to, and of a path all but its last part."""
+    words = iter(argv)
+    told = []
+    for word in words:
+        if word in OUTPUTS:
+            next(words, None)
+        elif word.partition("=")[0] not in OUTPUTS:
+            told.append(re.sub(r"[^:=]*/", "", word.rstrip("/")))
+    return " ".join([program, shlex.join(told)])
 
 
 def _reader(config: type, name: str, flag: str) -> Callable[[str], Any]:

@@ -1,8 +1,20 @@
 """Small made-up measurements for the tests of what is written from them."""
 
-from parts import LabelMapRow, NodeRow, Suite, SuitePart
+from parts import (
+    PUBLISHED,
+    SEGFORMER,
+    TUNED,
+    Against,
+    LabelMapRow,
+    NodeRow,
+    Suite,
+    SuiteAmortised,
+    SuiteCase,
+    SuitePart,
+    SuiteRow,
+)
 
-from dcfm_ros.bench.result import DCFM, FORMAT, PUBLISHED, SEGFORMER, TUNED, Against, Amortised, Case, Row
+from dcfm_ros.bench.result import DCFM, FORMAT
 from dcfm_ros.measure.spread import Spread
 
 
@@ -24,7 +36,7 @@ def against(mean):
 def row(engine="openvino", precision="fp32", *, key=100.0, other=20.0, agreement=1.0, **changes):
     """One of ours beside a published order of 300 ms per key frame and 200 ms per other frame."""
     means = {k: (key + (k - 1) * other) / k for k in (1, 2, 5, 10, 20)}
-    return Row(
+    return SuiteRow(
         kind=DCFM,
         engine=engine,
         precision=precision,
@@ -34,14 +46,14 @@ def row(engine="openvino", precision="fp32", *, key=100.0, other=20.0, agreement
         other_ratio=exactly(200 / other),
         key_stages={"independent": 10.0, "common": key - 12, "fuse": 1.0, "label_map": 1.0},
         other_stages={"independent": other - 2, "fuse": 1.0, "label_map": 1.0},
-        amortised=tuple(Amortised(k, exactly(mean), tuple(against(mean))) for k, mean in means.items()),
+        amortised=tuple(SuiteAmortised(k, exactly(mean), tuple(against(mean))) for k, mean in means.items()),
         agreement=agreement,
         **changes,
     )
 
 
 def published():
-    return Row(
+    return SuiteRow(
         PUBLISHED,
         "torch",
         "fp32",
@@ -56,7 +68,7 @@ def published():
 
 
 def case(*rows, name="mit_b2_vspw"):
-    return Case(name, "mit_b2", 124, (853, 480), "random", 5, (published(), *rows))
+    return SuiteCase(name, "mit_b2", 124, (853, 480), "random", 5, (published(), *rows))
 
 
 def part(name, **content):

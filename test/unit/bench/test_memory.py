@@ -23,7 +23,7 @@ def test_each_contestant_is_measured_and_one_that_cannot_run_left_out(monkeypatc
     config = ModelConfig(backbone="mobilenetv2", independent_feature="stride4", num_classes=5)
     setting = Setting("small", config=config, size=(64, 64))
     choices = [("torch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")]
-    rows = measure_memory(setting, [Entry("dcfm", *choice) for choice in choices])
+    rows = measure_memory(setting, [Entry(*choice) for choice in choices])
     assert [(row.engine, row.precision) for row in rows] == choices[:2]
     assert all(row.peak_mib > row.imports_mib > 20 for row in rows)
     assert asked == ["torch", "onnxruntime", "onnxruntime", "onnxruntime"], (

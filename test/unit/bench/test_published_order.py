@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from published_order import PublishedOrder
 
-from dcfm_ros.bench.published import PublishedOrder
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.published import from_published

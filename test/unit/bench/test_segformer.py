@@ -6,7 +6,8 @@ import torch
 
 pytest.importorskip("transformers")
 
-from dcfm_ros.bench.segformer import TunedRunner, TunedSegFormer, UserSegFormer, translated
+from segformer import TunedRunner, TunedSegFormer, UserSegFormer, translated
+
 from dcfm_ros.errors import DcfmError
 
 

@@ -1,14 +1,12 @@
 """What a machine is asked for depends on whether it has a GPU, and what is compared runs on it, too."""
 
 import pytest
+import stages
 import suite
 import torch
 
-from dcfm_ros.bench import contestants, stages
-from dcfm_ros.bench.contestants import Builder, Setting, entries_of
-from dcfm_ros.bench.result import TUNED
+from dcfm_ros.bench import contestants
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model.config import ModelConfig
 
 GPU = torch.device("cuda")
 
@@ -39,24 +37,13 @@ def test_with_one_its_parts_on_engines_that_use_it(gpu):
     setting = suite.gpu_goal()
     choices = contestants.usual_choices(setting)
     assert ("torch", "fp16") in choices and not any(engine == "openvino" for engine, _ in choices)
-    entries = entries_of(setting, choices)
-    assert all(entry.kind != TUNED for entry in entries), "its libraries run it on a CPU"
+    assert suite.widths_of(setting) == (256,)
     model = setting.model()
     assert (model.card.input_size, model.config.backbone, model.config.num_classes) == (
         (2048, 1024),
         "mit_b1",
         19,
     )
-
-
-def test_the_baselines_get_the_device_of_this_machine(gpu, monkeypatch):
-    asked = []
-    monkeypatch.setattr(contestants, "PublishedOrder", lambda model, device: asked.append(device))
-    monkeypatch.setattr(contestants, "UserSegFormer", lambda *_: asked.append(_[-1]))
-    builder = Builder(Setting("small", config=ModelConfig(backbone="mit_b0", num_classes=3)))
-    builder.build(contestants.Entry("published"))
-    builder.build(contestants.Entry("segformer", width=32))
-    assert asked == [GPU, GPU]
 
 
 @pytest.mark.parametrize(("device", "waits"), [("cpu", 0), ("cuda", 2)])

@@ -61,8 +61,8 @@ def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
 
     report = load_report(tmp_path / "results" / "two.json")
     assert report.command == (
-        "dcfm evaluate first.safetensors second.safetensors --data camvid:camvid --split val --key-intervals 1 3 "
-        "--triggers motion:0.5,interval:2 --engine torch"
+        "dcfm evaluate first.safetensors second.safetensors --data camvid:camvid --threads 1 --engine torch "
+        "--key-intervals 1 3 --triggers motion:0.5,interval:2 --speed-frames 3"
     )
     first, second = report.evaluations
     assert first.model.sha256 != second.model.sha256
@@ -110,7 +110,7 @@ def test_alignment_is_compared_with_the_published_method_in_one_run(footage, wei
     printed = capsys.readouterr().out
     assert "torch fp32 on cpu, align flow" in printed and "DCFM as published" in printed
     report = load_report(path)
-    assert "--align flow --engine torch" in report.command
+    assert "--engine torch --align flow" in report.command
     assert [row.method for row in report.evaluations[0].rows] == [
         CAUSAL,
         CAUSAL,

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from stages import CPU, Stages
 from torch import Tensor, nn
 
 from dcfm_ros.arrays import Image, Mask
-from dcfm_ros.bench.stages import CPU, Stages
 from dcfm_ros.engines.gpu import compute_whole_fp32
 from dcfm_ros.model.dcfm import DCFM
 

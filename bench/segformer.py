@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from stages import CPU, Stages
 from torch import Tensor, nn
 
 from dcfm_ros.arrays import Image, Mask
-from dcfm_ros.bench.stages import CPU, Stages
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.export import GraphSpec, write_graph
 from dcfm_ros.engines.graph.forms import use_graph_forms
