@@ -6,7 +6,6 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from dcfm_ros.errors import DcfmError
@@ -14,9 +13,8 @@ from dcfm_ros.media.bag_files import is_bag
 from dcfm_ros.media.bag_source import image_topic
 from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.files import ImageFolder
-from dcfm_ros.media.image_file import decode_file
-from dcfm_ros.media.image_header import BadImage
-from dcfm_ros.media.source import Frame, Source
+from dcfm_ros.media.label_image import Colours, class_ids
+from dcfm_ros.media.source import IMAGE_SUFFIXES, Frame, Source
 
 _LABEL_SUBFOLDERS = ("label", "labels")
 _LABEL_ENCODINGS = ("mono8", "8UC1")
@@ -44,27 +42,30 @@ class NoLabels:
 
 
 class LabelFolder:
-    """Label images (8-bit, one channel, value = class id) named like the frames they belong to.
+    """Label images (see `label_image`) named like the frames they belong to.
 
     Raises:
         DcfmError: no such folder, or no PNG in it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.name = str(folder)
+    def __init__(self, folder: Path, colours: Colours = ()) -> None:
+        self.name, self._colours = str(folder), colours
         if not folder.is_dir():
             raise DcfmError(f"The label folder {folder} does not exist.")
         self._files = {file.stem: file for file in folder.iterdir() if file.suffix.lower() == ".png"}
         if not self._files:
+            others = {file.suffix for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES}
             raise DcfmError(
-                f"The label folder {folder} holds no PNG files; labels are 8-bit PNG, value = class id."
+                f"The label folder {folder} holds no PNG files"
+                + (f", but {', '.join(sorted(others))}" if others else "")
+                + "; labels are 8-bit PNG, value = class id."
             )
 
     def of(self, frame: Frame) -> np.ndarray | None:
         file = self._files.get(frame.name)
         if file is None:
             return None
-        return _class_ids(np.fromfile(file, np.uint8), self.name)
+        return class_ids(file.read_bytes(), self.name, self._colours)
 
 
 class LabelTopic:
@@ -76,8 +77,8 @@ class LabelTopic:
         DcfmError: no such topic, or not an image topic.
     """
 
-    def __init__(self, path: Path, topic: str) -> None:
-        self.name = topic
+    def __init__(self, path: Path, topic: str, colours: Colours = ()) -> None:
+        self.name, self._colours = topic, colours
         bag = Bag(path)
         image_topic(bag, topic, "label topic")
         self._messages = bag.messages(topic)
@@ -115,8 +116,7 @@ class LabelTopic:
 
     def _decode(self, message: object) -> np.ndarray:
         if hasattr(message, "format"):
-            packed = np.frombuffer(message.data, np.uint8)  # type: ignore[attr-defined]
-            return _class_ids(packed, self.name)
+            return class_ids(message.data, self.name, self._colours)  # type: ignore[attr-defined]
         return label_of(message, self.name)
 
 
@@ -139,25 +139,12 @@ def label_of(message: object, name: str) -> np.ndarray:
     return data[: step * height].reshape(height, step)[:, :width]
 
 
-def _class_ids(packed: np.ndarray, name: str) -> np.ndarray:
-    """The pixels of a PNG. name: its origin, the same for all, so that equal problems can be counted."""
-    try:
-        image = decode_file(packed, cv2.IMREAD_UNCHANGED, "it")
-    except BadImage as error:
-        raise DcfmError(f"A label image of {name} is unreadable: {error}") from error
-    if image.dtype != np.uint8 or image.ndim != 2:
-        raise DcfmError(
-            f"A label image of {name} is {image.dtype} with shape {image.shape}; "
-            f"expected 8 bits, one channel, value = class id."
-        )
-    return image
-
-
-def open_labels(source: Source, spec: str | None) -> Labels:
+def open_labels(source: Source, spec: str | None, colours: Colours = ()) -> Labels:
     """Labels for a source: a folder, a topic of the same bag, or those that lie beside a folder of images.
 
     Args:
         spec: a folder, a topic name, BAG:TOPIC for a topic of another bag, or None: `label/` beside `image/` if it exists.
+        colours: RGB of the classes, by id, for labels that show them.
 
     Raises:
         DcfmError: nothing usable at `spec`.
@@ -166,11 +153,14 @@ def open_labels(source: Source, spec: str | None) -> Labels:
         if isinstance(source, ImageFolder):
             for folder in (source.folder.parent / name for name in _LABEL_SUBFOLDERS):
                 if source.folder.name.startswith("image") and folder.is_dir():
-                    return LabelFolder(folder)
+                    return LabelFolder(folder, colours)
         return NoLabels()
-    path, _, topic = spec.partition(":")
-    if topic and Path(path).exists() and is_bag(Path(path)):
-        return LabelTopic(Path(path), topic)
+    for colon in (
+        place for place, letter in enumerate(spec) if letter == ":"
+    ):  # there may be one in the bag's name
+        path, topic = Path(spec[:colon]), spec[colon + 1 :]
+        if topic and path.exists() and is_bag(path):
+            return LabelTopic(path, topic, colours)
     if source.topic and not Path(spec).is_dir():
-        return LabelTopic(source.path, spec)
-    return LabelFolder(Path(spec))
+        return LabelTopic(source.path, spec, colours)
+    return LabelFolder(Path(spec), colours)

@@ -57,8 +57,8 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
             raise DcfmError(
                 f"--merge needs a bag; {source.path} is none, so that there are no messages to merge the masks with."
             )
-        labels = open_labels(source, job.labels)
         engine = create_engine(job.weights or default_weights(), job.engine)
+        labels = open_labels(source, job.labels, engine.card.colors)
         prepare(job.folder, force=job.force)
         clock = make_clock(job.clock)
         with clock.stream(engine, job.stream) as stream:

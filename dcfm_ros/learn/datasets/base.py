@@ -16,6 +16,7 @@ from dcfm_ros.arrays import Image
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.image_file import decode_file
 from dcfm_ros.media.image_header import BadImage
+from dcfm_ros.media.label_image import Colours, class_ids
 from dcfm_ros.model.classes import ClassSet
 
 IGNORE = 255
@@ -96,14 +97,11 @@ def read_image(path: Path) -> Image:
     return np.ascontiguousarray(read_pixels(path, cv2.IMREAD_COLOR, "an image")[..., ::-1])
 
 
-def read_label(path: Path) -> Image:
-    """A label image of one byte per pixel as uint8 H×W, values as they are; DcfmError where it is missing or no such."""
-    label = read_pixels(path, cv2.IMREAD_UNCHANGED, "a label image")
-    if label.ndim != 2 or label.dtype != np.uint8:
-        raise DcfmError(
-            f"label image '{path}' is {label.dtype} of shape {label.shape}; expected one byte per pixel"
-        )
-    return label
+def read_label(path: Path, colours: Colours = ()) -> Image:
+    """A label image as uint8 H×W, one value per pixel as it is, or the classes' colours as ids; DcfmError naming the file."""
+    if not path.is_file():
+        raise DcfmError(f"'{path}' is missing; expected a label image there")
+    return class_ids(path.read_bytes(), f"'{path}'", colours)
 
 
 def same_size(frame: LabelledFrame) -> LabelledFrame:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import cv2
 
+from dcfm_ros.arrays import Image
 from dcfm_ros.cache import cached
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.datasets.base import existing_file, existing_folder, images_in, lookup_table
+from dcfm_ros.learn.datasets.base import existing_file, existing_folder, images_in, lookup_table, read_label
 from dcfm_ros.learn.datasets.videos import Video, VideoFiles
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
@@ -56,6 +57,9 @@ class Recordings(VideoFiles):
             raise DcfmError(f"no label in '{folder}'; expected {LAYOUT}")
         super().__init__(videos, classes, lookup_table({i: i for i in range(len(classes.names))}))
         self.fps = rates[0]
+
+    def read_label(self, path: Path) -> Image:
+        return read_label(path, self.classes.colors)
 
 
 def _recording(folder: Path, name: str) -> Path:

@@ -277,7 +277,9 @@ def test_a_label_of_another_size_is_named(tmp_path):
 def test_a_label_in_colours_is_refused(tmp_path):
     trees.camvid(tmp_path)
     trees.write(tmp_path / "train/0001TP/label/0001TP_000030.png", trees.plain(3))
-    with pytest.raises(DcfmError, match="0001TP_000030.png' is uint8 of shape .*expected one byte per pixel"):
+    with pytest.raises(
+        DcfmError, match="0001TP_000030.png' is uint8 with shape .*expected 8 bits, one channel"
+    ):
         open_dataset("camvid", tmp_path, "train")[0]
 
 
