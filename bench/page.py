@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 from goals import SAME_LABELS, Verdict, against, gpu_verdicts, verdicts
+from markdown import link
 from parts import SEGFORMER, Suite, SuiteCase, SuiteRow, load_suite
 from sections import (
     PICTURES,
@@ -31,7 +32,6 @@ from dcfm_ros.bench import plot
 from dcfm_ros.bench.result import DCFM, FORMAT
 from dcfm_ros.bench.table import mean_ms, spread_ms
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.markdown import link
 from dcfm_ros.measure.spread import Spread
 from dcfm_ros.measure.table import NOTHING, Table, number, times
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from markdown import link
 from parts import SEGFORMER, TUNED, LabelMapRow, NodeRow, OutputRow, RateRow, Suite, SuiteCase, SuitePart
 from steady_result import Steady, steady_table
 
@@ -16,7 +17,6 @@ from dcfm_ros.bench.table import (
     spread_ms,
     spread_times,
 )
-from dcfm_ros.measure.markdown import link
 from dcfm_ros.measure.table import Table, ms, number, percent, size
 
 PICTURES = "pictures"

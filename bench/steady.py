@@ -28,6 +28,7 @@ from dcfm_ros.arrays import Image
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from markdown import fill
 from steady_result import (
     GPU_CASE,
     GPU_STEADY_FILE,
@@ -46,7 +47,6 @@ from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine import OthersLoad
-from dcfm_ros.measure.markdown import fill
 from dcfm_ros.measure.spread import percentiles
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter

@@ -30,8 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="WEIGHTS",
-        help="weights to evaluate, several for one table (default: those that come with the package); "
-        "with --render: JSON files",
+        help="weights to evaluate, several for one table (default: those that come with the package)",
     )
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="NAME:PATH", help="dataset and its folder, as in camvid:data/camvid")
@@ -46,12 +45,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", metavar="FILE", help="write everything measured to a JSON file")
     out.add_argument("--plots", metavar="DIR", help="write plots (PNG and SVG) into a folder")
-    out.add_argument(
-        "--render",
-        metavar="FILE",
-        help="measure nothing: write a Markdown page from JSON files; where it has the marks "
-        "<!-- results --> and <!-- /results -->, only what is between them",
-    )
 
 
 def _configure_comparison(group: argparse._ArgumentGroup) -> None:
@@ -82,23 +75,7 @@ def _configure_comparison(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluates, or renders the results of earlier evaluations."""
-    return _render(args) if args.render else _evaluate(args)
-
-
-def _render(args: argparse.Namespace) -> int:
-    from dcfm_ros.learn.evaluation.markdown import fill
-
-    if not args.files:
-        raise DcfmError("--render needs the JSON files of evaluations, as in docs/results/*.json")
-    page = Path(args.render)
-    text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    page.write_text(fill(text, args.files, page), encoding="utf-8")
-    print(f"wrote {args.render} from {len(args.files)} evaluations")
-    return 0
-
-
-def _evaluate(args: argparse.Namespace) -> int:
+    """Evaluates one model or several."""
     # Imported here: with torch they take seconds, which `--help` does not need.
     from dcfm_ros.learn.datasets import open_dataset
     from dcfm_ros.learn.evaluation.measure import measure, open_footage

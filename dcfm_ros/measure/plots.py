@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dcfm_ros.errors import DcfmError
 
@@ -52,15 +52,24 @@ def label_points(axes: Axes, labels: Sequence[Label]) -> None:
 
     To be called when all else is drawn, for that decides where points lie.
     """
+    from matplotlib.transforms import Bbox
+
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
     points = axes.transData.transform([place for _, place, _ in labels]) * 72 / figure.dpi
-    taken = [Box(x - 3, y - 3, x + 3, y + 3) for x, y in points]
+    taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in points]
     for (text, place, color), (x, y) in zip(labels, points, strict=True):
-        boxes = {offset: _box(text, x + offset[0], y + offset[1], left=offset[0] > 0) for offset in _OFFSETS}
-        offset = min(boxes, key=lambda offset: sum(boxes[offset].covered_by(other) for other in taken))
+        width, height = 0.6 * FONT_SIZE * len(text), 1.2 * FONT_SIZE
+        boxes = {
+            (right, up): Bbox.from_bounds(
+                x + (right if right > 0 else right - width), y + up - height / 2, width, height
+            )
+            for right, up in _OFFSETS
+        }
+        offset = min(boxes, key=lambda offset: boxes[offset].count_overlaps(taken))
         taken.append(boxes[offset])
+        side = "left" if offset[0] > 0 else "right"
         axes.annotate(
             text,
             place,
@@ -68,31 +77,9 @@ def label_points(axes: Axes, labels: Sequence[Label]) -> None:
             textcoords="offset points",
             fontsize=FONT_SIZE,
             color=color,
-            ha="left" if offset[0] > 0 else "right",
+            ha=side,
             va="center",
         )
-
-
-class Box(NamedTuple):
-    """Of a label, in points of typography."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-
-    def covered_by(self, other: Box) -> float:
-        """The area that both have in common."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.top, other.top) - max(self.bottom, other.bottom)
-        return max(0.0, width) * max(0.0, height)
-
-
-def _box(text: str, x: float, y: float, *, left: bool) -> Box:
-    """About what a text takes that begins (left), or ends, at (x, y)."""
-    width = 0.6 * FONT_SIZE * len(text)
-    begin = x if left else x - width
-    return Box(begin, y - 0.6 * FONT_SIZE, begin + width, y + 0.6 * FONT_SIZE)
 
 
 def save_plot(figure: Figure, path: Path) -> None:

@@ -88,10 +88,6 @@ def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
         f"two_{n}_{kind}.{end}" for n in (1, 2) for kind in ("interval", "cost") for end in ("png", "svg")
     }
 
-    page = tmp_path / "results.md"
-    assert main(["evaluate", "--render", str(page), str(tmp_path / "results" / "two.json")]) == 0
-    assert "## second on camvid val" in page.read_text(encoding="utf-8")
-
 
 def test_alignment_is_compared_with_the_published_method_in_one_run(footage, weights, tmp_path, capsys):
     path = tmp_path / "aligned.json"
@@ -134,12 +130,11 @@ def test_alignment_is_compared_with_the_published_method_in_one_run(footage, wei
             ["nowhere.safetensors", "--data", "camvid:{footage}"],
             "weights file 'nowhere.safetensors' does not exist",
         ),
-        (["--render", "x.md"], "--render needs the JSON files of evaluations"),
     ],
 )
 def test_what_is_wrong_is_one_line(footage, weights, capsys, words, message):
     words = [word.format(footage=footage) for word in words]
-    if not any(word.endswith(".safetensors") for word in words) and "--render" not in words:
+    if not any(word.endswith(".safetensors") for word in words):
         words = [str(weights[0]), *words]
     assert main(["evaluate", *words]) == 2
     error = capsys.readouterr().err

@@ -1,110 +1,19 @@
-"""What comes out of an evaluation: JSON, tables, plots and the page of results."""
+"""What comes out of an evaluation: JSON, tables and plots."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
-from dcfm_ros.learn.evaluation.markdown import MARKS, fill, render
 from dcfm_ros.learn.evaluation.plots import save_plots
-from dcfm_ros.learn.evaluation.report import (
-    DataFacts,
-    Evaluation,
-    ModelFacts,
-    Report,
-    Row,
-    load_report,
-    new_report,
-)
+from dcfm_ros.learn.evaluation.report import load_report, new_report
 from dcfm_ros.learn.evaluation.table import class_table, main_table, terminal
 from dcfm_ros.measure.plots import BLUE, label_points, new_plot
 from dcfm_ros.measure.result_file import save_result
-
-BEGIN, END = MARKS
-DOCS = Path(__file__).resolve().parents[3] / "docs"
-
-PER_FRAME = Row(
-    method=CAUSAL,
-    key_interval=1,
-    trigger="",
-    offsets=1,
-    key_share=1.0,
-    mean_iou=0.652,
-    mean_iou_min=0.652,
-    mean_iou_max=0.652,
-    weighted_iou=0.81,
-    mean_accuracy=0.74,
-    pixel_accuracy=0.9,
-    per_class_iou=(0.9, None, 0.404),
-    vc8=0.931,
-    vc16=None,
-    macs=2.5e9,
-    key_ms=40.0,
-    other_ms=None,
-    mean_ms=40.0,
-    speed_up=1.0,
-)
-
-
-def reuse(method: str, interval: int, mean_iou: float, **changes) -> Row:
-    row = replace(
-        PER_FRAME,
-        method=method,
-        key_interval=interval,
-        offsets=interval,
-        key_share=1 / interval,
-        mean_iou=mean_iou,
-        mean_iou_min=mean_iou - 0.01,
-        mean_iou_max=mean_iou + 0.01,
-        other_ms=10.0,
-        mean_ms=10 + 30 / interval,
-        speed_up=40 / (10 + 30 / interval),
-    )
-    return replace(row, **changes)
-
-
-@pytest.fixture
-def evaluation() -> Evaluation:
-    return Evaluation(
-        model=ModelFacts(
-            name="tiny",
-            weights="tiny.safetensors",
-            sha256="0123456789abcdef" * 4,
-            backbone="mobilenetv2",
-            licence="CC0",
-            parameters=1_230_000,
-            macs_key=2_500_000_000,
-            macs_other=500_000_000,
-            input_size=(480, 360),
-            engine="torch",
-            device="cpu",
-            precision="fp32",
-        ),
-        data=DataFacts("camvid", "val", videos=1, frames=101, labelled=101, fps=15.0, size=(480, 360)),
-        classes=("sky", "building", "pole"),
-        rows=(
-            PER_FRAME,
-            reuse(CAUSAL, 5, 0.631),
-            reuse(CAUSAL, 10, 0.6),
-            replace(reuse(CAUSAL, 5, 0.64), key_interval=0, trigger="motion:0.1", key_share=0.14),
-            reuse(BIDIRECTIONAL, 5, 0.641),
-            reuse(COPIED, 5, 0.42),
-            reuse(WARPED, 5, 0.58),
-        ),
-        seconds=12.5,
-    )
-
-
-@pytest.fixture
-def report(evaluation) -> Report:
-    return new_report([evaluation], "dcfm evaluate --data camvid:camvid")
-
 
 # -- JSON --------------------------------------------------------------------------------------------------------------
 
@@ -253,56 +162,3 @@ def test_labels_of_points_that_lie_together_are_apart():
     boxes = [text.get_window_extent() for text in axes.texts]
     assert len(boxes) == 5
     assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
-
-
-# -- the page of results -----------------------------------------------------------------------------------------------
-
-
-def test_page_holds_every_number_of_the_json(report, evaluation, tmp_path):
-    other = replace(evaluation, model=replace(evaluation.model, name="other"), rows=evaluation.rows[:2])
-    save_result(report, tmp_path / "results" / "tiny.json")
-    save_result(new_report([other], "dcfm evaluate other"), tmp_path / "results" / "other.json")
-    (tmp_path / "results" / "tiny_cost.svg").write_text("<svg/>", encoding="utf-8")
-    page = render(
-        [tmp_path / "results" / name for name in ("tiny.json", "other.json")], tmp_path / "results.md"
-    )
-    overview = page[page.index("## mIoU") : page.index("## tiny")]
-    assert "| camvid val | every frame | every 5 | every 10 |" in overview
-    assert "| tiny | 65.2 | 63.1 | 60.0 |" in overview
-    assert "| other | 65.2 | 63.1 | – |" in overview
-    table = main_table(evaluation)
-    for row in (table.head, *table.rows):
-        line = next(
-            line for line in page.splitlines() if line.split("|")[1:3] and row[0] in line and row[1] in line
-        )
-        assert tuple(cell.strip() for cell in line.strip("|").split("|")) == row
-    assert "[`tiny.json`](results/tiny.json): `dcfm evaluate --data camvid:camvid`" in page
-    assert "](results/tiny_cost.svg)" in page and "tiny_interval" not in page
-
-
-def test_committed_page_is_what_the_generator_makes_of_the_committed_json():
-    files = sorted((DOCS / "results").glob("*.json"))
-    assert files, "docs/results holds no evaluation"
-    page = DOCS / "results.md"
-    assert page.read_text(encoding="utf-8") == render(files, page), (
-        "run `dcfm evaluate --render docs/results.md docs/results/*.json`"
-    )
-
-
-def test_a_page_that_people_write_keeps_their_words(report, tmp_path):
-    save_result(report, tmp_path / "tiny.json")
-    page = f"# Card\n\nMy words.\n\n{BEGIN}\nold numbers\n{END}\n\nMore words.\n"
-    filled = fill(page, [tmp_path / "tiny.json"], tmp_path / "README.md")
-    assert filled.startswith(f"# Card\n\nMy words.\n\n{BEGIN}\n\n### tiny on camvid val\n")
-    assert filled.endswith(f"\n\n{END}\n\nMore words.\n")
-    assert "old numbers" not in filled and "| every 5" in filled and "# Results" not in filled
-    assert fill(filled, [tmp_path / "tiny.json"], tmp_path / "README.md") == filled
-
-
-def test_committed_card_is_what_the_generator_makes_of_the_committed_json():
-    card = DOCS.parent / "weights" / "README.md"
-    files = [DOCS / "results" / name for name in ("camvid_test.json", "camvid_val.json")]
-    text = card.read_text(encoding="utf-8")
-    assert BEGIN in text and text == fill(text, files, card), (
-        "run `dcfm evaluate --render weights/README.md docs/results/camvid_test.json docs/results/camvid_val.json`"
-    )

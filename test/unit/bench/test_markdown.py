@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dcfm_ros.measure.markdown import fill, link
+from markdown import fill, link
 
 MARKS = "<!-- begin -->", "<!-- end -->"
 
