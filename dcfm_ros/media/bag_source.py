@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from dcfm_ros.stream.stopwatch import Stopwatch
 
 
 class BagSource(Source):
-    """The images of one topic of a bag. Stamps are the header stamps, or the log times where those are zero."""
+    """The images of one topic of a bag. Stamps are the header stamps, or the log times where there are none.
+
+    One zero is a stamp, as of a simulation that begins there; two in succession are none.
+    """
 
     def __init__(self, path: Path, topic: str | None = None, labels: str | None = None) -> None:
         super().__init__(path)
@@ -27,6 +31,7 @@ class BagSource(Source):
     def _frames(self) -> Iterator[Frame]:
         index = 0
         try:
+            before = 0 if self._begins_unstamped() else -1
             for _, time_ns, message in self.bag.messages(self.topic):
                 watch = Stopwatch()
                 try:
@@ -34,7 +39,8 @@ class BagSource(Source):
                 except DcfmError as error:
                     self.skipped[str(error)] += 1
                 else:
-                    stamp = stamp_ns(message) or time_ns
+                    own = stamp_ns(message)
+                    stamp, before = own if own or before else time_ns, own
                     yield Frame(rgb, stamp, time_ns, message.header.frame_id, f"{index:06d}", watch.total())
                 index += 1
         except DcfmError as error:
@@ -44,6 +50,11 @@ class BagSource(Source):
             self.problem = "; ".join(text for text in (self.bag.problem, stopped) if text)
         else:
             self.problem = self.bag.problem
+
+    def _begins_unstamped(self) -> bool:
+        """Whether the first two images have no stamp, or the only one has none."""
+        first = itertools.islice(self.bag.messages(self.topic), 2)
+        return not any(stamp_ns(message) for _, _, message in first)
 
 
 def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:

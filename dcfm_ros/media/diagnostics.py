@@ -99,6 +99,11 @@ class CameraDiagnostics:
         if report.bad_images:
             level = ERROR if now.failed >= now.received else WARN
             return level, f"{report.bad_images.total()} unusable images: {_commonest(report.bad_images)}"
+        if report.standing:
+            return ERROR, (
+                f"the camera's stamps stand still: {report.standing} of {now.received} images have that of the image "
+                f"before; the time of their arrival is used"
+            )
         if now.lost:
             return WARN, f"{now.lost} images lost on the way to the node; {source.loss_hint}"
         if report.no_stamp:

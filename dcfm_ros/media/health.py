@@ -35,6 +35,7 @@ class Report:
     bad_images: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)  # of the worker or of the common branch
     no_stamp: bool = False
+    standing: int = 0  # images with the stamp of the one before, but another picture
 
 
 class Health:
@@ -69,12 +70,13 @@ class Health:
             self._report.counts = counts
             self._last_image = self._clock()
 
-    def image_came(self, *, stamped: bool) -> None:
-        """An image message arrived."""
+    def image_came(self, *, stamped: bool, standing: bool = False) -> None:
+        """An image message arrived. standing: with the stamp of the one before."""
         with self._lock:
             self._add("received")
             self._last_image = self._clock()
             self._report.no_stamp |= not stamped
+            self._report.standing += standing
 
     def bad_image(self, reason: str, number: int = 1) -> None:
         """An image, or several of them, could not be used."""

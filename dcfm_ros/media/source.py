@@ -41,6 +41,11 @@ class Frame:
     name: str
     decode_ms: float = 0.0
 
+    def repeats(self, other: Frame) -> bool:
+        """Whether it is the other one, sent again: equal stamps alone may be a stereo camera's, or stand still."""
+        same = (self.stamp_ns, self.frame_id) == (other.stamp_ns, other.frame_id)
+        return same and np.array_equal(self.rgb, other.rgb)
+
 
 class Source(contextlib.AbstractContextManager["Source"]):
     """A stream of frames. Iterating starts from the beginning each time (a camera: from now).

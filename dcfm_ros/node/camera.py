@@ -15,6 +15,7 @@ from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs
 from dcfm_ros.node.subscription_events import subscription_events
 from dcfm_ros.node.topics import CameraTopics
+from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.segmentation import Pose
 
 
@@ -40,7 +41,7 @@ class Camera:
         self._latest = Latest(configuration)
         self._outputs = Outputs(node, names, engine.card, configuration.node.input_depth)
         self._health = Health()
-        self._last_image: tuple[int, int, str] | None = None
+        self._last_image: Any = None
         self._subscriptions: list[Any] = []
         self._worker: FrameWorker | None = None
         self._stopped: list[FrameWorker] = []  # perhaps still busy with a long frame
@@ -109,18 +110,18 @@ class Camera:
         return self._health.report(running=self._worker is not None)
 
     def _on_image(self, message: Any) -> None:
-        stamp = message.header.stamp
-        image = (stamp.sec, stamp.nanosec, message.header.frame_id)
-        stamped = any(image[:2])
-        self._health.image_came(stamped=stamped)
-        if stamped and image == self._last_image:
+        last, self._last_image = self._last_image, message
+        stamped = to_ns(message.header.stamp) != 0
+        again = stamped and last is not None and message.header == last.header
+        repeated = again and message == last
+        self._health.image_came(stamped=stamped, standing=again and not repeated)
+        if repeated:
             self._health.count("dropped")  # the same frame twice needs no second mask
         elif self._worker is not None:
-            self._last_image = image
             self._worker.put(message)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        self._latest.info = message
+        self._latest.infos.add(message)
 
     def _on_lost(self, number: int) -> None:
         self._health.count("lost", number)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
-
-from sensor_msgs.msg import CameraInfo
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.frame_timing import timing_fields
 from dcfm_ros.media.health import Health
 from dcfm_ros.media.image_header import BadImage
+from dcfm_ros.node.camera_info import CameraInfos
 from dcfm_ros.node.convert import message_to_rgb
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs
@@ -23,6 +22,7 @@ from dcfm_ros.stream.inbox import Inbox
 from dcfm_ros.stream.segmentation import Pose
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
+from dcfm_ros.stream.streams import Streams
 
 MAX_LATENCY_MS = 60_000.0  # a latency above this, or below zero, means that the stamp is from another clock
 LOG_PERIOD_S = 5.0  # a camera that sends nothing but bad images must not flood the log
@@ -33,7 +33,7 @@ class Latest:
     """The newest of everything but images. The executor's thread assigns, the worker reads at each frame."""
 
     configuration: Configuration
-    info: CameraInfo | None = None
+    infos: CameraInfos = field(default_factory=CameraInfos)
     pose: Pose | None = None
 
 
@@ -70,7 +70,7 @@ class FrameWorker:
         self._clock, self._log = node.get_clock(), node.get_logger()
         self._inbox: Inbox[Any] = Inbox(latest.configuration.node.input_depth)
         self._refresh = threading.Event()
-        self._segmenter: StreamSegmenter | None = None
+        self._streams: Streams | None = None
         self._built_for: StreamConfig | None = None
         self._tried: StreamConfig | None = (
             None  # differs from what it was built for if that could not be used
@@ -110,8 +110,8 @@ class FrameWorker:
             while (message := self._inbox.take()) is not None:
                 self._guarded(message)
         finally:
-            if self._segmenter is not None:
-                self._segmenter.close()
+            if self._streams is not None:
+                self._streams.close()
 
     def _guarded(self, message: Any) -> None:
         """One frame; its failure must neither end the stream nor pass in silence."""
@@ -140,6 +140,7 @@ class FrameWorker:
         result = self._stream().step(
             rgb,
             to_ns(message.header.stamp),
+            frame_id=message.header.frame_id,
             odometry=self._latest.pose,
             confidence=self._outputs.wants_confidence(),
         )
@@ -149,9 +150,8 @@ class FrameWorker:
                 self._health.count("dropped")  # stopped in the meantime: nobody expects this mask any more
                 return
             look = self._latest.configuration.node
-            self._outputs.publish(
-                message.header, rgb, result, self._latest.info, look.overlay_alpha, look.overlay_legend
-            )
+            info = self._latest.infos.of(message.header, result.size)
+            self._outputs.publish(message.header, rgb, result, info, look.overlay_alpha, look.overlay_legend)
             publish_ms = watch.lap()
             total_ms, latency_ms = watch.total(), self._latency_ms(message.header)
             self._health.processed(result, total_ms, latency_ms)
@@ -166,31 +166,30 @@ class FrameWorker:
                 )
                 self._outputs.publish_timing(message.header, result.key_stamp_ns, timing)
 
-    def _stream(self) -> StreamSegmenter:
+    def _stream(self) -> Streams:
         """The stream, a new one if its parameters have changed, with any refresh that was asked for."""
         config = self._latest.configuration.stream
-        if self._segmenter is None:
-            self._segmenter = self._begin(config)
+        if self._streams is None:
+            self._streams = self._begin(config)
         elif config != self._tried:
-            self._change(self._segmenter, config)
+            self._change(self._streams, config)
         if self._refresh.is_set():
             self._refresh.clear()
-            self._segmenter.request_refresh("service")
-        return self._segmenter
+            self._streams.request_refresh("service")
+        return self._streams
 
-    def _begin(self, config: StreamConfig) -> StreamSegmenter:
-        stream = StreamSegmenter(
-            self._engine, replace(config, phase=self._phase), on_error=self._on_common_error
-        )
+    def _begin(self, config: StreamConfig) -> Streams:
+        own = replace(config, phase=self._phase)
+        streams = Streams(lambda: StreamSegmenter(self._engine, own, on_error=self._on_common_error))
         self._built_for = self._tried = config
-        return stream
+        return streams
 
-    def _change(self, current: StreamSegmenter, config: StreamConfig) -> None:
+    def _change(self, current: Streams, config: StreamConfig) -> None:
         """Begin a new stream, unless these are the current one's parameters; keep that if they cannot be used."""
         self._tried, refusal = config, ""
         if config != self._built_for:
             try:
-                self._segmenter = self._begin(config)
+                self._streams = self._begin(config)
             except Exception as error:
                 refusal = _reason(error)
                 self._log.error(
@@ -203,8 +202,8 @@ class FrameWorker:
     def _rest(self) -> None:
         """Nobody subscribes: the network does not run. When somebody does, the common feature will be too old."""
         self._health.count("unwanted")
-        if self._segmenter is not None:
-            self._segmenter.reset("nobody subscribed")
+        if self._streams is not None:
+            self._streams.reset("nobody subscribed")
 
     def _on_common_error(self, error: BaseException) -> None:
         self._log.error(

@@ -21,6 +21,7 @@ from dcfm_ros.stream.preprocess import preprocess
 from dcfm_ros.stream.segmentation import Segmentation
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.slice_plan import SlicePlan
+from dcfm_ros.stream.streams import Streams
 from dcfm_ros.stream.worker import MakeWorker
 from dcfm_ros.stream.workers import threads_of, way_of
 
@@ -53,10 +54,10 @@ class Clock(Protocol):
     latency: str
     rest: str
 
-    def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
+    def stream(self, engine: Engine, config: StreamConfig) -> Streams:
         """A segmenter that lives in this clock's time."""
 
-    def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
+    def play(self, frames: Iterator[Frame], stream: Streams, *, confidence: bool) -> Iterator[Played]:
         """Put the frames through the stream; each of them comes out once."""
 
 
@@ -70,13 +71,13 @@ class FastClock:
     )
     rest = "common branch and agreement"
 
-    def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
-        return StreamSegmenter(engine, config)
+    def stream(self, engine: Engine, config: StreamConfig) -> Streams:
+        return Streams(lambda: StreamSegmenter(engine, config))
 
-    def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
+    def play(self, frames: Iterator[Frame], stream: Streams, *, confidence: bool) -> Iterator[Played]:
         now_ms = 0.0
         for frame in _warmed(frames, stream, confidence):
-            result = stream.step(frame.rgb, frame.stamp_ns, confidence=confidence)
+            result = _step(stream, frame, confidence)
             came_ms, now_ms = now_ms, now_ms + result.timing.total
             yield Played(frame, result, came_ms, now_ms, frame.time_ns)
 
@@ -102,13 +103,12 @@ class RobotClock:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._time = VirtualTime(clock)
 
-    def stream(self, engine: Engine, config: StreamConfig) -> StreamSegmenter:
+    def stream(self, engine: Engine, config: StreamConfig) -> Streams:
         way = way_of(engine, config)
-        if way == "inline":
-            return StreamSegmenter(engine, config)
-        if way == "slices":
-            return StreamSegmenter(engine, config, make_worker=self._slices(engine, config))
-        return StreamSegmenter(engine, config, make_worker=self._thread(engine, config))
+        worker = None
+        if way != "inline":
+            worker = (self._slices if way == "slices" else self._thread)(engine, config)
+        return Streams(lambda: StreamSegmenter(engine, config, make_worker=worker))
 
     def _slices(self, engine: Engine, config: StreamConfig) -> MakeWorker:
         plan = SlicePlan(config.slices, config.max_age_ms)
@@ -119,7 +119,7 @@ class RobotClock:
         beside = CommonBranch(engine.background(threads_of(config)), config)
         return lambda branch, on_error: SimulatedThread(self._time, branch, on_error, beside)
 
-    def play(self, frames: Iterator[Frame], stream: StreamSegmenter, *, confidence: bool) -> Iterator[Played]:
+    def play(self, frames: Iterator[Frame], stream: Streams, *, confidence: bool) -> Iterator[Played]:
         inbox: SimulatedInbox[Frame] = SimulatedInbox()
         for turn in inbox.turns(arrivals(_warmed(frames, stream, confidence))):
             frame = turn.value
@@ -127,10 +127,16 @@ class RobotClock:
                 yield Played(frame, None, turn.arrived_ms, float("nan"), frame.time_ns)
                 continue
             self._time.set(turn.began_ms + frame.decode_ms)
-            result = stream.step(frame.rgb, frame.stamp_ns, confidence=confidence)
+            result = _step(stream, frame, confidence)
             inbox.free_ms = self._time.now_ms
             log_ns = frame.time_ns + round(1e6 * (inbox.free_ms - turn.arrived_ms))
             yield Played(frame, result, turn.arrived_ms, inbox.free_ms, log_ns)
+
+
+def _step(stream: Streams, frame: Frame, confidence: bool) -> Segmentation:
+    return stream.step(
+        frame.rgb, frame.stamp_ns, frame_id=frame.frame_id, arrival_ns=frame.time_ns, confidence=confidence
+    )
 
 
 def arrivals(frames: Iterator[Frame]) -> Iterator[tuple[Frame, float]]:
@@ -149,7 +155,7 @@ def arrivals(frames: Iterator[Frame]) -> Iterator[tuple[Frame, float]]:
         yield frame, at_ms
 
 
-def _warmed(frames: Iterator[Frame], stream: StreamSegmenter, confidence: bool) -> Iterator[Frame]:
+def _warmed(frames: Iterator[Frame], stream: Streams, confidence: bool) -> Iterator[Frame]:
     """The frames, after the first has been through a stream of its own: what is done once (compiling, allocating)
     would otherwise be measured as if frames took that long."""
     for index, frame in enumerate(frames):

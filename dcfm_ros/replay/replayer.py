@@ -25,7 +25,7 @@ from dcfm_ros.replay.report.report import Report, report_of
 from dcfm_ros.replay.sinks import Sinks
 from dcfm_ros.replay.summary import usual_interval_ms
 from dcfm_ros.replay.tally import Tally
-from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.streams import Streams
 from dcfm_ros.stream.trigger_grammar import in_words
 from dcfm_ros.stream.workers import way_of
 
@@ -46,7 +46,7 @@ class Replayer:
         job: Job,
         source: Source,
         labels: Labels,
-        stream: StreamSegmenter,
+        stream: Streams,
         clock: Clock,
     ) -> None:
         self._job, self._source, self._labels = job, source, labels
@@ -112,16 +112,15 @@ class Replayer:
 
     def _frames(self, stop: Callable[[], bool]) -> Iterator[Frame]:
         """The source's frames without those that a camera sent twice, which the node drops, too."""
-        last: tuple[int, str] | None = None
+        last: Frame | None = None
         for frame in self._source:
             if stop():
                 self._interrupted = True
                 return
-            key = (frame.stamp_ns, frame.frame_id)
-            if key == last:
+            if last is not None and frame.repeats(last):
                 self._repeated += 1
                 continue
-            last = key
+            last = frame
             self._received += 1
             yield frame
             if self._received == self._job.frames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,11 @@ class Pose:
 
     position: tuple[float, float, float]
     orientation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+
+    @property
+    def finite(self) -> bool:
+        """Whether it says anything: odometry that has lost itself is full of NaN."""
+        return all(map(math.isfinite, (*self.position, *self.orientation)))
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Segmentation:
 
     mask: uint8 H×W, class ids, 255 = unlabelled.
     confidence: uint8 H×W, 0-255, the winner's softmax probability; None when it was not asked for.
-    stamp_ns: the frame's stamp as it was given.
+    stamp_ns: the frame's stamp as it was given; its time of arrival where none was.
     size: (width, height) of the frame.
     key_frame: the common feature in use is this frame's own.
     key_stamp_ns: stamp of the frame whose common feature is in use.
@@ -78,8 +84,11 @@ class Segmentation:
     error: str
     timing: Timing
 
-    def answers(self, stamp_ns: int, size: Size, *, confidence: bool) -> bool:
-        """Whether this is also what became of another frame: one of the same stamp and size, seen twice."""
+    def answers(self, stamp_ns: int | None, size: Size, *, confidence: bool) -> bool:
+        """Whether this is also what became of another frame of the same content: one of the same stamp and size.
+
+        Two frames at 0 are two: whoever has no stamps often leaves them at 0.
+        """
         if not stamp_ns or (stamp_ns, size) != (self.stamp_ns, self.size):
             return False
         return self.confidence is not None or not confidence

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
@@ -61,23 +63,32 @@ class StreamSegmenter:
         )
         self._triggers = Triggers(self.config)
         self._aligner = create_aligner(self.config, self.engine.card, self.network_size)
-        self._timeline = Timeline()
+        self._timeline = Timeline(self.config.max_age_ms)
         self._restart = "first"  # why a frame is refreshed that has no common feature to borrow
         self._used = -1  # index of the key frame whose common feature the last frame used
         self._last: Segmentation | None = None
+        self._seen: Image | None = None  # what the network saw of the last frame
         self._closed = False
 
     def step(
-        self, rgb: Image, stamp_ns: int, *, odometry: Pose | None = None, confidence: bool = False
+        self,
+        rgb: Image,
+        stamp_ns: int | None,
+        *,
+        arrival_ns: int | None = None,
+        odometry: Pose | None = None,
+        confidence: bool = False,
     ) -> Segmentation:
         """Segment the next frame.
 
         In background mode it does not wait for any key frame, unless there is no common feature yet: at the first
         frame, and at the first one after a reset.
 
-        rgb: uint8 H×W×3. stamp_ns: message time; 0: there is none, and the time of arrival counts. The same stamp again
-        returns the same value again. An earlier one, or another image size, resets the stream. odometry: where the
-        camera is. confidence: whether that is wanted beside the mask.
+        rgb: uint8 H×W×3. stamp_ns: message time; None: there is none, and the time of arrival counts. The same picture with
+        the same stamp returns the same value again; another picture with it is a frame of its own, and time goes on as
+        frames arrive. A stamp that is earlier than any gap the last frames left or later by far more than `max_age_ms`, and
+        another image size reset the stream. arrival_ns: when it came, on any clock that goes on; None: now. odometry: where
+        the camera is; ignored unless all of it is finite. confidence: whether that is wanted beside the mask.
         Raises DcfmError for anything but such an image, in a closed stream, and where there is no common feature
         because computing it failed.
         """
@@ -85,18 +96,21 @@ class StreamSegmenter:
         if self._closed:
             raise DcfmError("this stream is closed; make a new StreamSegmenter")
         size = check_frame(rgb)
-        if self._last is not None and self._last.answers(stamp_ns, size, confidence=confidence):
-            return self._last
-        moment = self._advance(stamp_ns, size)
+        last = self._last
+        if last and last.answers(stamp_ns, size, confidence=confidence) and self._saw(rgb):
+            return last
+        moment = self._advance(stamp_ns, size, arrival_ns)
+        pose = odometry if odometry and odometry.finite else None
         with self._worker.frame():
             # 1. Preprocess: to the size the network wants. Follow the things in it since the last frame.
             small = preprocess(rgb, self.network_size)
+            self._seen = small.copy() if small is rgb else small  # the caller's may be written to
             preprocess_ms = watch.lap()
             self._aligner.see(small)
             align_ms = watch.lap()
 
             # 2. Trigger: should the common feature be refreshed?
-            observation = Observation(moment.index, moment.time_ns, self._aligner.motion, odometry)
+            observation = Observation(moment.index, moment.time_ns, self._aligner.motion, pose)
             trigger = self._triggers.cause(observation)
             trigger = self._restart if self._worker.newest is None else moment.request or trigger
             preprocess_ms += watch.lap()
@@ -132,9 +146,9 @@ class StreamSegmenter:
         """Refresh the common feature at the next frame; its `trigger` will be `reason`."""
         self._timeline.request_refresh(reason)
 
-    def reset(self, reason: str = "") -> None:
-        """Forget everything before the next frame. reason: for the log."""
-        self._timeline.reset(reason)
+    def reset(self, reason: str = "", *, log: bool = True) -> None:
+        """Forget everything before the next frame. reason: for the log, if that is to tell of it."""
+        self._timeline.reset(reason, log)
 
     def close(self) -> None:
         """End the stream within a second, even in the middle of a common branch. A stream may be closed twice."""
@@ -154,9 +168,13 @@ class StreamSegmenter:
             return common.feature
         return self.engine.align(common.feature, displacement)
 
-    def _advance(self, stamp_ns: int, size: Size) -> Moment:
+    def _saw(self, rgb: Image) -> bool:
+        """Whether the network would see again what it saw of the last frame."""
+        return np.array_equal(preprocess(rgb, self.network_size), self._seen)  # type: ignore[arg-type]
+
+    def _advance(self, stamp_ns: int | None, size: Size, arrival_ns: int | None) -> Moment:
         """The frame's place in the stream, which begins again where that breaks."""
-        moment = self._timeline.advance(stamp_ns, size)
+        moment = self._timeline.advance(stamp_ns, size, arrival_ns)
         if moment.reset:
             self._forget()
         return moment

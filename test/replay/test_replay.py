@@ -347,7 +347,9 @@ def test_an_image_that_cannot_be_used_is_counted_and_named_in_the_bag(tmp_path):
 
 
 def test_frames_sent_twice_are_left_out(tmp_path):
-    path = write_images(tmp_path / "in", [(stamp_of(n), stamp_of(n // 2), bags.picture(n)) for n in range(6)])
+    path = write_images(
+        tmp_path / "in", [(stamp_of(n), stamp_of(n // 2), bags.picture(n // 2)) for n in range(6)]
+    )
     done = replay(path, tmp_path / "out")
     assert done.report.notes == ("3 repeated frames left out (same stamp as the one before)",)
     assert done.report.summary.masks_out == 3

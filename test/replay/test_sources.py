@@ -300,6 +300,22 @@ def test_bad_images_are_skipped_counted_and_reported(tmp_path):
     assert any("invented8" in reason for reason in source.skipped)
 
 
+def test_one_stamp_of_zero_is_a_stamp(tmp_path):
+    """As of a simulation whose time begins there."""
+    stamps = [20_000_000 * i for i in range(4)]
+    entries = [("/image", bags.IMAGE, stamp_of(i), bags.image(picture(i), s)) for i, s in enumerate(stamps)]
+    path = bags.write_ros2(tmp_path / "bag", entries)
+    assert [frame.stamp_ns for frame in open_source(path)] == stamps
+
+
+def test_another_picture_with_the_same_stamp_is_no_repetition(tmp_path):
+    entries = [
+        ("/image", bags.IMAGE, stamp_of(i), bags.image(picture(i // 2), stamp_of(0))) for i in range(4)
+    ]
+    frames = list(open_source(bags.write_ros2(tmp_path / "bag", entries)))
+    assert [b.repeats(a) for a, b in zip(frames, frames[1:], strict=False)] == [True, False, True]
+
+
 def test_stamps_of_zero_become_log_times(tmp_path):
     entries = [("/image", bags.IMAGE, stamp_of(i), bags.image(picture(i), 0)) for i in range(3)]
     with open_source(bags.write_ros2(tmp_path / "bag", entries)) as source:

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from dcfm_ros.msg import FrameTiming
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from ros_graph import START_NS, camera_info, image, picture, pixels_of, qos, stamp_of
+from ros_graph import START_NS, camera_info, image, picture, pixels_of, qos, stamp_ns, stamp_of
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.node import publish
+from dcfm_ros.node.camera_info import CameraInfos
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmenter import StreamSegmenter
@@ -137,6 +138,36 @@ def test_camera_info_is_scaled_to_the_mask(graph, mask_size, size):
     np.testing.assert_allclose(info.k, [160 * x, 0, 80 * x, 0, 96 * y, 48 * y, 0, 0, 1])
     np.testing.assert_allclose(info.p, [160 * x, 0, 80 * x, 7 * x, 0, 96 * y, 48 * y, 0, 0, 0, 1, 0])
     np.testing.assert_allclose(info.d, [0.1, -0.2, 0, 0, 0])
+
+
+def test_camera_info_is_that_of_the_image():
+    """Of several cameras on a topic, of several stamps, and none where the camera has none."""
+    infos = CameraInfos()
+
+    def found(frame_id, stamp, size=(160, 96)):
+        info = infos.of(image(picture(), stamp, frame_id=frame_id).header, size)
+        return info and (info.header.frame_id, stamp_ns(info.header))
+
+    assert found("left", stamp_of(0)) is None
+    infos.add(camera_info((160, 96), stamp_of(0), "camera"))
+    assert found("left", stamp_of(0)) == ("camera", stamp_of(0)), "its only name there"
+    for stamp in (stamp_of(1), stamp_of(2)):
+        for side in ("left", "right"):
+            infos.add(camera_info((160, 96), stamp, side))
+    assert found("left", stamp_of(1)) == ("left", stamp_of(1))
+    assert found("right", stamp_of(7)) == ("right", stamp_of(2))
+    assert found("new", stamp_of(2)) is None, "another camera"
+    assert found("left", stamp_of(2), (80, 48)) is None, "another size"
+    for i in range(100):
+        infos.add(camera_info((160, 96), stamp_of(i), f"{i}"))
+    assert found("left", stamp_of(1)) is None, "forgotten"
+
+
+def test_a_replaced_camera_does_not_keep_the_former_ones_camera_info():
+    infos = CameraInfos()
+    infos.add(camera_info((160, 96), stamp_of(0), "old"))
+    for frame_id, expected in (("old", True), ("new", False)):
+        assert bool(infos.of(image(picture(), stamp_of(1), frame_id=frame_id).header, (160, 96))) is expected
 
 
 def test_no_camera_info_goes_out_where_none_came_in(graph):

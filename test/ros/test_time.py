@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 from dcfm_ros.msg import FrameTiming
-from ros_graph import image, picture, qos, stamp_ns, stamp_of
+from ros_graph import image, picture, pixels_of, qos, stamp_ns, stamp_of
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
@@ -87,6 +88,34 @@ def test_two_cameras_on_one_topic_may_share_a_stamp(timed):
     assert [m.header.frame_id for m in masks.messages] == ["left", "right"]
 
 
+def test_two_eyes_on_one_topic_have_streams_of_their_own(timed):
+    """A stereo driver that stamps both alike, and both with frames that are no key frames."""
+    camera, masks, timings = timed(input_reliability="reliable", input_depth=20)
+    for i in range(3):
+        for side, frame_id in enumerate(("left", "right")):
+            camera.publish(image(picture(i + 40 * side), stamp_of(i), frame_id=frame_id))
+    masks.wait(6)
+    timings.wait(6)
+    both = [
+        np.array_equal(pixels_of(a), pixels_of(b)) for a, b in zip(masks.messages[::2], masks.messages[1::2])
+    ]
+    assert not any(both)
+    assert [t.age_frames for t in timings.messages] == [0, 0, 1, 1, 2, 2]
+    assert [t.trigger for t in timings.messages] == ["first", "reset", "", "", "", ""]
+
+
+def test_stamps_that_stand_still_are_an_error_of_the_camera(timed, graph):
+    camera, masks, timings = timed(input_reliability="reliable", input_depth=20)
+    for i in range(5):
+        camera.publish(image(picture(i), stamp_of(0)))
+    masks.wait(5)
+    assert masks.stamps == [stamp_of(0)] * 5
+    ages = [t.age_ms for t in timings.wait(5)]
+    assert ages == sorted(ages) and ages[4] > ages[0] == 0
+    status = graph.probe.status("input", lambda s: "stand still" in s.message, "about the stamps")
+    assert status.level == b"\x02" and " of " in status.message
+
+
 def test_a_paused_clock_is_no_error(timed, graph):
     camera, masks, timings = timed(use_sim_time=True, input_timeout_s=0.2)
     clock = graph.probe.create_publisher(Clock, "/clock", qos())
@@ -112,8 +141,9 @@ def stamp_ns_of_key(timing):
 
 
 def test_headers_come_back_in_the_order_of_arrival(timed):
-    """An older frame behind a newer one is a jump back, not something to sort."""
+    """An older frame close behind a newer one gets its mask, with the newest common feature; it is no jump back."""
     camera, masks, timings = timed()
-    stamps = [stamp_of(i) for i in (3, 2, 4)]
+    stamps = [stamp_of(i) for i in (1, 4, 2, 3, 5)]
     send(camera, timings, stamps)
     assert [stamp_ns(m.header) for m in masks.messages] == stamps
+    assert [t.trigger for t in timings.messages] == ["first", "", "", "", ""]

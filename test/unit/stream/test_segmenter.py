@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import threading
 
@@ -16,6 +17,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmentation import Pose
 from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.streams import MAX_STREAMS, Streams
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 
 MS = 1_000_000
@@ -172,17 +174,20 @@ def test_reset_and_refresh_on_request():
 
 
 @given(
-    steps=st.lists(st.tuples(st.integers(-3, 5), st.sampled_from([(32, 24), (20, 10)])), max_size=30),
+    steps=st.lists(
+        st.tuples(st.sampled_from([-500, 0, 1, 2, 5]), st.sampled_from([(32, 24), (20, 10)])), max_size=30
+    ),
     interval=st.integers(0, 4),
 )
 @settings(max_examples=60)
 def test_no_mask_ever_comes_from_before_a_break(steps, interval):
     """Random walks through time and sizes: the common feature in use is never older than the last reset."""
-    time_ns, first_value = 1000 * MS, 0
+    time_ns, first_value = 100_000 * MS, 0
     with StreamSegmenter(FakeEngine(), inline(key_interval=interval)) as stream:
-        last = None
-        for value, (move, size) in enumerate(steps):
+        last, value = None, 0
+        for number, (move, size) in enumerate(steps):
             time_ns += move * MS
+            value = value if move == 0 else number
             result = stream.step(frame(value, size), time_ns)
             if last is None or move < 0 or size != last.size:
                 assert result.key_frame and result.trigger == ("reset" if last else "first")
@@ -194,7 +199,97 @@ def test_no_mask_ever_comes_from_before_a_break(steps, interval):
             last = result
 
 
+def test_zero_is_a_stamp_and_none_is_none():
+    with StreamSegmenter(FakeEngine(), inline()) as stream:
+        results = [stream.step(frame(i), i * 20 * MS) for i in range(3)]
+        assert [(r.stamp_ns, r.age_ms) for r in results] == [(0, 0), (20 * MS, 20), (40 * MS, 40)]
+        assert stream.step(frame(0), None, arrival_ns=50 * MS).stamp_ns == 50 * MS
+
+
+def test_another_picture_with_the_same_stamp_is_another_frame():
+    """A clock that stands still, or stamps in whole seconds: time goes on as frames arrive."""
+    with StreamSegmenter(FakeEngine(), inline(key_period_ms=90)) as stream:
+        stamps = [(10 + i // 10) * 1000 * MS for i in range(21)]
+        results = [
+            stream.step(frame(i), stamp, arrival_ns=(7000 + 101 * i) * MS) for i, stamp in enumerate(stamps)
+        ]
+    assert [r.mask[0, 0] for r in results] == list(range(21))
+    assert [r.stamp_ns for r in results] == stamps
+    assert {r.trigger for r in results} == {"first", "time"}
+
+
+def test_a_changed_picture_in_the_same_memory_is_seen():
+    rgb = frame(1, CARD.input_size)  # the network's size: it sees the caller's memory
+    with StreamSegmenter(FakeEngine(), inline(key_interval=1)) as stream:
+        stream.step(rgb, MS)
+        rgb[:] = 2
+        assert stream.step(rgb, MS).mask[0, 0] == 2
+
+
+def test_neighbours_that_change_places_do_not_reset(caplog):
+    caplog.set_level(logging.INFO)
+    order = [0, 2, 1, 3, 6, 4, 5, 7]
+    with StreamSegmenter(FakeEngine(), inline(key_interval=0)) as stream:
+        results = [stream.step(frame(i), (100 + 33 * i) * MS) for i in order]
+    assert [r.trigger for r in results] == ["first"] + [""] * 7
+    assert [r.age_ms for r in results] == [33 * newest for newest in (0, 2, 2, 3, 6, 6, 6, 7)]
+    assert "reset" not in caplog.text
+
+
+def test_a_clock_that_jumps_ahead_by_hours_begins_afresh():
+    engine = FakeEngine()
+    with StreamSegmenter(engine, StreamConfig(mode="background", background="thread")) as stream:
+        stream.step(frame(1), 100 * MS)
+        result = stream.step(frame(2), 3 * 3_600_000 * MS)
+        assert (result.trigger, result.key_frame, result.mask[0, 0]) == ("reset", True, 2)
+
+
+def test_resets_at_every_frame_are_told_now_and_then(caplog):
+    caplog.set_level(logging.INFO)
+    with StreamSegmenter(FakeEngine(), inline()) as stream:
+        for i in range(50):
+            stream.step(frame(1), (1000 - i % 2 * 900) * MS)
+    assert caplog.text.count("stream reset") == 1
+
+
+def test_each_camera_of_a_topic_has_a_stream_of_its_own():
+    """Stereo with equal stamps, and a camera that alternates between two sizes: nobody borrows from another."""
+    cameras = [("left", (32, 24)), ("right", (32, 24)), ("left", (20, 10))]
+    with Streams(lambda: StreamSegmenter(FakeEngine(), inline())) as streams:
+        for i in range(4):
+            for number, (frame_id, size) in enumerate(cameras):
+                value = 10 * number + i
+                result = streams.step(frame(value, size), (1 + i) * 33 * MS, frame_id=frame_id)
+                assert result.mask.shape == size[::-1] and result.mask[0, 0] == 10 * number
+                assert result.trigger == ("" if i else "reset" if number else "first")
+
+
+def test_frames_of_a_thousand_cameras_do_not_fill_memory(caplog):
+    caplog.set_level(logging.INFO)
+    made: list[StreamSegmenter] = []
+
+    def make():
+        made.append(StreamSegmenter(FakeEngine(), inline()))
+        return made[-1]
+
+    with Streams(make) as streams:
+        for i in range(30):
+            streams.step(frame(i), MS, frame_id=f"\x1b[31m{i}\n")
+        with pytest.raises(DcfmError, match="closed"):
+            made[0].step(frame(1), MS)
+    assert caplog.text.count("reset") < MAX_STREAMS and "\x1b" not in caplog.text
+
+
 # -- triggers in the stream --------------------------------------------------------------------------------------------
+
+
+def test_a_pose_that_is_not_a_number_is_ignored():
+    poses = [0.0, math.nan, 0.4, math.nan, 1.1, 1.2, math.inf, 2.3]
+    with StreamSegmenter(FakeEngine(), inline(odometry_distance_m=1.0)) as stream:
+        triggers = [
+            stream.step(frame(1), (i + 1) * MS, odometry=Pose((x, 0, 0))).trigger for i, x in enumerate(poses)
+        ]
+    assert triggers == ["first", "", "", "", "odometry", "", "", "odometry"]
 
 
 def test_motion_and_odometry_reach_their_triggers():
