@@ -18,7 +18,7 @@ from dcfm_ros.config import Size
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.motion import SIZE as THUMBNAIL
-from dcfm_ros.stream.motion import change, structure
+from dcfm_ros.stream.motion import change, local_contrast, structure
 from dcfm_ros.stream.segmentation import NAN
 
 FLOW_SHRINK = 2
@@ -85,7 +85,7 @@ class Still:
 
 @dataclass
 class _Chain:
-    """key: index of the key frame. picture: its `structure`. field: displacement in grid pixels; None at the key frame."""
+    """key: index of the key frame. picture: its local contrast. field: displacement in grid pixels; None at the key frame."""
 
     key: int
     picture: Floats
@@ -116,9 +116,9 @@ class FlowAligner:
 
     def see(self, small: Image) -> None:
         shrunk = cv2.resize(small, self._flow_size, interpolation=cv2.INTER_AREA)
-        self._now = _View(
-            np.asarray(cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY), np.uint8), structure(small, FINE_SIGMA)
-        )
+        grey = np.asarray(cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY), np.uint8)
+        thumbnail = np.asarray(cv2.resize(grey, THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
+        self._now = _View(grey, local_contrast(thumbnail, FINE_SIGMA))
         if self._trusted is None or not self._chains:
             self._trusted = self._now
         else:
@@ -173,7 +173,7 @@ class FlowAligner:
 
 
 class _View(NamedTuple):
-    """What is kept of a frame. grey: uint8, for the flow. picture: its `structure`."""
+    """What is kept of a frame. grey: uint8, for the flow. picture: a thumbnail's local contrast."""
 
     grey: Image
     picture: Floats
