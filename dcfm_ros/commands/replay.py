@@ -133,7 +133,7 @@ def _live(args: argparse.Namespace, job: Job) -> int:
 
 
 def _single(job: Job, stop: Callable[[], bool]) -> int:
-    from dcfm_ros.replay.run_job import run_job
+    from dcfm_ros.replay.replayer import run_job
     from dcfm_ros.replay.text import summary_text
 
     done = run_job(job, stop)

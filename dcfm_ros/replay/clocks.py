@@ -13,8 +13,7 @@ from typing import Protocol
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.source import Frame
-from dcfm_ros.replay.simulated_workers import SimulatedSlices, SimulatedThread
-from dcfm_ros.replay.simulation import SimulatedInbox, VirtualTime
+from dcfm_ros.replay.simulation import SimulatedInbox, SimulatedSlices, SimulatedThread, VirtualTime
 from dcfm_ros.stream.common_feature import CommonBranch
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import preprocess

@@ -9,7 +9,7 @@ from dcfm_ros.config import check, setting
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import STORAGES
-from dcfm_ros.replay.spans import DEFAULT_SPAN_S
+from dcfm_ros.replay.summary import DEFAULT_SPAN_S
 from dcfm_ros.stream.config import StreamConfig
 
 CLOCKS = ("fast", "robot")

@@ -19,8 +19,8 @@ from dcfm_ros.media.source import IMAGE_SUFFIXES, natural_key
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.pools import Pool
+from dcfm_ros.replay.replayer import run_job
 from dcfm_ros.replay.report.report import as_json
-from dcfm_ros.replay.run_job import run_job
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v"})
 _IMAGE_FOLDERS = ("image", "images")

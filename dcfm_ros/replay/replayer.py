@@ -1,28 +1,33 @@
-"""One input through one stream into one report."""
+"""Runs a job: one input through one stream into one report."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.table import counted
 from dcfm_ros.media.bag_source import BagSource
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.frame_timing import FrameCounts
-from dcfm_ros.media.labels import Labels, NoLabels
+from dcfm_ros.media.labels import Labels, NoLabels, open_labels
+from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.media.video_writer import VideoWriter
-from dcfm_ros.replay.clocks import Clock, Played
-from dcfm_ros.replay.diagnostics import Diagnostics
+from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.replay.clocks import Clock, Played, make_clock
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.job import Job
-from dcfm_ros.replay.outputs import BAG, VIDEO, VIDEO_RATE, video_files
+from dcfm_ros.replay.outputs import BAG, VIDEO, VIDEO_RATE, prepare, video_files
+from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
-from dcfm_ros.replay.sinks import Sinks
+from dcfm_ros.replay.sinks import Diagnostics, Sinks
 from dcfm_ros.replay.summary import usual_interval_ms
 from dcfm_ros.replay.tally import Tally
 from dcfm_ros.stream.streams import Streams
@@ -219,3 +224,52 @@ class Replayer:
             "Network input": f"{width}×{height}",
             "Engine": f"{engine.name}, {engine.device}, {engine.precision}",
         }
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished replay. page: the report's path. interrupted: it was ended early."""
+
+    report: Report
+    page: Path
+    interrupted: bool
+
+
+def check_input(job: Job) -> None:
+    """Refuse what cannot be played before anything is started or an earlier report is replaced.
+
+    Raises:
+        DcfmError: input, topic or labels are not there, or cannot be read.
+    """
+    with open_source(job.input, job.topic, rate=job.rate, labels=job.labels) as source:
+        open_labels(source, job.labels)
+
+
+def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
+    """Replay, and write the report.
+
+    Args:
+        stop: asked before every frame; once true, the report covers what there is.
+        quiet: without a progress bar.
+
+    Raises:
+        DcfmError: nothing could be segmented, or the output folder is not empty.
+    """
+    with open_source(job.input, job.topic, rate=job.rate, labels=job.labels) as source:
+        if source.kind == "camera":
+            raise DcfmError(
+                f"{source.path} is a camera, which never ends; `dcfm demo {source.path}` plays it live."
+            )
+        if job.merge and not source.kind.startswith("rosbag"):
+            raise DcfmError(
+                f"--merge needs a bag; {source.path} is none, so that there are no messages to merge the masks with."
+            )
+        engine = create_engine(job.weights or default_weights(), job.engine)
+        labels = open_labels(source, job.labels, engine.card.colors)
+        prepare(job.folder, force=job.force)
+        clock = make_clock(job.clock)
+        with clock.stream(engine, job.stream) as stream:
+            replayer = Replayer(job, source, labels, stream, clock)
+            interrupted = replayer.run(stop, quiet=quiet)
+            report = replayer.report()
+    return Done(report, write_report(report, job.folder), interrupted)

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media import messages
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.bags import Bag, RawMessage
+from dcfm_ros.media.diagnostics import CameraDiagnostics, Input, Limits, Status, engine_status
 from dcfm_ros.media.frame_timing import FrameCounts
+from dcfm_ros.media.health import Health
+from dcfm_ros.media.source import Source
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.clocks import Played
-from dcfm_ros.replay.diagnostics import Diagnostics
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Segmentation
 
@@ -133,3 +136,42 @@ class Sinks:
             for sink in (self.bag, self.video):
                 if sink is not None:
                     sink.close()
+
+
+_PERIOD_S = 1.0
+_BUDGET_MS = 200.0
+_PREFIX = "dcfm: "
+
+
+class Diagnostics:
+    """Statuses under the node's names: input, processing, common feature, engine.
+
+    Args:
+        budget_ms: frames that take longer on average are a warning; None: 200.
+    """
+
+    def __init__(self, engine: Engine, source: Source, budget_ms: float | None) -> None:
+        self._engine, self._source, self._limits = engine, source, Limits(budget_ms or _BUDGET_MS)
+        self._judge = CameraDiagnostics(_PREFIX, source.topic or str(source.path))
+        self._now_s = 0.0
+        self._health = Health(clock=lambda: self._now_s)
+        self._told_s: float | None = None
+        self._skipped: Counter[str] = Counter()
+
+    def due(
+        self, result: Segmentation, counts: FrameCounts, *, total_ms: float, latency_ms: float
+    ) -> list[Status]:
+        """The statuses, if a second has passed since the last ones (or time has jumped back); else nothing."""
+        self._now_s = result.stamp_ns / 1e9
+        if self._told_s is None:
+            self._health.started()
+        for reason, number in (self._source.skipped - self._skipped).items():
+            self._health.bad_image(reason, number)
+        self._skipped = self._source.skipped.copy()
+        self._health.processed(result, total_ms, latency_ms)
+        self._health.counted(counts)
+        if self._told_s is not None and 0 <= self._now_s - self._told_s < _PERIOD_S:
+            return []
+        self._told_s = self._now_s
+        statuses = self._judge.statuses(self._health.report(running=True), self._limits, Input())
+        return [*statuses, engine_status(_PREFIX, self._engine)]

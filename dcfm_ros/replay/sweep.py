@@ -19,8 +19,8 @@ from dcfm_ros.media.labels import NoLabels, open_labels
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
+from dcfm_ros.replay.replayer import run_job
 from dcfm_ros.replay.report.report import Report
-from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.sinks import MASK
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.trigger_grammar import OFF, parse_triggers

@@ -11,7 +11,7 @@ from dcfm_ros.measure.flow_consistency import FlowConsistency
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 from dcfm_ros.replay.frame_record import FrameRecord
 from dcfm_ros.replay.pictures import PictureBook
-from dcfm_ros.replay.spans import DEFAULT_SPAN_S, Span, SpanNumbers, total
+from dcfm_ros.replay.summary import DEFAULT_SPAN_S, Span, SpanNumbers, total
 from dcfm_ros.stream.overlay import Legend, draw_overlay
 
 

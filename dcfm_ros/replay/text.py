@@ -12,7 +12,7 @@ from dcfm_ros.replay.report import tables
 from dcfm_ros.replay.report.recordings_page import recordings_table
 from dcfm_ros.replay.report.report import Report
 from dcfm_ros.replay.report.sweep_page import INTERRUPTED, sweep_table
-from dcfm_ros.replay.spans import total
+from dcfm_ros.replay.summary import total
 from dcfm_ros.replay.sweep import Sweep
 
 _MIN_WIDTH = 72

@@ -15,10 +15,10 @@ from fakes import FakeEngine, job
 from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.replay.many import replay_one
 from dcfm_ros.replay.outputs import prepare
+from dcfm_ros.replay.replayer import run_job
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.recordings_page import write_recordings
 from dcfm_ros.replay.report.sweep_page import write_sweep
-from dcfm_ros.replay.run_job import run_job
 from dcfm_ros.replay.sweep import parse, run_sweep
 from dcfm_ros.stream.config import StreamConfig
 
@@ -42,8 +42,8 @@ TOPIC = "/<script>alert('topic')</script>"
 
 @pytest.fixture(autouse=True)
 def fake_engine(monkeypatch):
-    monkeypatch.setattr("dcfm_ros.replay.run_job.create_engine", lambda weights, config: FakeEngine())
-    monkeypatch.setattr("dcfm_ros.replay.run_job.default_weights", lambda: "none")
+    monkeypatch.setattr("dcfm_ros.replay.replayer.create_engine", lambda weights, config: FakeEngine())
+    monkeypatch.setattr("dcfm_ros.replay.replayer.default_weights", lambda: "none")
 
 
 def never():

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from dcfm_ros.replay.live.process_meter import ProcessMeter
+from dcfm_ros.replay.live.processes import ProcessMeter
 
 HELD_MB = 300
 PATIENCE_S = 60

@@ -21,7 +21,7 @@ from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import RobotClock
 from dcfm_ros.replay.interrupt import interruptible
-from dcfm_ros.replay.run_job import run_job
+from dcfm_ros.replay.replayer import run_job
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.stopwatch import Stopwatch
@@ -32,8 +32,8 @@ IMAGE_TOPIC = "/camera/image"
 @pytest.fixture(autouse=True)
 def fake_engine(monkeypatch):
     """No network, no weights file."""
-    monkeypatch.setattr("dcfm_ros.replay.run_job.create_engine", lambda weights, config: FakeEngine())
-    monkeypatch.setattr("dcfm_ros.replay.run_job.default_weights", lambda: "none")
+    monkeypatch.setattr("dcfm_ros.replay.replayer.create_engine", lambda weights, config: FakeEngine())
+    monkeypatch.setattr("dcfm_ros.replay.replayer.default_weights", lambda: "none")
 
 
 def never():
@@ -401,8 +401,8 @@ def robot_with(monkeypatch, **spent):
     """A replay in simulated time in which everything takes as long as is made up here."""
     clock = ManualClock()
     made = FakeEngine(clock, **spent)
-    monkeypatch.setattr("dcfm_ros.replay.run_job.create_engine", lambda weights, config: made)
-    monkeypatch.setattr("dcfm_ros.replay.run_job.make_clock", lambda name: RobotClock(clock))
+    monkeypatch.setattr("dcfm_ros.replay.replayer.create_engine", lambda weights, config: made)
+    monkeypatch.setattr("dcfm_ros.replay.replayer.make_clock", lambda name: RobotClock(clock))
     monkeypatch.setattr(Stopwatch, "total", lambda self: 0.0)  # of decoding a message
 
 

@@ -5,8 +5,7 @@ import threading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcfm_ros.replay.simulated_workers import SimulatedSlices
-from dcfm_ros.replay.simulation import VirtualTime
+from dcfm_ros.replay.simulation import SimulatedSlices, VirtualTime
 from dcfm_ros.stream.common_feature import CommonBranch, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.slice_plan import SlicePlan

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.source import Frame
 from dcfm_ros.replay.clocks import RobotClock, arrivals
-from dcfm_ros.replay.simulated_workers import SimulatedSlices
-from dcfm_ros.replay.simulation import SimulatedInbox
+from dcfm_ros.replay.simulation import SimulatedInbox, SimulatedSlices
 from dcfm_ros.stream import common_feature as common
 from dcfm_ros.stream.config import StreamConfig
 

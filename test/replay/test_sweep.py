@@ -127,10 +127,10 @@ def fake_engines(monkeypatch):
             raise DcfmError(f"device '{config.device}' is not there")
         return FakeEngine(clock, independent=10, common=40)
 
-    monkeypatch.setattr("dcfm_ros.replay.run_job.create_engine", create)
-    monkeypatch.setattr("dcfm_ros.replay.run_job.default_weights", lambda: "none")
+    monkeypatch.setattr("dcfm_ros.replay.replayer.create_engine", create)
+    monkeypatch.setattr("dcfm_ros.replay.replayer.default_weights", lambda: "none")
     monkeypatch.setattr(
-        "dcfm_ros.replay.run_job.make_clock",
+        "dcfm_ros.replay.replayer.make_clock",
         lambda name: RobotClock(clock) if name == "robot" else FastClock(),
     )
 

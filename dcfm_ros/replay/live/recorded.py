@@ -14,7 +14,7 @@ from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.labels import label_of
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
-from dcfm_ros.replay.spans import DEFAULT_SPAN_S
+from dcfm_ros.replay.summary import DEFAULT_SPAN_S
 from dcfm_ros.replay.tally import Tally
 from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.overlay import Legend, draw_overlay

@@ -19,8 +19,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.measure.table import counted
 from dcfm_ros.replay.live.graph import START_PATIENCE
-from dcfm_ros.replay.live.process_meter import ProcessMeter
-from dcfm_ros.replay.live.processes import Child, ChildProcesses, child_environment
+from dcfm_ros.replay.live.processes import Child, ChildProcesses, ProcessMeter, child_environment
 from dcfm_ros.replay.outputs import BAG, LOG
 from dcfm_ros.share import share_path
 

@@ -22,9 +22,9 @@ from dcfm_ros.replay.live import graph
 from dcfm_ros.replay.live.recorded import read_recording, read_sent
 from dcfm_ros.replay.live.run import LiveRun, play
 from dcfm_ros.replay.outputs import BAG, LOG, VIDEO, VIDEO_RATE, prepare, video_files
+from dcfm_ros.replay.replayer import check_input
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
-from dcfm_ros.replay.run_job import check_input
 from dcfm_ros.replay.summary import usual_interval_ms
 from dcfm_ros.replay.text import summary_text
 

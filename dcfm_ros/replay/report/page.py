@@ -16,7 +16,7 @@ from dcfm_ros.replay.outputs import FRAMES, NUMBERS
 from dcfm_ros.replay.report import charts, tables
 from dcfm_ros.replay.report.files import data_uri, write_csv, write_json, write_page
 from dcfm_ros.replay.report.report import Report, as_json
-from dcfm_ros.replay.spans import SpanNumbers
+from dcfm_ros.replay.summary import SpanNumbers
 
 _MAX_TIPS = 3000
 _MAX_SPANS = 40

@@ -11,7 +11,7 @@ from dcfm_ros.replay.many import Outcome
 from dcfm_ros.replay.outputs import TABLE
 from dcfm_ros.replay.report import tables
 from dcfm_ros.replay.report.files import write_csv, write_json, write_page
-from dcfm_ros.replay.spans import total as sum_of
+from dcfm_ros.replay.summary import total as sum_of
 
 # Column: name, path in a run's results.json, format; % is a share.
 _COLUMNS = (

@@ -11,8 +11,7 @@ from dcfm_ros.measure.machine_load import LoadSample, load_json
 from dcfm_ros.measure.table import counted
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.report.files import finite
-from dcfm_ros.replay.spans import SpanNumbers
-from dcfm_ros.replay.summary import Summary, summarise
+from dcfm_ros.replay.summary import SpanNumbers, Summary, summarise
 from dcfm_ros.replay.tally import Tally
 
 

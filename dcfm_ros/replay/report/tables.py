@@ -12,8 +12,7 @@ from dcfm_ros.measure.spread import PERCENTILES
 from dcfm_ros.measure.table import Table, number, percent
 from dcfm_ros.replay.report.charts import StepTime
 from dcfm_ros.replay.report.report import Report
-from dcfm_ros.replay.spans import SpanNumbers
-from dcfm_ros.replay.summary import Summary
+from dcfm_ros.replay.summary import SpanNumbers, Summary
 
 
 def latency(summary: Summary) -> Table:
