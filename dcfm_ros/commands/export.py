@@ -12,9 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from dcfm_ros.arrays import Image
-from dcfm_ros.commands.options import add_size, read_words
+from dcfm_ros.commands.options import add_options, add_size, read_options, read_words
 from dcfm_ros.config import Size
-from dcfm_ros.engines.config import ENGINES, PRECISIONS, EngineConfig
+from dcfm_ros.engines.config import ENGINES, EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.open_source import open_source
 
@@ -45,12 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help=f"engines to build, as in openvino,tensorrt; of {', '.join(ENGINES)}",
     )
-    parser.add_argument(
-        "--precision", default="auto", choices=PRECISIONS, help="number format of the engines"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="device of the engines: auto, cpu, cuda, cuda:N, gpu"
-    )
+    add_options(parser, EngineConfig, only=("precision", "device"))
     parser.add_argument(
         "--calibrate",
         type=Path,
@@ -74,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         export(model, size, args.output, frames)
     engines = args.engines or ([] if args.output else ["auto"])
     for name in engines:
-        build(weights, EngineConfig(engine=name, precision=args.precision, device=args.device), size, frames)
+        build(weights, read_options(args, EngineConfig, engine=name), size, frames)
     return 0
 
 

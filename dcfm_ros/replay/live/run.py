@@ -5,24 +5,29 @@ This process needs no ROS: it starts the others, watches them, and ends them.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.measure.table import counted
-from dcfm_ros.replay.live.graph import START_PATIENCE
 from dcfm_ros.replay.live.processes import Child, ChildProcesses, ProcessMeter, child_environment
+from dcfm_ros.replay.live.recorded import Topics
 from dcfm_ros.replay.outputs import BAG, LOG
 from dcfm_ros.share import share_path
 
+_NODE = "dcfm"
+_START_PATIENCE = 300.0  # an engine that is built for the first time takes minutes
+_LISTENERS = 2  # the player waits for node and recorder
 _FINISH_PATIENCE = 30.0
 # DDS tells one side of a pair before the other: the player may know of the node while the node does not know of it yet,
 # and what is sent then is lost.
@@ -63,17 +68,45 @@ def require_ros(what: str, command: str) -> None:
         )
 
 
-def play(*, recorder: list[str], node: list[str], player: list[str], folder: Path) -> LiveRun:
+def topics_in(namespace: str) -> Topics:
+    """The topics of player, node and recorder below one namespace."""
+    return Topics(
+        image=f"{namespace}/image",
+        mask=f"{namespace}/segmentation/mask",
+        timing=f"{namespace}/{_NODE}/timing",
+        label=f"{namespace}/label",
+    )
+
+
+def recorded_topics(namespace: str) -> Topics:
+    """What the recorder's bag holds: images are compressed."""
+    topics = topics_in(namespace)
+    return dataclasses.replace(topics, image=f"{topics.image}/compressed")
+
+
+def play(
+    namespace: str, folder: Path, parameters: Mapping[str, str], played: Path, options: Mapping[str, Any]
+) -> LiveRun:
     """Run the graph until everything is played and recorded, Ctrl-C, or an error in any process.
 
     Args:
-        recorder, node, player: the processes' commands.
+        namespace: where topics and node are.
         folder: of the run; its log folder exists.
+        parameters: of the node.
+        played, options: what is played, and how: options of the player by name; None and False are left out.
 
     Raises:
         DcfmError: a process ended unexpectedly.
         KeyboardInterrupt: before anything was recorded.
     """
+    topics = topics_in(namespace)
+    recorder = [*_module("harness.recorder"), str((folder / BAG).resolve()), *_options(vars(topics))]
+    names = ["-r", f"__ns:={namespace}", "-r", f"__node:={_NODE}"]
+    values = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    node = [*_module("main"), "--ros-args", *names, *values]
+    ours = {"image-topic": topics.image, "label-topic": topics.label}
+    waiting = {"listeners": _LISTENERS, "patience": _START_PATIENCE}
+    player = [*_module("harness.player"), str(played), *_options({**ours, **waiting, **options})]
     outcome = LiveRun()
     with ChildProcesses() as children:
         listener = children.add(_child("recorder", recorder, folder))
@@ -128,7 +161,7 @@ def _live(
     print("starting node, recorder and player ...", file=sys.stderr)
     children.until(
         matched,
-        seconds=START_PATIENCE,
+        seconds=_START_PATIENCE,
         waiting_for="node, player and recorder to find each other over DDS",
     )
     time.sleep(_SETTLE_S)
@@ -162,3 +195,18 @@ def _notes(player: Child) -> list[str]:
     unused = (("image", done["skipped"]), ("label", done["labels"]))
     notes = [f"{counted(n, noun)} not used: {why}" for noun, counts in unused for why, n in counts.items()]
     return [*notes, *filter(None, [done["problem"]])]
+
+
+def _options(options: Mapping[str, Any]) -> list[str]:
+    words = []
+    for name, value in options.items():
+        if value is None or value is False:
+            continue
+        values = () if value is True else value if isinstance(value, tuple) else (value,)
+        words += [f"--{name}", *map(str, values)]
+    return words
+
+
+def _module(name: str) -> list[str]:
+    """What runs a module of `node/` as a process of its own."""
+    return [sys.executable, "-m", f"dcfm_ros.node.{name}"]

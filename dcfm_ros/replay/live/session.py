@@ -18,9 +18,8 @@ from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.replay.job import Job
-from dcfm_ros.replay.live import graph
 from dcfm_ros.replay.live.recorded import read_recording, read_sent
-from dcfm_ros.replay.live.run import LiveRun, play
+from dcfm_ros.replay.live.run import LiveRun, play, recorded_topics
 from dcfm_ros.replay.outputs import BAG, LOG, VIDEO, VIDEO_RATE, prepare, video_files
 from dcfm_ros.replay.replayer import check_input
 from dcfm_ros.replay.report.page import write_report
@@ -67,12 +66,7 @@ class Session:
         prepare(folder, force=self.job.force)
         (folder / LOG).mkdir()
         settings = node_parameters(self.job) | dict(self.parameters)
-        outcome = play(
-            recorder=graph.recorder(self.namespace, folder / BAG),
-            node=graph.node(self.namespace, settings),
-            player=self._player(),
-            folder=folder,
-        )
+        outcome = play(self.namespace, folder, settings, self.job.input, self._player_options())
         report = self._report(card, outcome, settings)
         page = write_report(report, folder)
         print(f"{summary_text(report)}\n\n  open {page}")
@@ -84,20 +78,13 @@ class Session:
     def _sent(self) -> Path:
         return self.job.folder / LOG / "sent.csv"
 
-    def _player(self) -> list[str]:
+    def _player_options(self) -> dict[str, Any]:
         job, labels = self.job, self.job.labels
         if labels is not None and Path(labels).exists():
             labels = str(Path(labels).resolve())
-        options = {
-            "topic": job.topic,
-            "labels": labels,
-            "frames": job.frames,
-            "fps": job.rate,
-            **self.options,
-        }
-        if self.recorded_stamps:
-            options |= {"sent": self._sent.resolve(), "recorded-stamps": True}
-        return graph.player(self.namespace, job.input, options)
+        played = {"topic": job.topic, "labels": labels, "frames": job.frames, "fps": job.rate}
+        log = {"sent": self._sent.resolve(), "recorded-stamps": True} if self.recorded_stamps else {}
+        return {**played, **self.options, **log}
 
     def _report(self, card: ModelCard, outcome: LiveRun, settings: Mapping[str, str]) -> Report:
         """Match every frame that was played with what came back. Raises DcfmError for a bag without images."""
@@ -109,7 +96,7 @@ class Session:
         with tqdm(total=total, unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
             tally, arrived = read_recording(
                 job.folder / BAG,
-                graph.recorded_topics(self.namespace),
+                recorded_topics(self.namespace),
                 card,
                 video,
                 bar.update,
