@@ -1,6 +1,8 @@
 """The two clocks of a replay: as fast as possible, for accuracy; and as on the robot, for what its camera would get.
 
-Both have the same methods: `stream` makes the segmenter, `play` puts a recording's frames through it.
+Both have the same members. name: for people and files. latency: what its latency means, in a sentence. rest: the part
+of it that is no step of the frame's own. `stream` makes a segmenter that lives in this clock's time, `play` puts a
+recording's frames through it; each of them comes out once.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.source import Frame
@@ -40,24 +41,6 @@ class Played:
     came_ms: float
     done_ms: float
     log_ns: int
-
-
-class Clock(Protocol):
-    """How time goes by in a replay.
-
-    name: for people and files. latency: what its latency means, in a sentence. rest: the part of it that is no step of
-    the frame's own.
-    """
-
-    name: str
-    latency: str
-    rest: str
-
-    def stream(self, engine: Engine, config: StreamConfig) -> Streams:
-        """A segmenter that lives in this clock's time."""
-
-    def play(self, frames: Iterator[Frame], stream: Streams, *, confidence: bool) -> Iterator[Played]:
-        """Put the frames through the stream; each of them comes out once."""
 
 
 class FastClock:
@@ -120,16 +103,15 @@ class RobotClock:
 
     def play(self, frames: Iterator[Frame], stream: Streams, *, confidence: bool) -> Iterator[Played]:
         inbox: SimulatedInbox[Frame] = SimulatedInbox()
-        for turn in inbox.turns(arrivals(_warmed(frames, stream, confidence))):
-            frame = turn.value
-            if turn.began_ms is None:
-                yield Played(frame, None, turn.arrived_ms, float("nan"), frame.time_ns)
+        for frame, came_ms, began_ms in inbox.turns(arrivals(_warmed(frames, stream, confidence))):
+            if began_ms is None:
+                yield Played(frame, None, came_ms, float("nan"), frame.time_ns)
                 continue
-            self._time.set(turn.began_ms + frame.decode_ms)
+            self._time.set(began_ms + frame.decode_ms)
             result = _step(stream, frame, confidence)
             inbox.free_ms = self._time.now_ms
-            log_ns = frame.time_ns + round(1e6 * (inbox.free_ms - turn.arrived_ms))
-            yield Played(frame, result, turn.arrived_ms, inbox.free_ms, log_ns)
+            log_ns = frame.time_ns + round(1e6 * (inbox.free_ms - came_ms))
+            yield Played(frame, result, came_ms, inbox.free_ms, log_ns)
 
 
 def _step(stream: Streams, frame: Frame, confidence: bool) -> Segmentation:
@@ -166,6 +148,9 @@ def _warmed(frames: Iterator[Frame], stream: Streams, confidence: bool) -> Itera
                 engine = stream.engine.background(threads_of(stream.config))
                 engine.common(engine.independent(preprocess(frame.rgb, stream.network_size)))
         yield frame
+
+
+Clock = FastClock | RobotClock
 
 
 def make_clock(name: str) -> Clock:

@@ -9,7 +9,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.replay.interrupt import interruptible
@@ -22,13 +22,6 @@ _POLL_S = 0.2
 _RAY_HINT = "Start one with `ray start --head`, give its address (--ray HOST:PORT), or `--ray local` for this machine."
 
 
-class Pool(Protocol):
-    """Calls a function with every job, several at a time."""
-
-    def map(self, work: Callable[[J, Stop], R], jobs: Sequence[J], stop: Stop) -> Iterator[tuple[int, R]]:
-        """Yield (index of the job, result) as they finish. Once `stop()` is true, running jobs are told to end."""
-
-
 class LocalPool:
     """`workers` processes on this machine, none of them forked."""
 
@@ -36,6 +29,10 @@ class LocalPool:
         self._workers = workers
 
     def map(self, work: Callable[[J, Stop], R], jobs: Sequence[J], stop: Stop) -> Iterator[tuple[int, R]]:
+        """Call `work` with every job, several at a time: yield (index of the job, result) as they finish.
+
+        Once `stop()` is true, running jobs are told to end.
+        """
         context = multiprocessing.get_context("spawn")
         ended = context.Event()
         with concurrent.futures.ProcessPoolExecutor(
@@ -98,6 +95,7 @@ class RayPool:
             raise DcfmError(f"There is no Ray cluster at {address!r}. {_RAY_HINT}") from error
 
     def map(self, work: Callable[[J, Stop], R], jobs: Sequence[J], stop: Stop) -> Iterator[tuple[int, R]]:
+        """As of a `LocalPool`."""
         ray = self._ray
         remote = ray.remote(_ray_work)
         waiting = {remote.remote(work, job): index for index, job in enumerate(jobs)}
@@ -124,3 +122,6 @@ class RayPool:
 def _ray_work(work: Callable[[J, Stop], R], job: J) -> R:
     with interruptible() as stop:
         return work(job, stop)
+
+
+Pool = LocalPool | RayPool

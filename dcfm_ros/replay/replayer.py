@@ -46,14 +46,7 @@ _WAYS = {
 class Replayer:
     """Puts the frames of a source through a stream, measures, and collects what the report must mention."""
 
-    def __init__(
-        self,
-        job: Job,
-        source: Source,
-        labels: Labels,
-        stream: Streams,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, job: Job, source: Source, labels: Labels, stream: Streams, clock: Clock) -> None:
         self._job, self._source, self._labels = job, source, labels
         self._stream, self._clock = stream, clock
         self._card = stream.engine.card
@@ -63,11 +56,9 @@ class Replayer:
         self._received = self._processed = self._dropped = self._repeated = 0
         self._interrupted = False
         self._problem = ""
-        self._files: dict[str, str] = {}
-        self._left_out: Counter[str] = Counter()
 
-    def run(self, stop: Callable[[], bool], *, quiet: bool) -> bool:
-        """Process the frames; returns whether `stop` ended it. What was written is complete either way.
+    def run(self, stop: Callable[[], bool], *, quiet: bool) -> tuple[Report, bool]:
+        """Process the frames; returns the report, and whether `stop` ended it. What was written is complete either way.
 
         Raises:
             DcfmError: no frame could be processed.
@@ -81,7 +72,6 @@ class Replayer:
             self._problem = f"ended after {counted(self._received, 'frame')}: {error}"
         finally:
             sinks.close()
-        self._left_out = sinks.left_out
         if not self._tally.records:
             if self._interrupted:
                 raise KeyboardInterrupt
@@ -89,8 +79,7 @@ class Replayer:
             raise DcfmError(
                 f"No frame of {self._source.path} could be segmented: {self._problem or reasons}."
             )
-        self._files = self._named(sinks)
-        return self._interrupted
+        return self._report(sinks), self._interrupted
 
     def _sinks(self) -> Sinks:
         job, source = self._job, self._source
@@ -170,7 +159,7 @@ class Replayer:
         received = self._received + self._repeated + failed
         return FrameCounts(received, self._processed, self._dropped + self._repeated, failed)
 
-    def _named(self, sinks: Sinks) -> dict[str, str]:
+    def _files(self, sinks: Sinks) -> dict[str, str]:
         files = video_files(sinks.video)
         if sinks.bag is not None:
             what = "masks, confidence, overlay, timing and diagnostics with the input's stamps"
@@ -178,7 +167,7 @@ class Replayer:
             files[BAG] = what + merged
         return files
 
-    def _notes(self) -> list[str]:
+    def _notes(self, left_out: Counter[str]) -> list[str]:
         notes = []
         if self._interrupted:
             notes.append(f"interrupted by Ctrl-C after {counted(len(self._tally.records), 'frame')}")
@@ -187,15 +176,15 @@ class Replayer:
             notes.append(
                 f"{counted(self._repeated, 'repeated frame')} left out (same stamp as the one before)"
             )
-        skipped, left_out = self._source.skipped.items(), self._left_out.items()
-        notes += [f"{counted(count, 'unreadable frame')} skipped: {why}" for why, count in skipped]
-        notes += [
-            f"{counted(count, 'message')} of the input not in the output: {why}" for why, count in left_out
+        counts = (
+            ("unreadable frame", "skipped", self._source.skipped),
+            ("message", "of the input not in the output", left_out),
+        )
+        return notes + [
+            f"{counted(n, noun)} {what}: {why}" for noun, what, found in counts for why, n in found.items()
         ]
-        return notes
 
-    def report(self) -> Report:
-        """The report of what has been processed."""
+    def _report(self, sinks: Sinks) -> Report:
         source, records = self._source, self._tally.records
         return report_of(
             self._tally,
@@ -206,9 +195,9 @@ class Replayer:
             latency_meaning=self._clock.latency,
             rest_meaning=self._clock.rest,
             interval_ms=usual_interval_ms([record.stamp_ns / 1e6 for record in records]),
-            notes=self._notes(),
+            notes=self._notes(sinks.left_out),
             settings=self._settings(),
-            files=self._files,
+            files=self._files(sinks),
         )
 
     def _settings(self) -> dict[str, str]:
@@ -269,7 +258,5 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
         prepare(job.folder, force=job.force)
         clock = make_clock(job.clock)
         with clock.stream(engine, job.stream) as stream:
-            replayer = Replayer(job, source, labels, stream, clock)
-            interrupted = replayer.run(stop, quiet=quiet)
-            report = replayer.report()
+            report, interrupted = Replayer(job, source, labels, stream, clock).run(stop, quiet=quiet)
     return Done(report, write_report(report, job.folder), interrupted)

@@ -11,7 +11,6 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
@@ -53,15 +52,6 @@ class VirtualTime:
             self._shift -= ended[0] - began
 
 
-@dataclass(frozen=True)
-class Turn(Generic[T]):
-    """What became of an arrival: when its work began, None when a newer one took its place."""
-
-    value: T
-    arrived_ms: float
-    began_ms: float | None
-
-
 class SimulatedInbox(Generic[T]):
     """The inbox before one worker, in simulated time.
 
@@ -73,20 +63,24 @@ class SimulatedInbox(Generic[T]):
         self._inbox: Inbox[tuple[T, float]] = Inbox(depth)
         self.free_ms = 0.0
 
-    def turns(self, arrivals: Iterator[tuple[T, float]]) -> Iterator[Turn[T]]:
-        """arrivals: (value, milliseconds), in order of time. Yields each of them once, in the order of their fate."""
+    def turns(self, arrivals: Iterator[tuple[T, float]]) -> Iterator[tuple[T, float, float | None]]:
+        """What became of each arrival, in the order of their fate.
+
+        arrivals: (value, milliseconds), in order of time. Yields them with when the work on each begins, None when a
+        newer one took its place.
+        """
         for value, at_ms in arrivals:
             yield from self._until(at_ms)
             pushed_out = self._inbox.put((value, at_ms))
             if pushed_out is not None:
-                yield Turn(*pushed_out, None)
+                yield *pushed_out, None
         yield from self._until(math.inf)
 
-    def _until(self, at_ms: float) -> Iterator[Turn[T]]:
+    def _until(self, at_ms: float) -> Iterator[tuple[T, float, float]]:
         """The turns that begin by then."""
         while self._inbox and self.free_ms <= at_ms and (entry := self._inbox.take()) is not None:
             value, arrived_ms = entry
-            yield Turn(value, arrived_ms, max(self.free_ms, arrived_ms))
+            yield value, arrived_ms, max(self.free_ms, arrived_ms)
 
 
 class SimulatedWorker(DeferringWorker):

@@ -36,12 +36,12 @@ def play(engine, clock, source, **config):
 def served(inbox, arrivals, work_ms):
     """(value, begin) of those whose turn came, and the values that were dropped."""
     done, dropped = [], []
-    for turn in inbox.turns(iter(arrivals)):
-        if turn.began_ms is None:
-            dropped.append(turn.value)
+    for value, _, began_ms in inbox.turns(iter(arrivals)):
+        if began_ms is None:
+            dropped.append(value)
         else:
-            done.append((turn.value, turn.began_ms))
-            inbox.free_ms = turn.began_ms + work_ms[turn.value]
+            done.append((value, began_ms))
+            inbox.free_ms = began_ms + work_ms[value]
     return done, dropped
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
+import functools
 import multiprocessing
 import signal
 import sys
@@ -11,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -22,6 +24,9 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, mono8, rgb8
 from dcfm_ros.media.source import FIRST_STAMP_NS
+
+if TYPE_CHECKING:
+    from dcfm_ros.street import SyntheticDrive
 
 IMAGE_TOPIC, LABEL_TOPIC = "/camera/image", "/camera/label"
 _FRAME_ID = "camera"
@@ -50,10 +55,8 @@ def rendered(drive: Drive) -> Path:
     Raises:
         DcfmError: a drive that cannot be rendered.
     """
-    from dcfm_ros.street import SyntheticDrive
-
     # In this process, so that what cannot be rendered is refused at once.
-    SyntheticDrive(drive.seed, drive.size, drive.fps, 1)
+    _scene(dataclasses.replace(drive, length=1))
 
     def build(folder: Path) -> None:
         print(f"rendering the {drive.words}: once, then it is kept in {cache_root()} ...", file=sys.stderr)
@@ -78,11 +81,13 @@ def _render(drive: Drive) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     threads is not safe."""
     workers = min(usable_cores(), drive.length)
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (drive,)) as pool:
+    # Ctrl-C reaches every process of the terminal; only the parent handles it.
+    ignoring = (signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    with concurrent.futures.ProcessPoolExecutor(workers, context, *ignoring) as pool:
         waiting: deque[concurrent.futures.Future[tuple[np.ndarray, np.ndarray]]] = deque()
         try:
             for index in range(drive.length):
-                waiting.append(pool.submit(_render_one, index))
+                waiting.append(pool.submit(_render_one, drive, index))
                 if len(waiting) > 4 * workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -95,18 +100,14 @@ def _render(drive: Drive) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-_worker_drive: Any  # of this process, once it has been started as a worker: a SyntheticDrive
+def _render_one(drive: Drive, index: int) -> tuple[np.ndarray, np.ndarray]:
+    frame = _scene(drive)[index]
+    return frame.image, frame.label
 
 
-def _start_worker(drive: Drive) -> None:
-    global _worker_drive
-    # Ctrl-C reaches every process of the terminal; only the parent handles it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@functools.cache
+def _scene(drive: Drive) -> SyntheticDrive:
+    """The drive, made once in each process."""
     from dcfm_ros.street import SyntheticDrive
 
-    _worker_drive = SyntheticDrive(drive.seed, drive.size, drive.fps, drive.length)
-
-
-def _render_one(index: int) -> tuple[np.ndarray, np.ndarray]:
-    frame = _worker_drive[index]
-    return frame.image, frame.label
+    return SyntheticDrive(drive.seed, drive.size, drive.fps, drive.length)

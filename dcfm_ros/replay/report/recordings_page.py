@@ -35,16 +35,8 @@ _NAMES = tuple(name for name, _, _ in _COLUMNS)
 def write_recordings(outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Write page, JSON and CSV into the folder; returns the page's path."""
     total = totals(outcomes)
-    runs = [
-        {
-            "name": o.name,
-            "page": o.page,
-            "problem": o.problem,
-            "interrupted": o.interrupted,
-            "results": o.numbers,
-        }
-        for o in outcomes
-    ]
+    told = ("name", "page", "problem", "interrupted")
+    runs = [{**{name: getattr(o, name) for name in told}, "results": o.numbers} for o in outcomes]
     write_json(folder, {"title": "recordings", "total": total, "runs": runs})
     head = ("recording", *_NAMES, "problem")
     rows = ([o.name, *(_at(o.numbers, path) for _, path, _ in _COLUMNS), o.problem] for o in outcomes)
