@@ -78,9 +78,10 @@ def run(args: argparse.Namespace) -> int:
     """Evaluates one model or several."""
     # Imported here: with torch they take seconds, which `--help` does not need.
     from dcfm_ros.learn.datasets import open_dataset
-    from dcfm_ros.learn.evaluation.measure import measure, open_footage
+    from dcfm_ros.learn.evaluation.measure import measure
     from dcfm_ros.learn.evaluation.report import new_report
     from dcfm_ros.learn.evaluation.table import terminal
+    from dcfm_ros.learn.evaluation.video import open_footage
     from dcfm_ros.measure.plots import require_matplotlib
     from dcfm_ros.measure.result_file import save_result
     from dcfm_ros.model.shipped import default_weights

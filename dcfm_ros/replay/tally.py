@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 
-from dcfm_ros.measure.flow_consistency import FlowConsistency
+from dcfm_ros.measure.flow import FlowConsistency
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 from dcfm_ros.replay.frame_record import FrameRecord
 from dcfm_ros.replay.pictures import PictureBook

@@ -75,8 +75,9 @@ class EvaluationConfig:
         return max(self.key_intervals) - 1
 
     def for_model(self, card: ModelCard) -> EvaluationConfig:
-        """With `align` as it is for this model: flow or none."""
-        return replace(self, align=StreamConfig(align=self.align).alignment(card))
+        """With `align`, flow or none, and `input_size` as they are for this model."""
+        stream = StreamConfig(align=self.align, input_size=self.input_size)
+        return replace(self, align=stream.alignment(card), input_size=stream.network_size(card.input_size))
 
     def for_stills(self) -> EvaluationConfig:
         """What of it makes sense for frames without a video: K = 1."""

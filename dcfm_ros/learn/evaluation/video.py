@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.learn.datasets.base import FrameDataset
+from dcfm_ros.measure.table import counted
 from dcfm_ros.media.source import FIRST_STAMP_NS
 
 # Slower than this it is a series of photographs: no robot keeps a common feature for so many metres.
@@ -49,6 +50,43 @@ class Video:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         return (self.load(index) for index in range(self.length))
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Videos of a dataset to evaluate on, and what had to be left out, in words ("" for nothing)."""
+
+    name: str
+    split: str
+    classes: tuple[str, ...]
+    videos: list[Video]
+    note: str
+
+    @property
+    def is_video(self) -> bool:
+        return any(len(video) > 1 for video in self.videos)
+
+    @property
+    def frames(self) -> int:
+        return sum(len(video) for video in self.videos)
+
+
+def open_footage(dataset: FrameDataset, name: str, split: str, reach: int) -> Footage:
+    """A dataset's videos, or its frames one by one where most of them are not part of any video."""
+    everything = videos_of(dataset, reach)
+    moving = [video for video in everything if len(video) > 1]
+    labelled = sum(video.labelled for video in moving)
+    if 2 * labelled < len(dataset):
+        note = (
+            f"{name} {split} is no video: its labelled frames lie too far apart for a common feature to be "
+            f"reused. Each is segmented on its own (K = 1); other key intervals, triggers and baselines are left out."
+        )
+        return Footage(name, split, dataset.classes.names, everything, note)
+    alone = len(dataset) - labelled
+    note = (
+        f"{name} {split}: {counted(alone, 'labelled frame')} outside of any video, left out." if alone else ""
+    )
+    return Footage(name, split, dataset.classes.names, moving, note)
 
 
 def videos_of(dataset: FrameDataset, reach: int) -> list[Video]:

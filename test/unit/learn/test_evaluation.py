@@ -22,12 +22,11 @@ from dcfm_ros.learn.evaluation.config import (
     MethodSpec,
 )
 from dcfm_ros.learn.evaluation.cost import count_macs, model_cost
-from dcfm_ros.learn.evaluation.measure import open_footage
+from dcfm_ros.learn.evaluation.measure import evaluate
 from dcfm_ros.learn.evaluation.methods import build_method
-from dcfm_ros.learn.evaluation.run import evaluate
 from dcfm_ros.learn.evaluation.scene import Scene
 from dcfm_ros.learn.evaluation.speed import measure_speed
-from dcfm_ros.learn.evaluation.video import videos_of
+from dcfm_ros.learn.evaluation.video import open_footage, videos_of
 from dcfm_ros.measure.flow import OpticalFlow, warp
 from dcfm_ros.measure.metrics import ConfusionMatrix, video_consistency
 from dcfm_ros.model.config import ModelCard, ModelConfig
