@@ -72,6 +72,7 @@ class Replayer:
             self._problem = f"ended after {counted(self._received, 'frame')}: {error}"
         finally:
             sinks.close()
+        self._tally.label_problems.update(self._labels.unused())
         if not self._tally.records:
             if self._interrupted:
                 raise KeyboardInterrupt
@@ -171,7 +172,7 @@ class Replayer:
         notes = []
         if self._interrupted:
             notes.append(f"interrupted by Ctrl-C after {counted(len(self._tally.records), 'frame')}")
-        notes += [text for text in (self._problem, self._source.problem) if text]
+        notes += [text for text in (self._problem, self._source.problem, self._labels.remark) if text]
         if self._repeated:
             notes.append(
                 f"{counted(self._repeated, 'repeated frame')} left out (same stamp as the one before)"

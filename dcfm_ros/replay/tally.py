@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 
 from dcfm_ros.measure.flow import FlowConsistency
-from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
+from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, IGNORE, ConfusionMatrix, VideoConsistency
 from dcfm_ros.replay.frame_record import FrameRecord
 from dcfm_ros.replay.pictures import PictureBook
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S, Span, SpanNumbers, total
@@ -46,6 +46,7 @@ class Tally:
     def lose(self, record: FrameRecord) -> None:
         """Add a frame without a mask."""
         self._span(record, self._last_shape)
+        self._gap()
         self.records.append(record)
 
     def add(
@@ -59,6 +60,8 @@ class Tally:
             label: uint8 h×w true class ids, 255 for unlabelled.
         """
         span = self._span(record, (*rgb.shape[:2], *mask.shape))
+        if label is None or label.shape != mask.shape:
+            self._gap()
         record = dataclasses.replace(
             record,
             consistency=self._consistency.step(rgb, mask),
@@ -122,6 +125,12 @@ class Tally:
         self._spans.append(Span(len(self.records), VideoConsistency(num_classes=len(self.card.classes))))
         return self._spans[-1]
 
+    def _gap(self) -> None:
+        """A frame that cannot be compared: video consistency is about frames that follow each other."""
+        self._video.next_video()
+        if self._spans:
+            self._spans[-1].video.next_video()
+
     def _shares(self, mask: np.ndarray) -> tuple[float, ...]:
         counts = np.bincount(mask.reshape(-1), minlength=256)[: len(self.card.classes)]
         return tuple((counts / mask.size).tolist())
@@ -134,6 +143,9 @@ class Tally:
             self.label_problems[reason] += 1
             return float("nan")
         matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
+        if ((label >= len(self.card.classes)) & (label != IGNORE)).any():
+            last = len(self.card.classes) - 1
+            self.label_problems[f"in part: values that are no class (0 to {last}, or {IGNORE} for none)"] += 1
         self._video.add(mask, label)
         span.compare(mask, label, matrix)
         return matrix.pixel_accuracy

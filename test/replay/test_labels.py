@@ -123,3 +123,88 @@ def test_colour_images_are_no_labels(tmp_path):
             match=r"label image of .* is uint8 with shape \(48, 64, 3\); expected 8 bits, one channel",
         ):
             labels.of(next(iter(source)))
+
+
+def bag_of(path, labels, images=range(12)):
+    """Images at their stamps, and labels as (stamp, index, message or None for the usual) in this order."""
+    entries = [("/image", bags.IMAGE, stamp_of(i), bags.image(bags.picture(i), stamp_of(i))) for i in images]
+    for place, (stamp, index, message) in enumerate(labels):
+        message = bags.image(label(index), stamp, encoding="mono8") if message is None else message
+        entries.append(("/label", bags.IMAGE, stamp_of(place) + 1, message))
+    return bags.write_ros2(path, sorted(entries, key=lambda entry: entry[2]))
+
+
+def read_all(path, spec="/label", topic="/image"):
+    """Index of each frame's label, None without, "bad" where it cannot be read; and the labels themselves."""
+    found = []
+    with open_source(path, topic) as source:
+        labels = open_labels(source, spec)
+        for frame in source:
+            try:
+                truth = labels.of(frame)
+            except DcfmError:
+                found.append("bad")
+            else:
+                found.append(None if truth is None else int(truth[0, 0]))
+    return found, labels
+
+
+def test_neighbours_that_changed_places(tmp_path):
+    order = [1, 0, 3, 2, 4, 7, 6, 5, 8, 9, 11, 10]
+    path = bag_of(tmp_path / "bag", [(stamp_of(i), i, None) for i in order])
+    found, labels = read_all(path)
+    assert found == [i % 11 for i in range(12)] and not labels.unused() and not labels.remark
+
+
+def test_a_label_that_cannot_be_read_costs_no_other(tmp_path):
+    bad = bags.image(np.zeros((4, 4), np.float32).view(np.uint8), stamp_of(3), encoding="32FC1")
+    path = bag_of(tmp_path / "bag", [(stamp_of(i), i, bad if i == 3 else None) for i in range(10)])
+    found, _ = read_all(path)
+    assert found == [0, 1, 2, "bad", 4, 5, 6, 7, 8, 9, None, None]
+
+
+@pytest.mark.parametrize("off", [100, -600, 40_000_000])
+def test_stamps_that_are_a_little_off(tmp_path, off):
+    path = bag_of(tmp_path / "bag", [(stamp_of(i) + off, i, None) for i in range(0, 12, 2)])
+    found, labels = read_all(path)
+    assert found == [i % 11 if i % 2 == 0 else None for i in range(12)]
+    assert (
+        labels.remark == f"6 labels taken for the nearest frame: stamps are up to {abs(off) / 1e3:.3g} µs off"
+    )
+
+
+def test_labels_that_fit_no_frame_are_counted(tmp_path):
+    path = bag_of(tmp_path / "bag", [(stamp_of(i + 100), i, None) for i in range(5)])
+    found, labels = read_all(path)
+    assert found == [None] * 12 and labels.unused() == {"of 5, stamped like no frame that was read": 5}
+
+
+def test_one_wrong_stamp_among_labels_and_a_recording_that_repeats(tmp_path):
+    stamps = [stamp_of(i) for i in range(12)]
+    stamps[4], stamps[7] = 10**9, stamp_of(10**6)
+    path = bag_of(tmp_path / "bag", [(stamp, i, None) for i, stamp in enumerate(stamps)])
+    assert read_all(path)[0] == [None if i in (4, 7) else i % 11 for i in range(12)]
+
+
+def test_labels_by_number_and_by_stamp(tmp_path):
+    path = bag_of(tmp_path / "bag", [])
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    for name, index in (
+        ("3", 3),
+        ("0005", 5),
+        (str(stamp_of(7)), 7),
+        (str(stamp_of(8) + 300), 8),
+        ("77", 9),
+        ("x", 9),
+    ):
+        cv2.imwrite(str(folder / f"{name}.png"), label(index))
+    found, labels = read_all(path, str(folder))
+    assert found == [None, None, None, 3, None, 5, None, 7, 8, None, None, None]
+    assert labels.unused() == {"of 6, named like no frame that was read": 2}
+    assert labels.remark == "1 label taken for the nearest frame: stamps are up to 0.3 µs off"
+
+
+def test_a_label_topic_of_a_bag_with_a_colon_in_its_name(tmp_path):
+    path = bag_of(tmp_path / "12:34:56", [(stamp_of(i), i, None) for i in range(12)])
+    assert read_all(path, f"{path}:/label")[0] == [i % 11 for i in range(12)]

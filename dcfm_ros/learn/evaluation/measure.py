@@ -27,6 +27,9 @@ from dcfm_ros.model.dcfm import DCFM
 
 PER_FRAME = MethodSpec(CAUSAL, 1)
 
+# Labelled frames further apart than this many times the usual have others between them.
+_MAX_STEP = 1.5
+
 
 def measure(
     weights: Path,
@@ -115,14 +118,19 @@ class _Tally:
     def __init__(self, num_classes: int) -> None:
         self.matrix = ConfusionMatrix.empty(num_classes)
         self.consistency = VideoConsistency()
+        self._last_ns = 0
         self.frames = self.key_frames = 0
 
     def add(self, scene: Scene, mask: Mask, key_frame: bool) -> None:
         self.frames += 1
         self.key_frames += key_frame
-        if scene.frame.label is None:
+        fps = scene.video.fps
+        gap = not fps or scene.frame.stamp_ns - self._last_ns > _MAX_STEP * 1e9 / fps
+        self._last_ns = scene.frame.stamp_ns
+        if gap or scene.frame.label is None:
             # Consistency is about consecutive frames.
             self.consistency.next_video()
+        if scene.frame.label is None:
             return
         self.matrix += scene.score(mask, self.matrix.num_classes)
         self.consistency.add(mask, scene.frame.label)

@@ -191,6 +191,7 @@ def _looped(
                 label = None
                 useless[str(error)] += 1
             yield frame, label
+        useless.update(labels.unused())
 
 
 def main() -> int:

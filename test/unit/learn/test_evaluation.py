@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -240,6 +242,20 @@ def test_warp_takes_a_mask_along_and_repeats_the_edge():
     # A flow measured at half the size is in its own pixels.
     half = np.full((2, 6, 2), (-1.5, 0), np.float32)
     assert warp(mask, half)[0].tolist() == [0, 0, 0, *range(9)]
+
+
+@pytest.mark.parametrize(("hole", "expected"), [(13, 1.0), (6, None)])
+def test_video_consistency_reaches_over_no_gap(hole, expected):
+    truth = [np.zeros(SIZE[::-1], np.uint8)] * 13
+    whole = video_of(truth)
+
+    def load(index):
+        frame = whole[index]
+        return dataclasses.replace(frame, stamp_ns=frame.stamp_ns + (10**9 if index >= hole else 0))
+
+    video = dataclasses.replace(whole, load=load)
+    table = evaluate(Oracle(truth), [video], EvaluationConfig(key_intervals=(1,)))
+    assert table[MethodSpec(CAUSAL, 1)].vc8 == expected
 
 
 # -- cost and speed --------------------------------------------------------------------------------------------
