@@ -6,6 +6,7 @@ import concurrent.futures
 import importlib
 import logging
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -80,6 +81,7 @@ class RayPool:
     """
 
     def __init__(self, address: str) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of this run
         try:
             ray: Any = importlib.import_module("ray")
         except ImportError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -153,6 +154,10 @@ def fix_rows(model: Any, rows: int) -> None:
 
 
 def import_openvino() -> Any:
+    """The package. Raises DcfmError where it is not installed."""
+    # At its import, and NNCF's, it would send an event to an analytics host and write an id into the user's home.
+    # Both do without where this package is missing, and None is how Python is told that.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError as error:
