@@ -92,9 +92,7 @@ class Sinks:
     def write(self, played: Played, counts: FrameCounts) -> None:
         """Write a frame with its mask; a dropped one shows only in the diagnostics."""
         result = played.result
-        if result is None:
-            return
-        if self.bag is None and self.video is None:
+        if result is None or (self.bag is None and self.video is None):
             return
         overlay = draw_overlay(played.frame.rgb, result.mask, self._card)
         if self.video is not None:

@@ -54,9 +54,15 @@ class Summary:
         return sum(self.key_frames.values())
 
 
+def key_and_other(records: Sequence[FrameRecord]) -> list[list[FrameRecord]]:
+    """Frames with a mask: key frames, and the others."""
+    return [[r for r in records if not r.lost and r.key_frame is key] for key in (True, False)]
+
+
 def summarise(records: Sequence[FrameRecord]) -> Summary:
     """The summary of a run's records, which are in the order the frames were sent."""
     done = [record for record in records if not record.lost]
+    key, other = key_and_other(records)
     benchmark = benchmark_metrics(records)
     steps = {step: Distribution.of([record.steps.get(step, math.nan) for record in done]) for step in STEPS}
 
@@ -69,17 +75,11 @@ def summarise(records: Sequence[FrameRecord]) -> Summary:
         lost=len(records) - len(done),
         frame_rate_in=benchmark.get("MEAN_PLAYBACK_FRAME_RATE"),
         frame_rate=benchmark.get("MEAN_FRAME_RATE"),
-        key_frames=dict(
-            Counter(record.trigger or "requested" for record in done if record.key_frame).most_common()
-        ),
+        key_frames=dict(Counter(record.trigger or "requested" for record in key).most_common()),
         latency=spread("latency_ms"),
-        latency_key=spread("latency_ms", [record for record in done if record.key_frame]),
-        latency_other=spread("latency_ms", [record for record in done if not record.key_frame]),
-        age_ms=spread("age_ms"),
-        agreement=spread("agreement"),
-        motion=spread("motion"),
-        confidence=spread("confidence"),
-        consistency=spread("consistency"),
+        latency_key=spread("latency_ms", key),
+        latency_other=spread("latency_ms", other),
+        **{name: spread(name) for name in ("age_ms", "agreement", "motion", "confidence", "consistency")},
         common_ms=Distribution.of(_each_once([record.common_ms for record in done])),
         steps={step: value for step, value in steps.items() if value is not None},
         benchmark=benchmark,
@@ -206,9 +206,7 @@ class Span:
             latency_p95=latency.percentiles[95] if latency else math.nan,
             mean_iou=matrix.mean_iou if matrix else math.nan,
             pixel_accuracy=matrix.pixel_accuracy if matrix else math.nan,
-            agreement=mean("agreement"),
-            consistency=mean("consistency"),
-            confidence=mean("confidence"),
+            **{name: mean(name) for name in ("agreement", "consistency", "confidence")},
             video_consistency={window: self.video.value(window) for window in CONSISTENCY_WINDOWS},
             per_class_iou=dict(zip(classes, matrix.per_class_iou.tolist(), strict=False)) if matrix else {},
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -83,12 +82,9 @@ def _quality(report: Report) -> dict[str, str]:
 def sweep_text(sweep: Sweep) -> str:
     """The runs of a sweep, cheapest first, and the recommendation."""
     cheapest = sorted(sweep.points, key=lambda point: (math.isnan(point.cost_ms), point.cost_ms))
-    points = tuple(
-        dataclasses.replace(point, problem="failed" if point.problem else "") for point in cheapest
-    )
     head = f"take {sweep.best.name}" if sweep.best else "no run keeps up"
     verdict = f"quality: {sweep.quality}\n{head}: {sweep.why}"
-    blocks = [sweep_table(dataclasses.replace(sweep, points=points)).text(), verdict]
+    blocks = [sweep_table(sweep, cheapest, brief=True).text(), verdict]
     notes = [f"{point.name} failed: {point.problem}" for point in cheapest if point.problem]
     return _titled("sweep", blocks, [*notes, *([INTERRUPTED] if sweep.interrupted else [])])
 
@@ -100,8 +96,5 @@ def recordings_text(outcomes: Sequence[Outcome]) -> str:
         f"mIoU of all labelled pixels together: {percent(all_labelled.mean_iou, 2)}" if all_labelled else ""
     )
     notes = [f"{outcome.name} failed: {outcome.problem}" for outcome in outcomes if outcome.problem]
-    shown = [
-        dataclasses.replace(outcome, problem="failed" if outcome.problem else "") for outcome in outcomes
-    ]
-    table = recordings_table(shown, ("frames", "masks", "lost", "p95 ms", "mIoU")).text()
+    table = recordings_table(outcomes, ("frames", "masks", "lost", "p95 ms", "mIoU"), brief=True).text()
     return _titled(counted(len(outcomes), "recording"), [table, accuracy], notes)

@@ -11,7 +11,7 @@ import numpy as np
 from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.replay.frame_record import STEPS, FrameRecord
 from dcfm_ros.replay.report.svg import Plot, number
-from dcfm_ros.replay.summary import Summary
+from dcfm_ros.replay.summary import Summary, key_and_other
 
 FRAME, KEY, LOST, SOFT = "var(--frame)", "var(--key)", "var(--bad)", "var(--soft)"
 _STEP_COLORS = {step: f"var(--step{i})" for i, step in enumerate(STEPS)}
@@ -97,7 +97,7 @@ def latency_histogram(records: Sequence[FrameRecord], summary: Summary) -> str:
     edges = np.linspace(low, high, 41)
     counts_key, counts_other = (
         np.histogram(np.clip([record.latency_ms for record in group], low, high), edges)[0]
-        for group in _key_and_other(records)
+        for group in key_and_other(records)
     )
     plot = Plot((low, high), (0, float((counts_other + counts_key).max()) * 1.18), 250, 540)
     plot.axes("ms", y_count=3)
@@ -113,11 +113,6 @@ def latency_histogram(records: Sequence[FrameRecord], summary: Summary) -> str:
     return plot.svg("Histogram of latency")
 
 
-def _key_and_other(records: Sequence[FrameRecord]) -> list[list[FrameRecord]]:
-    """Frames with a mask: key frames, and the others."""
-    return [[r for r in records if not r.lost and r.key_frame is key] for key in (True, False)]
-
-
 @dataclass(frozen=True)
 class StepTime:
     """Mean milliseconds of a processing step in key frames and in the other frames."""
@@ -130,7 +125,7 @@ class StepTime:
 
 def step_times(records: Sequence[FrameRecord], rest_name: str) -> list[StepTime]:
     """Where the time goes on average; the part of the latency that no step accounts for comes last, as `rest_name`."""
-    groups = _key_and_other(records)
+    groups = key_and_other(records)
     found = []
     for step in STEPS:
         means = [_mean([r.steps.get(step, math.nan) for r in group]) for group in groups]

@@ -53,18 +53,25 @@ def write_recordings(outcomes: Sequence[Outcome], folder: Path) -> Path:
     )
 
 
-def recordings_table(outcomes: Sequence[Outcome], shown: Collection[str] = _NAMES) -> Table:
+def recordings_table(
+    outcomes: Sequence[Outcome], shown: Collection[str] = _NAMES, *, brief: bool = False
+) -> Table:
     """A row for every recording, with what is known of at least one; the last cell says what went wrong.
 
-    shown: heads of the columns between the first and the last.
+    shown: heads of the columns between the first and the last. brief: that something went wrong is enough.
     """
 
     def column(path: tuple[str, ...], form: str) -> Callable[[Outcome], str]:
         return lambda outcome: _shown(_at(outcome.numbers, path), form)
 
     columns = [(name, column(path, form)) for name, path, form in _COLUMNS if name in shown]
-    remark = ("", lambda outcome: outcome.problem or ("interrupted" if outcome.interrupted else ""))
-    table = Table.of(outcomes, [("recording", lambda outcome: outcome.name), *columns, remark])
+
+    def remark(outcome: Outcome) -> str:
+        if outcome.problem:
+            return "failed" if brief else outcome.problem
+        return "interrupted" if outcome.interrupted else ""
+
+    table = Table.of(outcomes, [("recording", lambda outcome: outcome.name), *columns, ("", remark)])
     return table.without_empty_columns()
 
 

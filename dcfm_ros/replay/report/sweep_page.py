@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def write_sweep(sweep: Sweep, subject: str, folder: Path) -> Path:
         subject=subject,
         notes=[*([INTERRUPTED] if sweep.interrupted else []), f"Asked {wanted}{budget}: {sweep.why}."],
         sweep=sweep,
-        table=sweep_table(sweep),
+        table=sweep_table(sweep, sweep.points),
         plot=pareto_plot(sweep),
     )
 
@@ -56,20 +56,20 @@ def _axes(sweep: Sweep) -> list[str]:
     return list(sweep.points[0].settings) if sweep.points else []
 
 
-def sweep_table(sweep: Sweep) -> Table:
-    """A row for every run; the last cell marks the ones to take, or says why there are no numbers."""
+def sweep_table(sweep: Sweep, points: Sequence[Point], *, brief: bool = False) -> Table:
+    """A row for every point; the last cell marks the ones to take, or says why there are no numbers, in `brief` that."""
     front = sweep.pareto()
 
     def remark(point: Point) -> str:
-        return point.problem or (
-            "recommended" if point == sweep.best else "on the front" if point in front else ""
-        )
+        if point.problem:
+            return "failed" if brief else point.problem
+        return "recommended" if point == sweep.best else "on the front" if point in front else ""
 
     def setting(axis: str) -> Callable[[Point], str]:
         return lambda point: point.settings[axis]
 
     return Table.of(
-        sweep.points,
+        points,
         [
             *((axis, setting(axis)) for axis in _axes(sweep)),
             ("quality", lambda p: percent(p.quality, 2)),
