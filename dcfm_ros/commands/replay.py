@@ -17,10 +17,9 @@ from dcfm_ros.config import setting, usable_cores
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.node.topics import REPLAY
-from dcfm_ros.replay.interrupt import interruptible
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.run import require_ros
-from dcfm_ros.replay.pools import LocalPool, Pool, RayPool
+from dcfm_ros.replay.pools import LocalPool, Pool, RayPool, interruptible
 from dcfm_ros.stream.config import MODES, StreamConfig
 
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.
@@ -134,7 +133,7 @@ def _live(args: argparse.Namespace, job: Job) -> int:
 
 def _single(job: Job, stop: Callable[[], bool]) -> int:
     from dcfm_ros.replay.replayer import run_job
-    from dcfm_ros.replay.text import summary_text
+    from dcfm_ros.replay.report.tables import summary_text
 
     done = run_job(job, stop)
     return _told(summary_text(done.report), done.page, _INTERRUPTED if done.interrupted else 0)
@@ -142,9 +141,8 @@ def _single(job: Job, stop: Callable[[], bool]) -> int:
 
 def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
     from dcfm_ros.measure.machine import this_machine
-    from dcfm_ros.replay.report.sweep_page import write_sweep
+    from dcfm_ros.replay.report.sweep_page import sweep_text, write_sweep
     from dcfm_ros.replay.sweep import parse, run_sweep
-    from dcfm_ros.replay.text import sweep_text
 
     sweep = run_sweep(job, parse(args.sweep), stop)
     processor = this_machine().processor
@@ -154,8 +152,7 @@ def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
 
 def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Callable[[], bool]) -> int:
     from dcfm_ros.replay.many import jobs_for, run_many
-    from dcfm_ros.replay.report.recordings_page import write_recordings
-    from dcfm_ros.replay.text import recordings_text
+    from dcfm_ros.replay.report.recordings_page import recordings_text, write_recordings
 
     if not recordings:
         raise DcfmError(f"No recordings in {', '.join(map(str, args.input))}.")

@@ -1,19 +1,23 @@
-"""Where many replays run: in processes of this machine, or on a Ray cluster. Both pools have the same method."""
+"""Where replays run, and how they are told to end: in this process, in several of this machine, or on a Ray cluster.
+
+Both pools have the same method.
+"""
 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import importlib
 import logging
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.replay.interrupt import interruptible
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -21,6 +25,28 @@ Stop = Callable[[], bool]
 
 _POLL_S = 0.2
 _RAY_HINT = "Start one with `ray start --head`, give its address (--ray HOST:PORT), or `--ray local` for this machine."
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Stop]:
+    """Yields whether Ctrl-C was pressed: the first one is only noted; the second one interrupts as usual.
+
+    Outside the main thread, where Python has no signals, none is noted.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def note(number: int, frame: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class LocalPool:

@@ -20,7 +20,7 @@ from dcfm_ros.measure.metrics import ConfusionMatrix, video_consistency
 from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import RobotClock
-from dcfm_ros.replay.interrupt import interruptible
+from dcfm_ros.replay.pools import interruptible
 from dcfm_ros.replay.replayer import run_job
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter

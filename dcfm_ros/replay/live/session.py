@@ -24,8 +24,8 @@ from dcfm_ros.replay.outputs import BAG, LOG, VIDEO, VIDEO_RATE, prepare, video_
 from dcfm_ros.replay.replayer import check_input
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
+from dcfm_ros.replay.report.tables import summary_text
 from dcfm_ros.replay.summary import usual_interval_ms
-from dcfm_ros.replay.text import summary_text
 
 _LATENCY = "From the moment an image is published to the moment its mask arrives, both measured outside the node, over DDS."
 _BAG_WORDS = (

@@ -105,3 +105,12 @@ def _class_table(total: dict[str, Any]) -> Table | None:
         return None
     rows = tuple((name, tables.iou(value)) for name, value in total["per_class_iou"].items())
     return Table(("class", "IoU"), rows)
+
+
+def recordings_text(outcomes: Sequence[Outcome]) -> str:
+    """One line per recording, and the accuracy over all of them."""
+    iou = totals(outcomes).get("mean_iou")
+    accuracy = "" if iou is None else f"mIoU of all labelled pixels together: {percent(iou, 2)}"
+    notes = [f"{outcome.name} failed: {outcome.problem}" for outcome in outcomes if outcome.problem]
+    table = recordings_table(outcomes, ("frames", "masks", "lost", "p95 ms", "mIoU"), brief=True).text()
+    return tables.titled(counted(len(outcomes), "recording"), [table, accuracy], notes)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from dcfm_ros.measure.table import Table, number, percent
 from dcfm_ros.replay.outputs import TABLE
+from dcfm_ros.replay.report import tables
 from dcfm_ros.replay.report.files import write_csv, write_json, write_page
 from dcfm_ros.replay.report.svg import Plot
 from dcfm_ros.replay.sweep import Point, Sweep
@@ -111,3 +112,13 @@ def _tip(point: Point) -> str:
     return (
         f"{point.name}: {point.quality:.2%}, {point.cost_ms:.1f} ms per frame, p95 {point.latency_p95:.1f} ms"
     )
+
+
+def sweep_text(sweep: Sweep) -> str:
+    """The runs of a sweep, cheapest first, and the recommendation."""
+    cheapest = sorted(sweep.points, key=lambda point: (math.isnan(point.cost_ms), point.cost_ms))
+    head = f"take {sweep.best.name}" if sweep.best else "no run keeps up"
+    verdict = f"quality: {sweep.quality}\n{head}: {sweep.why}"
+    blocks = [sweep_table(sweep, cheapest, brief=True).text(), verdict]
+    notes = [f"{point.name} failed: {point.problem}" for point in cheapest if point.problem]
+    return tables.titled("sweep", blocks, [*notes, *([INTERRUPTED] if sweep.interrupted else [])])
