@@ -66,7 +66,7 @@ class VideoSource(Source):
 
 
 class ImageFolder(Source):
-    """The images of a folder (or of its sub-folder `image`) in natural order of their names, at a fixed rate."""
+    """The images of a folder (or of its sub-folder `image`) in natural order of their names (`files`), at a fixed rate."""
 
     kind = "images"
 
@@ -76,13 +76,13 @@ class ImageFolder(Source):
             raise DcfmError(
                 f"The rate of a folder of images is frames per second in (0, 1000], not {rate:g}."
             )
-        self.folder, self._files = _find_images(path)
-        self.length = len(self._files)
+        self.folder, self.files = _find_images(path)
+        self.length = len(self.files)
         self.rate = rate
 
     def _frames(self) -> Iterator[Frame]:
         assert self.rate is not None
-        for index, file in enumerate(self._files):
+        for index, file in enumerate(self.files):
             try:
                 bgr = decode_file(file.read_bytes(), cv2.IMREAD_COLOR, "an image file")
             except (OSError, BadImage):

@@ -88,4 +88,6 @@ class Source(contextlib.AbstractContextManager["Source"]):
 
 def natural_key(path: Path) -> list[tuple[int, int | str]]:
     """Sort key that puts `frame10` behind `frame9`."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.stem) if part]
+    return [
+        (0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", path.stem) if part
+    ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import json
+import logging
+import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +16,22 @@ import cv2
 from dcfm_ros.arrays import Image
 from dcfm_ros.cache import cached
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.datasets.base import existing_file, existing_folder, images_in, lookup_table, read_label
+from dcfm_ros.learn.datasets.base import (
+    IGNORE,
+    IMAGE_SUFFIXES,
+    existing_file,
+    existing_folder,
+    frame_number,
+    images_in,
+    lookup_table,
+    read_label,
+)
 from dcfm_ros.learn.datasets.videos import Video, VideoFiles
+from dcfm_ros.measure.table import counted
+from dcfm_ros.media.bag_files import is_bag
+from dcfm_ros.media.files import ImageFolder
 from dcfm_ros.media.open_source import open_source
-from dcfm_ros.media.source import Frame, Source
+from dcfm_ros.media.source import Frame, Source, natural_key
 from dcfm_ros.model.classes import read_classes
 
 LAYOUT = (
@@ -28,6 +43,7 @@ STAMPS = "stamps.json"
 KEPT_RECORDINGS = 1000
 STORE = Path("recordings")
 """In the package's cache."""
+_log = logging.getLogger(__name__)
 
 
 class Recordings(VideoFiles):
@@ -50,13 +66,37 @@ class Recordings(VideoFiles):
             path for path in folder.iterdir() if path.is_dir() and path.name.endswith(LABELS)
         ):
             name = labels.name.removesuffix(LABELS)
-            video, rate = _video(_recording(folder, name), images_in(labels), topic, reach, store)
+            video, rate = _video(_recording(folder, name), _label_files(labels), topic, reach, store)
             videos.append(video)
             rates.append(rate)
         if not any(video.labels for video in videos):
             raise DcfmError(f"no label in '{folder}'; expected {LAYOUT}")
         super().__init__(videos, classes, lookup_table({i: i for i in range(len(classes.names))}))
         self.fps = rates[0]
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        """Raises DcfmError for labels that teach nothing, before a training begins; warns of values that are no class."""
+        count, strange = len(self.classes.names), 0
+        labelled = False
+        for video, number in self.places:
+            label = self.read_label(video.labels[number])
+            classes, wrong = (label < count).any(), label[(label >= count) & (label != IGNORE)]
+            if wrong.size and not classes:
+                raise DcfmError(
+                    f"'{video.labels[number]}' holds the value {wrong.max()} and no class; expected class ids from 0 to "
+                    f"{count - 1}, as in classes.yaml, or {IGNORE} for none"
+                )
+            labelled, strange = labelled or bool(classes), strange + bool(wrong.size)
+        if not labelled:
+            raise DcfmError(f"no pixel of {counted(len(self), 'label')} has a class: all are {IGNORE}")
+        if strange:
+            _log.warning(
+                "%s of %d hold values above %d, which count as unlabelled",
+                counted(strange, "label"),
+                len(self),
+                count - 1,
+            )
 
     def read_label(self, path: Path) -> Image:
         return read_label(path, self.classes.colors)
@@ -73,16 +113,53 @@ def _recording(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def _video(path: Path, labels: dict[int, Path], topic: str, reach: int, store: Path) -> tuple[Video, float]:
+def _label_files(folder: Path) -> list[Path]:
+    return sorted(
+        (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES), key=natural_key
+    )
+
+
+def _video(path: Path, labels: list[Path], topic: str, reach: int, store: Path) -> tuple[Video, float]:
     """The labelled part of a recording, and its rate in frames per second."""
-    recording = recorded(path, set(labels), topic, reach, store)
-    places = recording.places
-    for number, label in labels.items():
-        if places.get(number) not in recording.frames:
-            what = "image with this stamp" if recording.by_stamp else "frame with this number"
+    wanted = None if path.is_dir() and not is_bag(path) else {frame_number(label) for label in labels}
+    recording = recorded(path, wanted, topic, reach, store)
+    if wanted is None:
+        named = _by_name(labels, recording.frames)
+    else:
+        numbers = {label: frame_number(label) for label in labels}
+        named = {label: recording.places[n] for label, n in numbers.items() if n in recording.places}
+    placed: dict[int, Path] = {}
+    for label in labels:
+        place = named.get(label)
+        if place is None or place not in recording.frames:
+            what = "image with this stamp" if recording.by_stamp else "frame with this number or name"
             raise DcfmError(f"'{label}' labels no frame: '{path}' has no {what}; expected {LAYOUT}")
-    video = Video(path.stem, recording.frames, {places[number]: label for number, label in labels.items()})
-    return video, recording.rate
+        if place in placed:
+            raise DcfmError(f"'{placed[place]}' and '{label}' label the same frame of '{path}'; remove one")
+        placed[place] = label
+    return Video(path.stem, recording.frames, placed), recording.rate
+
+
+def _by_name(labels: list[Path], frames: Mapping[int, Path]) -> dict[Path, int]:
+    """The place of each label's image: of the same name, else the only one with the same number at its end.
+
+    Where no name says anything, the numbers are places.
+    """
+    stems = {image.stem: place for place, image in frames.items()}
+    numbers: dict[str, list[int]] = {}
+    for place, image in frames.items():
+        numbers.setdefault(_number(image), []).append(place)
+    found = {}
+    for label in labels:
+        alike = [stems[label.stem]] if label.stem in stems else numbers.get(_number(label), [])
+        if len(alike) == 1:
+            found[label] = alike[0]
+    return found or {label: frame_number(label) for label in labels}
+
+
+def _number(path: Path) -> str:
+    digits = re.search(r"[0-9]+$", path.stem)
+    return digits[0].lstrip("0") if digits else path.stem
 
 
 class Recorded(NamedTuple):
@@ -101,8 +178,8 @@ def recorded(path: Path, wanted: set[int] | None, topic: str, reach: int, store:
     """What lies within `reach` frames of a `wanted` one, or (None) all of a recording. Raises DcfmError."""
     with open_source(path, topic or None) as source:
         by_stamp = source.kind.startswith("rosbag")
-        if source.kind == "images":
-            frames, stamps = dict(enumerate(images_in(path).values())), {}
+        if isinstance(source, ImageFolder):
+            frames, stamps = dict(enumerate(source.files)), {}
         else:
             folder = cached(
                 path.stem,
@@ -113,30 +190,50 @@ def recorded(path: Path, wanted: set[int] | None, topic: str, reach: int, store:
             )
             stamps = json.loads((folder / STAMPS).read_text())
             frames = images_in(folder)
-    places = (
-        {int(stamp): int(number) for number, stamp in stamps.items()} if by_stamp else {n: n for n in frames}
-    )
+    places = {number: number for number in frames}
+    if by_stamp:
+        places = _nearest({int(stamp): int(number) for number, stamp in stamps.items()}, wanted, source.rate)
     return Recorded(frames, places, by_stamp, source.rate or VideoFiles.fps)
+
+
+def _nearest(stamps: dict[int, int], wanted: set[int] | None, rate: float | None) -> dict[int, int]:
+    """The places of the wanted stamps: those of the frames nearest to them, within half the time between two."""
+    found = {}
+    for stamp in stamps if wanted is None else wanted:
+        nearest = min(stamps, key=lambda other: abs(other - stamp), default=None)
+        if nearest is not None and abs(nearest - stamp) <= _half(rate):
+            found[stamp] = stamps[nearest]
+    return found
+
+
+def _half(rate: float | None) -> float:
+    """Half the time between two frames, ns: stamps in names may be rounded."""
+    return 0.49e9 / rate if rate else 0.0
 
 
 def _copy(source: Source, folder: Path, wanted: set[int] | None, reach: int, by_stamp: bool) -> None:
     """Writes the frames within `reach` of a wanted one (None: all) as NUMBER.png, and their stamps."""
     stamps = {}
-    for number, frame in enumerate(source) if wanted is None else _near(source, wanted, reach, by_stamp):
+    for number, frame in _numbered(source) if wanted is None else _near(source, wanted, reach, by_stamp):
         # Little compression: it is read far more often than written, and the disk is fast.
         cv2.imwrite(str(folder / f"{number:07d}.png"), frame.rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
         stamps[number] = frame.stamp_ns
     (folder / STAMPS).write_text(json.dumps(stamps))
 
 
-def _near(
-    frames: Iterable[Frame], wanted: set[int], reach: int, by_stamp: bool
-) -> Iterable[tuple[int, Frame]]:
+def _numbered(source: Source) -> Iterable[tuple[int, Frame]]:
+    """The frames with their places in the recording, where those that cannot be read have theirs, too."""
+    return ((int(frame.name), frame) for frame in source)
+
+
+def _near(source: Source, wanted: set[int], reach: int, by_stamp: bool) -> Iterable[tuple[int, Frame]]:
     """The frames within `reach` of a wanted one, with their places in the recording, each once and in order."""
     before: deque[tuple[int, Frame]] = deque(maxlen=reach)
     until = -1
-    for number, frame in enumerate(frames):
-        if (frame.stamp_ns if by_stamp else number) in wanted:
+    stamps, half = sorted(wanted) if by_stamp else [], _half(source.rate)
+    for number, frame in _numbered(source):
+        at = bisect.bisect_left(stamps, frame.stamp_ns - half)
+        if (not by_stamp and number in wanted) or (at < len(stamps) and stamps[at] <= frame.stamp_ns + half):
             yield from before
             before.clear()
             until = number + reach

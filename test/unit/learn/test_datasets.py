@@ -14,6 +14,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets import DATASETS, open_dataset
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, rgb8
+from dcfm_ros.media.source import natural_key
 from dcfm_ros.model.classes import CAMVID, CITYSCAPES, VSPW
 
 
@@ -115,6 +116,47 @@ def test_vspw(tmp_path):
 # -- recordings ------------------------------------------------------------------------------------------------
 
 
+def own_folder(root, images, labels, value=1):
+    """A recording that is a folder of images of these names, each as bright as its place, and labels."""
+    (root / "train" / "a.labels").mkdir(parents=True)
+    (root / "classes.yaml").write_text("floor: [1, 2, 3]\nwall: [4, 5, 6]\n")
+    for place, name in enumerate(images):
+        trees.write(root / "train" / "a" / f"{name}.png", trees.plain(place))
+    for name in labels:
+        trees.write(root / "train" / "a.labels" / f"{name}.png", np.full((16, 24), value, np.uint8))
+    return open_dataset("recordings", root, "train")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "places"),
+    [
+        (("0", "2", "3", "4", "5"), ("0", "2", "4"), [0, 1, 3]),
+        (("0", "b_0", "b_1"), ("0",), [0]),
+        (("a_0", "a_1", "a_2"), ("000001", "2"), [1, 2]),
+        (("x", "y", "①"), ("0", "2"), [0, 2]),
+    ],
+)
+def test_names_decide_which_image_a_label_belongs_to(tmp_path, images, labels, places):
+    dataset = own_folder(tmp_path, images, labels)
+    order = sorted(images, key=lambda name: natural_key(Path(name)))
+    found = [trees.brightness(dataset[i].image) for i in range(len(dataset))]
+    assert [order[place] for place in places] == [images[bright] for bright in found]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "value", "message"),
+    [
+        (("0", "1"), ("0",), 7, "0.png' holds the value 7 and no class; expected class ids from 0 to 1"),
+        (("0", "1"), ("0",), 255, "no pixel of 1 label has a class"),
+        (("0", "1"), ("0", "5"), 0, "5.png' labels no frame"),
+        (("0", "1"), ("1", "001"), 0, "label the same frame"),
+    ],
+)
+def test_labels_that_teach_nothing_end_a_training_before_it_begins(tmp_path, images, labels, value, message):
+    with pytest.raises(DcfmError, match=message):
+        own_folder(tmp_path, images, labels, value)
+
+
 def test_a_folder_of_images(tmp_path):
     dataset = open_dataset("recordings", trees.recordings(tmp_path), "train", cache=str(tmp_path / "cache"))
     assert dataset.classes.names == ("floor", "wall") and dataset.classes.colors[1] == (40, 50, 60)
@@ -170,6 +212,17 @@ def test_a_bag(tmp_path):
     again = open_dataset("recordings", root, "train", reach=4, cache=str(cache))
     assert np.array_equal(again[0].image, dataset[0].image)
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.png")} == before
+
+
+def test_a_label_whose_stamp_was_rounded(tmp_path):
+    root = trees.recordings(tmp_path)
+    shutil.rmtree(root / "train" / "yard")
+    write_bag(root / "train" / "yard")
+    for number, off in ((2, 400), (7, -600)):
+        label = root / "train" / "yard.labels" / f"{number}.png"
+        label.rename(label.with_name(f"{stamp_of(number) + off}.png"))
+    dataset = open_dataset("recordings", root, "train", cache=str(tmp_path / "cache"))
+    assert [trees.brightness(dataset[index].image) for index in range(2)] == [20, 70]
 
 
 def test_a_label_whose_stamp_is_not_in_the_bag(tmp_path):
