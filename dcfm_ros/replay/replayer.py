@@ -189,7 +189,6 @@ class Replayer:
         source, records = self._source, self._tally.records
         return report_of(
             self._tally,
-            self._card,
             title="replay" if self._clock.name == "fast" else "replay as on the robot",
             subject=f"{source.path} ({source.kind}{', ' + source.topic if source.topic else ''}), "
             f"segmented frame by frame",

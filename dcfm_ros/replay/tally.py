@@ -9,17 +9,18 @@ import numpy as np
 
 from dcfm_ros.measure.flow import FlowConsistency
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, IGNORE, ConfusionMatrix, VideoConsistency
+from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.frame_record import FrameRecord
 from dcfm_ros.replay.pictures import PictureBook
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S, Span, SpanNumbers, total
-from dcfm_ros.stream.overlay import Legend, draw_overlay
+from dcfm_ros.stream.overlay import draw_overlay
 
 
 class Tally:
     """What is known of a run so far: a fixed number of pictures, and the numbers of every frame (about 1.5 kB).
 
     Args:
-        card: names and RGB colours of the classes, by id (a ModelCard).
+        card: of the model.
         span_s: the longest a span gets, seconds of message time.
 
     Attributes:
@@ -29,7 +30,7 @@ class Tally:
         breaks: places where the stream starts over: reason -> count.
     """
 
-    def __init__(self, card: Legend, span_s: float = DEFAULT_SPAN_S) -> None:
+    def __init__(self, card: ModelCard, span_s: float = DEFAULT_SPAN_S) -> None:
         self.card = card
         self.records: list[FrameRecord] = []
         self.pictures = PictureBook()

@@ -13,11 +13,12 @@ from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.labels import label_of
 from dcfm_ros.media.video_writer import VideoWriter
+from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S
 from dcfm_ros.replay.tally import Tally
 from dcfm_ros.stamps import to_ns
-from dcfm_ros.stream.overlay import Legend, draw_overlay
+from dcfm_ros.stream.overlay import draw_overlay
 
 _WINDOW = 256
 
@@ -46,15 +47,6 @@ class Sent:
     timing: Any | None = None
 
 
-@dataclass(frozen=True)
-class Arrivals:
-    """Stamps that have a label, and what was odd about the masks that arrived."""
-
-    labels: set[int]
-    duplicates: int
-    out_of_order: int
-
-
 def read_sent(path: Path) -> list[Sent]:
     """What the player has logged: a line per frame with its stamp and when it was sent."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -80,17 +72,17 @@ class Stamped:
         return self._window.pop(stamp)
 
 
-def match(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> Arrivals:
-    """One pass over masks, timing messages and labels, which are noted at the frames they belong to.
+def match(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> tuple[set[int], Counter[str]]:
+    """One pass over masks, timing messages and labels; the first two are noted at the frames they belong to.
 
-    A stamp that was sent several times (a recording played in a loop) stands for the frame sent last before its mask
+    Returns the stamps that have a label, and how many masks were `duplicates` or `out_of_order`. A stamp that was sent several times (a recording played in a loop) stands for the frame sent last before its mask
     came.
     """
     places: dict[int, list[int]] = {}
     for number, frame in enumerate(sent):
         places.setdefault(frame.stamp_ns, []).append(number)
     labels: set[int] = set()
-    odd: Counter[str] = Counter()
+    odd = Counter(duplicates=0, out_of_order=0)
     newest = -1
     for topic, time_ns, message in bag.messages(topics.mask, topics.timing, topics.label):
         stamp = stamp_ns(message)
@@ -110,24 +102,24 @@ def match(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> Arrivals:
             frame.mask_ns = time_ns
             odd["out_of_order"] += place < newest
             newest = max(newest, place)
-    return Arrivals(labels, odd["duplicates"], odd["out_of_order"])
+    return labels, odd
 
 
 def read_recording(
     path: Path,
     topics: Topics,
-    card: Legend,
+    card: ModelCard,
     video: VideoWriter | None = None,
     progress: Any = None,
     *,
     sent: Sequence[Sent] | None = None,
     span_s: float = DEFAULT_SPAN_S,
-) -> tuple[Tally, Arrivals]:
-    """Match every frame that was played with its mask, timing and label.
+) -> tuple[Tally, Counter[str]]:
+    """Match every frame that was played with its mask, timing and label; returns what `match` counts, too.
 
     Args:
         path: a bag.
-        card: names and colours of the classes.
+        card: of the model.
         video: gets the overlay of every frame.
         progress: called with no arguments after every image.
         sent: what was played, and when; None: every recorded image, at its stamp.
@@ -142,7 +134,7 @@ def read_recording(
         sent = [Sent(stamp, stamp) for stamp in stamps]
     if not sent:
         raise DcfmError(f"The recording {path} holds no images on {topics.image}.")
-    arrived = match(bag, topics, sent)
+    labelled, odd = match(bag, topics, sent)
     masks, labels = Stamped(bag, topics.mask), Stamped(bag, topics.label)
     images = _images_of(bag, topics.image, sent)
     run = Tally(card, span_s)
@@ -153,13 +145,13 @@ def read_recording(
             run.lose(record)
         else:
             rgb, mask = to_rgb(image), label_of(mask_message, topics.mask)
-            label = labels.at(stamp) if stamp in arrived.labels else None
+            label = labels.at(stamp) if stamp in labelled else None
             run.add(record, rgb, mask, None if label is None else label_of(label, topics.label))
             if video is not None:
                 video.write(draw_overlay(rgb, mask, card))
         if progress is not None:
             progress()
-    return run, arrived
+    return run, odd
 
 
 def _images_of(bag: Bag, topic: str, sent: Sequence[Sent]) -> Iterator[Any | None]:

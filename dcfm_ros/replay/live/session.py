@@ -94,7 +94,7 @@ class Session:
         total = len(sent) if sent is not None else outcome.sent or None
         video = VideoWriter(job.folder / VIDEO, job.rate or outcome.rate or VIDEO_RATE) if job.video else None
         with tqdm(total=total, unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
-            tally, arrived = read_recording(
+            tally, odd = read_recording(
                 job.folder / BAG,
                 recorded_topics(self.namespace),
                 card,
@@ -107,7 +107,6 @@ class Session:
             video.close()
         return report_of(
             tally,
-            card,
             title=self.title,
             subject=f"{self.words}, played over DDS into the ROS 2 node",
             latency_meaning=_LATENCY,
@@ -117,7 +116,7 @@ class Session:
             notes=outcome.notes,
             settings={"Input": self.words, **settings},
             files={**video_files(video), BAG: _BAG_WORDS},
-            extra={"duplicates": arrived.duplicates, "out_of_order": arrived.out_of_order},
+            extra=dict(odd),
         )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.measure.machine_load import LoadSample, load_json
 from dcfm_ros.measure.table import counted
-from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.report.files import finite
 from dcfm_ros.replay.summary import SpanNumbers, Summary, summarise
 from dcfm_ros.replay.tally import Tally
@@ -71,7 +70,6 @@ class Report:
 
 def report_of(
     run: Tally,
-    card: ModelCard,
     *,
     subject: str,
     settings: dict[str, str],
@@ -81,7 +79,6 @@ def report_of(
     """The report of what has been counted.
 
     Args:
-        card: of the model.
         subject: what was played and how, in a sentence without its end: the processor's name follows.
         settings: beside the model's.
         notes: beside those of the run.
@@ -99,7 +96,7 @@ def report_of(
         summary=summarise(run.records),
         spans=run.spans(),
         notes=tuple(notes),
-        settings={**settings, "Model": card.name, "Licence of the weights": card.licence},
+        settings={**settings, "Model": run.card.name, "Licence of the weights": run.card.licence},
         machine=facts,
         **fields,
     )
