@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -92,6 +92,11 @@ def times(value: float | None) -> str:
 def counted(count: int, noun: str) -> str:
     """A number of things: 1 frame, 2 frames."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def reasons(noun: str, what: str, counts: Mapping[str, int]) -> list[str]:
+    """A sentence for each reason and its count: "2 labels not used: they are damaged"."""
+    return [f"{counted(count, noun)} {what}: {why}" for why, count in counts.items()]
 
 
 def size(pixels: tuple[int, int]) -> str:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.table import counted
+from dcfm_ros.measure.table import counted, reasons
 from dcfm_ros.media.bag_source import BagSource
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.frame_timing import FrameCounts
@@ -177,13 +177,8 @@ class Replayer:
             notes.append(
                 f"{counted(self._repeated, 'repeated frame')} left out (same stamp as the one before)"
             )
-        counts = (
-            ("unreadable frame", "skipped", self._source.skipped),
-            ("message", "of the input not in the output", left_out),
-        )
-        return notes + [
-            f"{counted(n, noun)} {what}: {why}" for noun, what, found in counts for why, n in found.items()
-        ]
+        notes += reasons("unreadable frame", "skipped", self._source.skipped)
+        return notes + reasons("message", "of the input not in the output", left_out)
 
     def _report(self, sinks: Sinks) -> Report:
         source, records = self._source, self._tally.records

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine_load import LoadSample
-from dcfm_ros.measure.table import counted
+from dcfm_ros.measure.table import reasons
 from dcfm_ros.replay.live.processes import Child, ChildProcesses, ProcessMeter, child_environment
 from dcfm_ros.replay.live.recorded import Topics
 from dcfm_ros.replay.outputs import BAG, LOG
@@ -192,9 +192,8 @@ def _live(
 def _notes(player: Child) -> list[str]:
     """What the report must mention of what was played."""
     done = player.events.get("done", {"skipped": {}, "labels": {}, "problem": ""})
-    unused = (("image", done["skipped"]), ("label", done["labels"]))
-    notes = [f"{counted(n, noun)} not used: {why}" for noun, counts in unused for why, n in counts.items()]
-    return [*notes, *filter(None, [done["problem"]])]
+    unused = reasons("image", "not used", done["skipped"]) + reasons("label", "not used", done["labels"])
+    return [*unused, *filter(None, [done["problem"]])]
 
 
 def _options(options: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.measure.machine_load import LoadSample, load_json
-from dcfm_ros.measure.table import counted
+from dcfm_ros.measure.table import counted, reasons
 from dcfm_ros.replay.report.files import finite
 from dcfm_ros.replay.summary import SpanNumbers, Summary, summarise
 from dcfm_ros.replay.tally import Tally
@@ -85,17 +85,13 @@ def report_of(
         fields: further fields of the report.
     """
     facts = this_machine().words()
-    told = (("label", "not used", run.label_problems), ("break", "in the stream", run.breaks))
-    notes = [
-        *notes,
-        *(f"{counted(n, noun)} {what}: {why}" for noun, what, reasons in told for why, n in reasons.items()),
-    ]
+    odd = reasons("label", "not used", run.label_problems) + reasons("break", "in the stream", run.breaks)
     return Report(
         subject=f"{subject} on {facts.get('Processor', 'this machine')}.",
         run=run,
         summary=summarise(run.records),
         spans=run.spans(),
-        notes=tuple(notes),
+        notes=(*notes, *odd),
         settings={**settings, "Model": run.card.name, "Licence of the weights": run.card.licence},
         machine=facts,
         **fields,
