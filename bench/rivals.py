@@ -6,12 +6,14 @@ they do without this package: its engines change how their process keeps memory,
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from own_process import OwnProcess
 from parts import PUBLISHED, SEGFORMER, TUNED, Against, SuiteAmortised, SuiteCase, SuiteRow
 from published_order import PublishedOrder
 from segformer import TunedRunner, TunedSegFormer, UserSegFormer
@@ -32,7 +34,6 @@ class PublishedEntry(Entry):
     """The published order of operations."""
 
     kind: ClassVar[str] = PUBLISHED
-    apart: ClassVar[bool] = True
 
     def build(self, setting: Setting, threads: int = 0) -> Contestant:
         return Published(setting.model(), first_gpu() or CPU)
@@ -46,7 +47,6 @@ class SegFormerEntry(Entry):
 
     kind: ClassVar[str] = SEGFORMER
     per_frame: ClassVar[bool] = True
-    apart: ClassVar[bool] = True
 
     @property
     def detail(self) -> str:
@@ -67,7 +67,6 @@ class TunedEntry(SegFormerEntry):
     """The same network with this package's tricks."""
 
     kind: ClassVar[str] = TUNED
-    apart: ClassVar[bool] = False
 
     def build(self, setting: Setting, threads: int = 0) -> Contestant:
         model = setting.model()
@@ -76,6 +75,8 @@ class TunedEntry(SegFormerEntry):
 
 
 REFERENCE = PublishedEntry()
+APART = (PUBLISHED, SEGFORMER)
+"""Those that are measured as they run without this package."""
 
 
 class Published:
@@ -132,7 +133,14 @@ def all_entries(
 
 def compare(setting: Setting, entries: Sequence[Entry], **options: Any) -> SuiteCase:
     """A case against the published order and against the SegFormers among `entries`. options: of `measure_case`."""
-    case, rounds = measure_case(setting, entries, reference=REFERENCE, **options)
+    with contextlib.ExitStack() as stack:
+
+        def build(entry: Entry, setting: Setting, threads: int) -> Contestant:
+            if entry.kind not in APART:
+                return entry.build(setting, threads)
+            return stack.enter_context(contextlib.closing(OwnProcess(setting, entry, threads=threads)))
+
+        case, rounds = measure_case(setting, entries, reference=REFERENCE, build=build, **options)
     rivals = _rivals(rounds)
     # Of our rows those that could be measured come in the order of their entries.
     ours = iter(entry for entry in rounds.key if entry.kind == OURS)

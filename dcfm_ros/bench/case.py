@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ import numpy as np
 from dcfm_ros.arrays import Image
 from dcfm_ros.bench.contestants import Contestant, Entry, Setting
 from dcfm_ros.bench.frames import street
-from dcfm_ros.bench.own_process import OwnProcess
 from dcfm_ros.bench.result import DCFM, Amortised, Case, Row
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.rounds import TOTAL, Laps, Run, interleave, totals
@@ -22,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 INTERVALS = (1, 2, 5, 10, 20)
 REFERENCE = Entry("torch", "fp32")
+Build = Callable[[Entry, Setting, int], Contestant]
 
 
 @dataclass(frozen=True)
@@ -41,36 +40,37 @@ def measure_case(
     threads: int = 0,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[float], None] | None = None,
+    build: Build = lambda entry, setting, threads: entry.build(setting, threads),
 ) -> tuple[Case, Rounds]:
     """Builds the contestants (what cannot run here is a row that says why) and times them in one run.
 
     reference: what speed and labels are compared with. seconds: about how long the timing takes, without building and
-    warming up. say: called with what is being built. Raises DcfmError where the reference cannot run.
+    warming up. say: called with what is being built. build: makes the contestant of an entry. Raises DcfmError where the
+    reference cannot run.
     """
     model = setting.model()
     frames = street(model.card.input_size)
     built: dict[Entry, Contestant] = {}
     skipped: dict[Entry, str] = {}
-    with contextlib.ExitStack() as stack:
-        for entry in dict.fromkeys([reference, *entries]):
-            say(" ".join(filter(None, (entry.kind, entry.engine, entry.precision, entry.detail))))
-            try:
-                built[entry] = _build(setting, entry, threads, stack)
-                built[entry].key(frames[0])
-            except DcfmError as error:
-                if entry == reference:
-                    raise
-                skipped[entry] = str(error)
-                logger.debug("%s is left out: %s", entry, error)
-        rounds = _time(built, frames, seconds, progress)
-        expected = built[reference].labels(frames)
-        agreements = {
-            entry: float(np.mean(contestant.labels(frames) == expected))
-            for entry, contestant in built.items()
-            if entry.kind == DCFM
-        }
-    rows = [_row(entry, rounds, reference) for entry in built]
-    rows = [replace(row, agreement=agreements.get(entry)) for row, entry in zip(rows, built, strict=True)]
+    for entry in dict.fromkeys([reference, *entries]):
+        say(" ".join(filter(None, (entry.kind, entry.engine, entry.precision, entry.detail))))
+        try:
+            contestant = build(entry, setting, threads)
+            contestant.key(frames[0])
+            built[entry] = contestant
+        except DcfmError as error:
+            if entry == reference:
+                raise
+            skipped[entry] = str(error)
+            logger.debug("%s is left out: %s", entry, error)
+    rounds = _time(built, frames, seconds, progress)
+    expected = built[reference].labels(frames)
+    agreements = {
+        entry: float(np.mean(contestant.labels(frames) == expected))
+        for entry, contestant in built.items()
+        if entry.kind == DCFM
+    }
+    rows = [replace(_row(entry, rounds, reference), agreement=agreements.get(entry)) for entry in built]
     rows += [Row(e.kind, e.engine, e.precision, e.detail, skipped=why) for e, why in skipped.items()]
     config = model.config
     case = Case(
@@ -83,12 +83,6 @@ def measure_case(
         rows=tuple(rows),
     )
     return case, rounds
-
-
-def _build(setting: Setting, entry: Entry, threads: int, stack: contextlib.ExitStack) -> Contestant:
-    if not entry.apart:
-        return entry.build(setting, threads)
-    return stack.enter_context(contextlib.closing(OwnProcess(setting, entry, threads=threads)))
 
 
 def _time(

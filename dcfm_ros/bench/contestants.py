@@ -89,7 +89,7 @@ class Contestant(Protocol):
 class Entry:
     """One contestant by its name: here this package's stream on an engine. compiled: by torch.compile.
 
-    per_frame: whether it computes everything on every frame. apart: whether it is measured in a process of its own.
+    per_frame: whether it computes everything on every frame.
     """
 
     engine: str = "torch"
@@ -98,7 +98,6 @@ class Entry:
 
     kind: ClassVar[str] = OURS
     per_frame: ClassVar[bool] = False
-    apart: ClassVar[bool] = False
 
     @property
     def detail(self) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import resource
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
 
 from dcfm_ros.arrays import Image
 from dcfm_ros.bench.contestants import Entry, Setting
 from dcfm_ros.bench.frames import street
-from dcfm_ros.bench.own_process import OwnProcess
 from dcfm_ros.bench.result import MemoryRow
 from dcfm_ros.errors import DcfmError
 
@@ -24,19 +28,45 @@ def measure_memory(setting: Setting, entries: Sequence[Entry]) -> tuple[MemoryRo
         try:
             if entry.engine != "torch":
                 # This process may build graphs, which leaves memory behind: the next one finds them built.
-                OwnProcess(setting, entry).close()
-            contestant = OwnProcess(setting, entry)
-        except DcfmError as error:
+                in_own_process(setting, entry, ())
+            peak, imports = in_own_process(setting, entry, frames)
+        except (DcfmError, BrokenProcessPool) as error:
             logger.debug("%s is left out: %s", entry, error)
             continue
-        with contextlib.closing(contestant):
-            found.append(_measured(setting, entry, contestant, frames))
+        row = MemoryRow(setting.name, entry.kind, entry.engine, entry.precision, peak, imports, entry.detail)
+        found.append(row)
     return tuple(found)
 
 
-def _measured(setting: Setting, entry: Entry, contestant: OwnProcess, frames: Sequence[Image]) -> MemoryRow:
+def in_own_process(setting: Setting, entry: Entry, frames: Sequence[Image]) -> tuple[float, float]:
+    """A process's peak memory in MiB while it segments the frames, and before there was a model.
+
+    Raises DcfmError, with the reason, for what cannot run here.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_segment, setting, entry, frames).result()
+
+
+def _segment(setting: Setting, entry: Entry, frames: Sequence[Image]) -> tuple[float, float]:
+    imports_mib = _peak_mib()
+    contestant = entry.build(setting)
+    _forget_peak()
     for frame in frames:
         contestant.key(frame)
         contestant.other(frame)
-    peak, imports = contestant.peak_mib(), contestant.imports_mib
-    return MemoryRow(setting.name, entry.kind, entry.engine, entry.precision, peak, imports, entry.detail)
+    return _peak_mib(), imports_mib
+
+
+def _forget_peak() -> None:
+    """Loading an engine may take more memory than running it. Where the kernel cannot forget, its peak counts, too."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak_mib() -> float:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+    # It forgets nothing.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

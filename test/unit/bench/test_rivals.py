@@ -1,19 +1,21 @@
 """This package beside the published order and SegFormer, in one run; `bench/compare.py` tells of it."""
 
 import json
+from dataclasses import replace
 
 import compare
 import numpy as np
 import pytest
 import rivals
 import torch
+from own_process import OwnProcess
 from parts import PUBLISHED, SEGFORMER, TUNED
-from rivals import REFERENCE, SegFormerEntry, all_entries
+from rivals import REFERENCE, SegFormerEntry, TunedEntry, all_entries
 
-from dcfm_ros.bench import case
+from dcfm_ros.bench.case import Rounds
 from dcfm_ros.bench.contestants import Entry, Setting
-from dcfm_ros.bench.own_process import OwnProcess
-from dcfm_ros.bench.result import DCFM
+from dcfm_ros.bench.result import DCFM, Amortised, Case, Row
+from dcfm_ros.measure.spread import amortised, spread
 from dcfm_ros.model.config import ModelConfig
 
 SETTING = Setting("small", config=ModelConfig(backbone="mit_b0", num_classes=4), size=(96, 64))
@@ -32,7 +34,7 @@ def test_what_others_would_run_without_this_package_is_measured_apart(monkeypatc
             ended.append(self)
             super().close()
 
-    monkeypatch.setattr(case, "OwnProcess", Noted)
+    monkeypatch.setattr(rivals, "OwnProcess", Noted)
     entries = [REFERENCE, Entry(), SegFormerEntry(width=32)]
     measured = rivals.compare(SETTING, entries, seconds=0.01)
     published, ours, segformer = measured.rows
@@ -42,9 +44,25 @@ def test_what_others_would_run_without_this_package_is_measured_apart(monkeypatc
     assert published.other_ratio.median == 1 and ours.other_ratio.count == measured.rounds
     (against,) = ours.amortised[0].against
     assert (against.kind, against.width) == (SEGFORMER, 32)
-    # With a key frame every frame DCFM's mean is that of its key frames.
-    assert against.ratio.median == pytest.approx(segformer.key.median / ours.key.median, rel=0.5)
     assert segformer.other is None and not segformer.amortised
+
+
+def test_means_are_against_each_segformer_on_its_fastest_engine(monkeypatch):
+    ours, slow, fast = Entry(), TunedEntry("onnxruntime", width=32), TunedEntry("openvino", width=32)
+    taken = {REFERENCE: 300.0, ours: 100.0, slow: 900.0, fast: 500.0}
+    key = {entry: [{"total": ms}] * 5 for entry, ms in taken.items()}
+    rounds = Rounds(key, {REFERENCE: [{"total": 200.0}] * 5, ours: [{"total": 20.0}] * 5})
+    means = tuple(Amortised(k, spread(amortised([100.0], [20.0], k))) for k in (1, 10))
+    measured = [Row(entry.kind, entry.engine, entry.precision) for entry in taken]
+    measured[1] = replace(measured[1], amortised=means)
+    rows = (*measured, Row(DCFM, "tensorrt", "fp16", skipped="needs a GPU"))
+    whole = Case("small", "mit_b0", 4, (96, 64), "random", 5, rows)
+    monkeypatch.setattr(rivals, "measure_case", lambda *_, **__: (whole, rounds))
+    compared = rivals.compare(SETTING, list(taken), seconds=1)
+    every, tenth = compared.rows[1].amortised
+    assert [(a.kind, a.width, a.ratio.median) for a in every.against] == [(TUNED, 32, 5.0)]
+    assert tenth.against[0].ratio.median == pytest.approx(500 / 28)
+    assert compared.rows[-1].skipped == "needs a GPU" and not compared.rows[-1].amortised
 
 
 def test_the_published_order_labels_as_this_package_does_in_its_own_order():

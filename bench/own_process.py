@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,15 +21,12 @@ from dcfm_ros.bench.contestants import Entry, Setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.rounds import Laps
 
-MAIN = "from dcfm_ros.bench.own_process import serve; serve({})"
+MAIN = "from own_process import serve; serve({})"
 END_S = 5.0
 
 
 class OwnProcess:
-    """Any contestant of `setting`, in a process of its own.
-
-    imports_mib: that process's peak memory before there was a model.
-    """
+    """Any contestant of `setting`, in a process of its own."""
 
     def __init__(self, setting: Setting, entry: Entry, *, threads: int = 0) -> None:
         """Raises DcfmError, with the reason, for what cannot run here."""
@@ -43,7 +38,7 @@ class OwnProcess:
                 pass_fds=[theirs.fileno()],
                 env=os.environ | {"PYTHONPATH": modules},
             )
-        self.imports_mib: float = self._ask(setting, entry, threads)
+        self._ask(setting, entry, threads)
 
     def key(self, rgb: Image) -> Laps:
         laps: Laps = self._ask("key", rgb)
@@ -55,10 +50,6 @@ class OwnProcess:
 
     def labels(self, frames: Sequence[Image]) -> np.ndarray:
         return np.asarray(self._ask("labels", frames))
-
-    def peak_mib(self) -> float:
-        """The process's peak memory since the contestant was there, where the kernel can tell; else since it began."""
-        return float(self._ask("peak_mib"))
 
     def close(self) -> None:
         """Ends the process."""
@@ -85,29 +76,12 @@ def serve(handle: int) -> None:
     """The process: makes the contestant that it is sent first, then runs frames until its parent has no more."""
     with Connection(handle) as pipe, contextlib.suppress(EOFError):
         setting, entry, threads = pipe.recv()
-        imports_mib = _peak_mib()
         try:
             contestant = entry.build(setting, threads)
         except DcfmError as error:
             pipe.send(error)
             return
-        _forget_peak()
-        pipe.send(imports_mib)
+        pipe.send(None)
         while True:
             method, *images = pipe.recv()
-            pipe.send(_peak_mib() if method == "peak_mib" else getattr(contestant, method)(*images))
-
-
-def _forget_peak() -> None:
-    """Loading an engine may take more memory than running it. Where the kernel cannot forget, its peak counts, too."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak_mib() -> float:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
-    # It forgets nothing.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            pipe.send(getattr(contestant, method)(*images))
