@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dcfm_ros import __version__
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, printable
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(argv, argparse.Namespace(argv=argv))
         return int(_module(args.command).run(args))
     except DcfmError as error:
-        print(f"dcfm: error: {error}", file=sys.stderr)
+        print(f"dcfm: error: {printable(str(error))}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print("dcfm: interrupted", file=sys.stderr)

@@ -1,4 +1,8 @@
-"""The one error that is meant for the user's eyes."""
+"""The one error that is meant for the user's eyes, and how text from elsewhere gets there unharmed."""
+
+from __future__ import annotations
+
+MAX_LINE = 2000  # characters; names in a hostile message may be as long as it is
 
 
 class DcfmError(Exception):
@@ -7,3 +11,17 @@ class DcfmError(Exception):
     Its message is one complete sentence or two: what is wrong, what was expected, what to do. The command line prints
     it without a traceback and exits with 2; the node logs it as one line.
     """
+
+
+def printable(text: str) -> str:
+    """`text`, its lines as they are, with control characters and terminal escapes as Python writes them (\\x1b).
+
+    Names and formats come from messages and files: whoever hands text to a terminal, a log or a message calls this.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def one_line(text: object) -> str:
+    """`text`, printable, in one line of at most MAX_LINE characters."""
+    line = " ".join(printable(str(text)[: 2 * MAX_LINE]).split())
+    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 1]}…"

@@ -40,12 +40,13 @@ class Input:
     """What is known of the images' publishers.
 
     publishers: how many there are now. incompatible: why one of them cannot be heard, "" where all can.
-    clock_stands: simulated time is used and does not move: silence is no fault then. loss_hint: a remedy for lost images.
+    clock_stands: simulated time is used and does not move: silence is no fault then. no_clock: nobody tells it. loss_hint: a remedy for lost images.
     """
 
     publishers: int = 1
     incompatible: str = ""
     clock_stands: bool = False
+    no_clock: bool = False
     loss_hint: str = ""
 
 
@@ -106,6 +107,8 @@ class CameraDiagnostics:
             )
         if now.lost:
             return WARN, f"{now.lost} images lost on the way to the node; {source.loss_hint}"
+        if source.no_clock:
+            return WARN, "use_sim_time is set, but nobody publishes /clock"
         if report.no_stamp:
             return WARN, "images have no stamp: the time of their arrival is used for triggers"
         return None

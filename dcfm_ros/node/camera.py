@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_profile_sensor_data,
+)
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.engines.base import Engine
@@ -17,6 +23,16 @@ from dcfm_ros.node.subscription_events import subscription_events
 from dcfm_ros.node.topics import CameraTopics
 from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.segmentation import Pose
+
+RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+
+# Of camera_info: a subscription that every publisher suits would not get what one has latched before.
+LATCHED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
 
 
 class Camera:
@@ -31,11 +47,14 @@ class Camera:
             phase: 0 to 1, where in the key frame interval this camera's refreshes fall.
         """
         self._compressed = configuration.node.transport == "compressed"
-        self.topic = names.image + "/compressed" if self._compressed else names.image
-        self.name = names.base.strip("/")
+        self.kind = COMPRESSED if self._compressed else RAW
+        self.topic = (
+            _beside(node, names.image, "/compressed") if self._compressed else _resolved(node, names.image)
+        )
+        self.name = names.base.strip("~/")
         self.incompatible_publishers = 0
         self._node = node
-        self._info_topic = names.camera_info
+        self._info_topic = _info_topic(node, names)
         self._engine = engine
         self._phase = phase
         self._latest = Latest(configuration)
@@ -72,7 +91,8 @@ class Camera:
         subscribe = self._node.create_subscription
         self._subscriptions = [
             subscribe(kind, self.topic, self._on_image, qos, event_callbacks=events),
-            subscribe(CameraInfo, self._info_topic, self._on_camera_info, qos),
+            subscribe(CameraInfo, self._info_topic, self._on_camera_info, qos_profile_sensor_data),
+            subscribe(CameraInfo, self._info_topic, self._on_camera_info, LATCHED),
         ]
 
     def stop(self) -> None:
@@ -128,3 +148,28 @@ class Camera:
 
     def _on_incompatible(self, number: int) -> None:
         self.incompatible_publishers += number
+
+
+def _resolved(node: Node, topic: str) -> str:
+    """The full name, remapped."""
+    return str(node.resolve_topic_name(topic))
+
+
+def _remapped(node: Node, topic: str) -> bool:
+    return _resolved(node, topic) != node.resolve_topic_name(topic, only_expand=True)
+
+
+def _beside(node: Node, image: str, suffix: str) -> str:
+    """What belongs to the image: whoever remaps that means this, too, unless it is remapped itself."""
+    return (
+        _resolved(node, image + suffix)
+        if _remapped(node, image + suffix)
+        else _resolved(node, image) + suffix
+    )
+
+
+def _info_topic(node: Node, names: CameraTopics) -> str:
+    """Beside the image, where camera drivers put it."""
+    if _remapped(node, names.image) and not _remapped(node, names.camera_info):
+        return f"{_resolved(node, names.image).rpartition('/')[0]}/camera_info"
+    return _resolved(node, names.camera_info)

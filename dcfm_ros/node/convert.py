@@ -28,10 +28,12 @@ def _through_cv_bridge(message: Any, unknown: UnknownEncoding) -> np.ndarray:
         from cv_bridge import CvBridge
     except ImportError:
         raise BadImage(f"{unknown}; cv_bridge, which may know more, is not installed") from unknown
+    except Exception as error:  # built for another NumPy or OpenCV: a failed frame, and not the node's fault
+        raise BadImage(f"{unknown}; cv_bridge, which may know more, is broken: {error}") from error
     try:
         rgb = CvBridge().imgmsg_to_cv2(message, "rgb8")
     except Exception as error:  # whatever cv_bridge stumbles over, the message is at fault
-        raise BadImage(f"{unknown}; cv_bridge: {' '.join(str(error).split())}") from error
+        raise BadImage(f"{unknown}; cv_bridge: {error}") from error
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
         raise BadImage(f"{unknown}; cv_bridge made {rgb.dtype} {rgb.shape} of it, expected uint8 H×W×3")
     return np.ascontiguousarray(rgb)

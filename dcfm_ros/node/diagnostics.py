@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from dcfm_ros.errors import one_line
 from dcfm_ros.media.diagnostics import HARDWARE_ID, Input, Limits, Status
-from dcfm_ros.node.camera import Camera
+from dcfm_ros.node.camera import COMPRESSED, RAW, Camera
 from dcfm_ros.node.fast_dds import VARIABLES, profile_variable
 from dcfm_ros.node.parameters import NodeConfig
 
 
-def status_message(status: Status) -> DiagnosticStatus:
+def status_message(status: Status, hardware_id: str = HARDWARE_ID) -> DiagnosticStatus:
     """The ROS message of a status."""
     return DiagnosticStatus(
         level=bytes([status.level]),
         name=status.name,
-        message=status.message,
-        hardware_id=HARDWARE_ID,
-        values=[KeyValue(key=key, value=str(value)) for key, value in status.values.items()],
+        message=one_line(status.message),
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=one_line(value)) for key, value in status.values.items()],
     )
 
 
@@ -28,15 +30,35 @@ def limits_of(config: NodeConfig) -> Limits:
     return Limits(config.budget_ms, config.over_budget_s, config.input_timeout_s)
 
 
-def input_of(camera: Camera, config: NodeConfig, *, publishers: int, clock_stands: bool) -> Input:
-    """What is known of the publishers of a camera's images."""
-    incompatible = (
-        f"a publisher of {camera.topic} has a QoS that is incompatible with "
-        f"input_reliability={config.input_reliability}; set it to best_effort"
-    )
-    return Input(
-        publishers, incompatible if camera.incompatible_publishers else "", clock_stands, _loss_hint()
-    )
+def input_of(
+    camera: Camera,
+    config: NodeConfig,
+    *,
+    publishers: int,
+    clock_stands: bool,
+    no_clock: bool = False,
+    kinds: Sequence[str] = (),
+) -> Input:
+    """What is known of the publishers of a camera's images. kinds: their message types."""
+    incompatible = ""
+    other = next((kind for kind in kinds if kind != camera.kind), None)
+    if other is not None and camera.kind not in kinds:
+        incompatible = f"{camera.topic} is {other}, not {camera.kind}{_transport_hint(config, other)}"
+    elif camera.incompatible_publishers:
+        incompatible = (
+            f"a publisher of {camera.topic} has a QoS that is incompatible with "
+            f"input_reliability={config.input_reliability}; set it to best_effort"
+        )
+    return Input(publishers, incompatible, clock_stands, no_clock, _loss_hint())
+
+
+def _transport_hint(config: NodeConfig, kind: str) -> str:
+    """What to do about images of this type."""
+    if config.transport == "raw" and kind == COMPRESSED:
+        return "; set transport to compressed and image_topics to the name without /compressed"
+    if config.transport == "compressed" and kind == RAW:
+        return "; set transport to raw"
+    return "; image_topics must name a topic of images"
 
 
 def _loss_hint() -> str:

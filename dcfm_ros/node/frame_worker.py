@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from dcfm_ros.engines.base import Engine
+from dcfm_ros.errors import one_line
 from dcfm_ros.media.frame_timing import timing_fields
 from dcfm_ros.media.health import Health
 from dcfm_ros.media.image_header import BadImage
@@ -118,8 +119,9 @@ class FrameWorker:
         try:
             self._work(message)
         except BadImage as error:
-            self._log.warning(f"{self._topic}: {error}", throttle_duration_sec=LOG_PERIOD_S)
-            self._health.bad_image(str(error))
+            reason = one_line(error)
+            self._log.warning(f"{self._topic}: {reason}", throttle_duration_sec=LOG_PERIOD_S)
+            self._health.bad_image(reason)
         except Exception as error:
             if self._inbox.closed:
                 # Stopped in the meantime, and the topics may be gone: nobody expects this mask any more.
@@ -220,4 +222,4 @@ class FrameWorker:
 
 def _reason(error: BaseException) -> str:
     """An error in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return one_line(f"{type(error).__name__}: {error}")

@@ -14,12 +14,13 @@ from rclpy.qos import qos_profile_sensor_data
 from std_srvs.srv import SetBool, Trigger
 
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, one_line
 from dcfm_ros.media.diagnostics import CameraDiagnostics, engine_status
 from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.node import ros_log
 from dcfm_ros.node.camera import Camera
 from dcfm_ros.node.diagnostics import input_of, limits_of, status_message
+from dcfm_ros.node.frame_worker import LOG_PERIOD_S
 from dcfm_ros.node.odometry import pose_of, wants_odometry
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.ros_parameters import Parameters
@@ -104,7 +105,7 @@ class DcfmNode(LifecycleNode):
             work()
         except Exception as error:
             message = str(error) if isinstance(error, DcfmError) else f"{type(error).__name__}: {error}"
-            self.get_logger().fatal(f"cannot {what}: {' '.join(message.split())}")
+            self.get_logger().fatal(f"cannot {what}: {one_line(message)}")
             self._release()
             return FAILURE if what == "configure" else TransitionCallbackReturn.ERROR
         return SUCCESS
@@ -118,7 +119,7 @@ class DcfmNode(LifecycleNode):
         for index, each in enumerate(names):  # one by one: if one fails, those before it are released
             phase = index / len(names)
             self._cameras.append(Camera(self, each, engine=engine, configuration=configuration, phase=phase))
-        prefix = f"{self.get_name()}: "
+        prefix = f"{self._full_name}: "
         self._judges = [
             CameraDiagnostics(f"{prefix}{camera.name} " if camera.name else prefix, camera.topic)
             for camera in self._cameras
@@ -141,6 +142,11 @@ class DcfmNode(LifecycleNode):
             (self.destroy_service, self.create_service(SetBool, "~/enable", self._on_enable)),
             (self.destroy_service, self.create_service(Trigger, "~/refresh", self._on_refresh)),
         ]
+
+    @property
+    def _full_name(self) -> str:
+        """With its namespace: two robots' nodes have two statuses."""
+        return str(self.get_fully_qualified_name()).lstrip("/")
 
     def _release(self) -> None:
         """Return to the unconfigured state."""
@@ -182,6 +188,10 @@ class DcfmNode(LifecycleNode):
 
     def _on_odometry(self, message: Odometry) -> None:
         pose = pose_of(message)
+        if not pose.finite:
+            self.get_logger().warning(
+                "odometry is not finite; it is ignored", throttle_duration_sec=LOG_PERIOD_S
+            )
         for camera in self._cameras:
             camera.moved(pose)
 
@@ -205,16 +215,25 @@ class DcfmNode(LifecycleNode):
 
     def _diagnose(self, publisher: Any) -> None:
         now = self.get_clock().now()
-        clock_stands = now.nanoseconds == self._last_clock
+        clocks = self.count_publishers("/clock")
+        clock_stands = now.nanoseconds == self._last_clock and clocks > 0  # one that has ended is not paused
+        no_clock = self.get_parameter("use_sim_time").value is True and not clocks
         self._last_clock = now.nanoseconds
         message = DiagnosticArray()
         message.header.stamp = now.to_msg()
         config = self.parameters.configuration.node
         statuses = []
         for camera, judge in zip(self._cameras, self._judges, strict=True):
-            publishers = self.count_publishers(self.resolve_topic_name(camera.topic))
-            source = input_of(camera, config, publishers=publishers, clock_stands=clock_stands)
+            kinds = [each.topic_type for each in self.get_publishers_info_by_topic(camera.topic)]
+            source = input_of(
+                camera,
+                config,
+                publishers=len(kinds),
+                clock_stands=clock_stands,
+                no_clock=no_clock,
+                kinds=kinds,
+            )
             statuses += judge.statuses(camera.report(), limits_of(config), source, enabled=self._enabled)
-        statuses.append(engine_status(f"{self.get_name()}: ", self._engine))
-        message.status = [status_message(status) for status in statuses]
+        statuses.append(engine_status(f"{self._full_name}: ", self._engine))
+        message.status = [status_message(status, self._full_name) for status in statuses]
         publisher.publish(message)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from dcfm_ros.errors import printable
+
 _package = logging.getLogger("dcfm_ros")
 
 
@@ -57,7 +59,7 @@ class _RosHandler(logging.Handler):
         """Called with the handler's lock held, from any thread."""
         try:
             for logger in self._loggers[-1:]:
-                _send(logger, record.levelno, self.format(record))
+                _send(logger, record.levelno, printable(self.format(record)))
         except Exception:
             self.handleError(record)
 

@@ -27,7 +27,7 @@ class CameraTopics:
     @property
     def timing(self) -> str:
         """Below the node's own name."""
-        return f"~/{self.base.lstrip('/')}timing"
+        return f"~/{self.base.lstrip('~/')}timing"
 
     def output(self, name: str) -> str:
         """The topic of one of the pictures that are made of the image."""

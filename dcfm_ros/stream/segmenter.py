@@ -92,7 +92,6 @@ class StreamSegmenter:
         Raises DcfmError for anything but such an image, in a closed stream, and where there is no common feature
         because computing it failed.
         """
-        watch = Stopwatch()
         if self._closed:
             raise DcfmError("this stream is closed; make a new StreamSegmenter")
         size = check_frame(rgb)
@@ -101,6 +100,11 @@ class StreamSegmenter:
             return last
         moment = self._advance(stamp_ns, size, arrival_ns)
         pose = odometry if odometry and odometry.finite else None
+        self._last = self._segment(rgb, moment, pose, confidence)
+        return self._last
+
+    def _segment(self, rgb: Image, moment: Moment, pose: Pose | None, confidence: bool) -> Segmentation:
+        watch = Stopwatch()
         with self._worker.frame():
             # 1. Preprocess: to the size the network wants. Follow the things in it since the last frame.
             small = preprocess(rgb, self.network_size)
@@ -133,14 +137,13 @@ class StreamSegmenter:
             fuse_ms = watch.lap()
 
             # 6. Label map, at the size asked for.
-            mask_size = self.config.size_of_mask(size, self.network_size)
+            mask_size = self.config.size_of_mask(moment.size, self.network_size)
             mask, probability = self.engine.label_map(logits, mask_size, confidence=confidence)
             label_map_ms = watch.lap()
         timing = Timing(
             preprocess_ms, align_ms, independent_ms, fuse_ms, label_map_ms, common.common_ms, watch.total()
         )
-        self._last = self._segmentation(moment, trigger, common, mask, probability, timing)
-        return self._last
+        return self._segmentation(moment, trigger, common, mask, probability, timing)
 
     def request_refresh(self, reason: str = "service") -> None:
         """Refresh the common feature at the next frame; its `trigger` will be `reason`."""

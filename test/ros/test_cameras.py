@@ -4,8 +4,9 @@ import threading
 
 import pytest
 from dcfm_ros.msg import FrameTiming
-from ros_graph import image, picture, stamp_of
-from sensor_msgs.msg import Image
+from rclpy.node import Node
+from ros_graph import camera_info, image, picture, qos, stamp_of
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.node import node as node_module
 from dcfm_ros.node.topics import camera_topics
@@ -122,6 +123,12 @@ def test_a_slow_network_drops_old_frames_not_new_ones(graph, monkeypatch):
             ["cam/left/camera_info", "cam/right/camera_info", "rear/camera_info"],
             ["~/cam/left/timing", "~/cam/right/timing", "~/rear/timing"],
         ),
+        (
+            ["~/left/image", "~/right/image"],
+            ["~/left/", "~/right/"],
+            ["~/left/camera_info", "~/right/camera_info"],
+            ["~/left/timing", "~/right/timing"],
+        ),
     ],
 )
 def test_names(topics, bases, infos, timings):
@@ -130,3 +137,76 @@ def test_names(topics, bases, infos, timings):
     assert [name.camera_info for name in names] == infos
     assert [name.timing for name in names] == timings
     assert names[0].output("mask") == f"{bases[0]}segmentation/mask"
+
+
+def test_two_cameras_with_private_names_work(graph):
+    node = graph.node(image_topics=["~/left/image", "~/right/image"])
+    camera, masks = (
+        graph.probe.camera("dcfm/left/image"),
+        graph.probe.listen(Image, "dcfm/left/segmentation/mask"),
+    )
+    graph.probe.matched(camera)
+    graph.ready(node, masks)
+    camera.publish(image(picture()))
+    masks.wait()
+    name = f"{graph.namespace}/dcfm".lstrip("/")
+    status = graph.probe.status("left input")
+    assert (status.name, status.hardware_id) == (f"{name}: left input", name), "two robots, two names"
+
+
+@pytest.mark.parametrize(
+    "transport, kind, topic, hint",
+    [
+        ("raw", CompressedImage, "image", "set transport to compressed"),
+        ("compressed", Image, "image/compressed", "set transport to raw"),
+        ("raw", CameraInfo, "image", "must name a topic of images"),
+    ],
+)
+def test_another_type_on_the_topic_is_named(graph, ros, transport, kind, topic, hint):
+    graph.node(transport=transport)
+    elsewhere = ros.Context()  # in one process DDS refuses a second type for a topic
+    ros.init(args=[], context=elsewhere)
+    driver = Node("driver", namespace=graph.namespace, context=elsewhere)
+    driver.create_publisher(kind, topic, qos())
+    try:
+        check_type(graph, kind, topic, hint)
+    finally:
+        driver.destroy_node()
+        ros.shutdown(context=elsewhere)
+
+
+def check_type(graph, kind, topic, hint):
+    status = graph.probe.status("input", lambda s: hint in s.message, "about the type")
+    assert status.level == b"\x02"
+    assert f"{graph.namespace}/{topic} is sensor_msgs/msg/{kind.__name__}" in status.message
+
+
+def test_what_belongs_to_a_remapped_image_moves_along(graph):
+    node = graph.node(remap=["image:=/robot/eye/image_raw"], transport="compressed")
+    probe = graph.probe
+    camera = probe.camera("/robot/eye/image_raw/compressed", kind=CompressedImage)
+    info = probe.create_publisher(CameraInfo, "/robot/eye/camera_info", qos())
+    probe.matched(camera, info)
+    topic = {entry.key: entry.value for entry in probe.status("input").values}["topic"]
+    assert topic == "/robot/eye/image_raw/compressed"
+    assert node.count_subscribers(f"{graph.namespace}/camera_info") == 0
+
+
+def test_camera_info_arrives_from_every_publisher(graph):
+    """One that has latched it before the node came, and best-effort ones, with reliable images."""
+    probe = graph.probe
+    latched = probe.create_publisher(CameraInfo, "camera_info", qos(depth=1, durability="transient_local"))
+    latched.publish(camera_info((160, 96)))
+    node = graph.node(input_reliability="reliable")
+    camera, infos = probe.camera(), probe.listen(CameraInfo, "segmentation/camera_info")
+    best_effort = probe.create_publisher(CameraInfo, "camera_info", qos("best_effort"))
+    probe.matched(camera, latched, best_effort)
+    graph.ready(node, infos)
+    masks = probe.listen(Image, "segmentation/mask")
+    graph.ready(node, masks)
+    for i in range(1000):
+        camera.publish(image(picture(i), stamp_of(i)))
+        masks.wait_for(stamp_of(i))
+        if infos.messages:
+            break
+    infos.wait()

@@ -129,6 +129,15 @@ def test_a_paused_clock_is_no_error(timed, graph):
     assert masks.stamps == [stamp_of(0)]
 
 
+def test_simulated_time_that_nobody_tells_is_a_warning_and_silence_an_error(timed, graph):
+    camera, _, timings = timed(use_sim_time=True, input_timeout_s=1.0)
+    send(camera, timings, [stamp_of(0)])
+    status = graph.probe.status("input", lambda s: "/clock" in s.message, "about the clock")
+    assert status.level == b"\x01"
+    status = graph.probe.status("input", lambda s: "no image for" in s.message, "about silence")
+    assert status.level == b"\x02"
+
+
 def test_silence_is_an_error_while_time_goes_on(timed, graph):
     camera, _, timings = timed(input_timeout_s=0.2)
     send(camera, timings, [stamp_of(0)])

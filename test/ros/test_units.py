@@ -1,5 +1,6 @@
 """Parts of the node that need no graph."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from nav_msgs.msg import Odometry
 from ros_graph import camera_info
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from dcfm_ros.media.diagnostics import WARN, Status
+from dcfm_ros.media.image_header import BadImage
 from dcfm_ros.node.camera_info import scaled_camera_info
+from dcfm_ros.node.convert import message_to_rgb
 from dcfm_ros.node.diagnostics import input_of, status_message
 from dcfm_ros.node.fast_dds import VARIABLES
 from dcfm_ros.node.odometry import pose_of, wants_odometry
@@ -107,3 +110,23 @@ def test_a_status_becomes_a_ros_message():
     assert (message.level, message.name, message.message) == (DiagnosticStatus.WARN, "dcfm: input", "slow")
     assert [(entry.key, entry.value) for entry in message.values] == [("received", "3"), ("rate", "1.5")]
     assert message.hardware_id == "dcfm"
+
+
+def test_text_from_messages_does_not_reach_the_terminal_raw():
+    message = status_message(Status("n", WARN, "bad\x1b[2J\nname", {"reason": "\u202eevil\x07" + 9000 * "x"}))
+    assert message.message == "bad\\x1b[2J name"
+    assert message.values[0].value.startswith("\\u202eevil\\x07xx") and len(message.values[0].value) == 2000
+
+
+def test_a_broken_cv_bridge_is_a_failed_frame(monkeypatch):
+    """As one that was built for another NumPy: its import raises anything."""
+
+    class Broken:
+        def find_spec(self, name, *_):
+            if name == "cv_bridge":
+                raise AttributeError("_ARRAY_API not found")
+
+    monkeypatch.delitem(sys.modules, "cv_bridge", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(BadImage, match="cv_bridge.* is broken: _ARRAY_API not found"):
+        message_to_rgb(Image(encoding="invented", height=1, width=1, step=1, data=[0]))
