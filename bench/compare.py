@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     configure(parser)
+    parser.epilog = None  # it tells what `dcfm bench` compares
     parser.add_argument(
         "--segformer", action="store_true", help="per-frame SegFormer, too (MiT backbones; transformers)"
     )
