@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def _configure_several(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay and report. Returns 0, 130 after Ctrl-C (the report then covers what was processed), or 2 when one of
-    several recordings could not be replayed."""
+    several recordings could not be replayed, or an output could not be written."""
     # Imported here, as below: with torch they take seconds, which `--help` does not need.
     from dcfm_ros.replay.many import recordings_in
 
@@ -136,7 +137,10 @@ def _single(job: Job, stop: Callable[[], bool]) -> int:
     from dcfm_ros.replay.report.tables import summary_text
 
     done = run_job(job, stop)
-    return _told(summary_text(done.report), done.page, _INTERRUPTED if done.interrupted else 0)
+    for reason in done.failed:
+        print(f"dcfm: {reason}", file=sys.stderr)
+    status = _INTERRUPTED if done.interrupted else 2 if done.failed else 0
+    return _told(summary_text(done.report), done.page, status)
 
 
 def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
 from dcfm_ros.errors import DcfmError
@@ -56,6 +59,20 @@ def _hash_of(kind: str, definition: str) -> str:
         return _NO_HASH
 
 
+# What the library lets through: a full disk, as files and as the database tell it; numbers that no field holds.
+_WRITE_ERRORS = (OSError, sqlite3.Error, OverflowError, struct.error)
+
+
+class _SqliteStorage(Sqlite3Writer):
+    """The library's, in folders of any name: it puts the path unquoted into a URI, where "run #3" is cut at its #."""
+
+    def __init__(self, path: Path, compression: CompressionMode) -> None:
+        self.path = path / f"{path.name}.db3"
+        self.conn = sqlite3.connect(self.path)
+        self.conn.executescript(self.SQLITE_SCHEMA)
+        self.cursor = self.conn.cursor()
+
+
 class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
     """A bag being written: a folder with one .mcap file (chunks compressed with zstd) or one .db3, and its metadata.
 
@@ -72,16 +89,18 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
     def __init__(self, path: Path, storage: str = "mcap") -> None:
         self.path = path
         self.counts: dict[str, int] = {}
+        self._closed = False
         self._connections: dict[str, Connection] = {}
         if path.exists():
             raise DcfmError(f"{path} already exists; remove it, or choose another output.")
         try:
             self._writer = Writer(path, version=_METADATA_VERSION, storage_plugin=STORAGES[storage])
+            self._writer.STORAGE_PLUGINS = {**Writer.STORAGE_PLUGINS, StoragePlugin.SQLITE3: _SqliteStorage}
             if storage == "mcap":
                 self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
-        except OSError as error:
-            raise DcfmError(f"The bag {path} cannot be written: {error.strerror}.") from error
+        except (OSError, sqlite3.Error) as error:
+            raise DcfmError(f"The bag {path} cannot be written: {error}.") from error
 
     def write(self, topic: str, kind: str, time_ns: int, message: Any) -> None:
         """Append a message of the type `kind`, made by `dcfm_ros.media.messages`, at the log time `time_ns`."""
@@ -119,15 +138,23 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
         connection = self._connections[topic]
         try:
             self._writer.write(connection, time_ns, data)
-        except OSError as error:
-            raise DcfmError(
-                f"The bag {self.path} cannot be written any further: {error.strerror}."
-            ) from error
+        except _WRITE_ERRORS as error:
+            raise DcfmError(f"The bag {self.path} cannot be written any further: {error}.") from error
         self.counts[topic] += 1
 
     def close(self) -> None:
-        """Write index and metadata; the bag is complete afterwards."""
-        self._writer.close()
+        """Write index and metadata; the bag is complete afterwards.
+
+        Raises:
+            DcfmError: they cannot be written.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._writer.close()
+        except _WRITE_ERRORS as error:
+            raise DcfmError(f"The bag {self.path} cannot be completed: {error}.") from error
 
     def __exit__(self, *_: object) -> None:
         self.close()

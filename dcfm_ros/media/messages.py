@@ -24,6 +24,7 @@ FRAME_TIMING = "dcfm_ros/msg/FrameTiming"
 DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 
 JPEG_QUALITY = 90
+_MAX_SECONDS = 2**31 - 1
 
 
 @functools.lru_cache(maxsize=2)
@@ -48,7 +49,9 @@ def message(kind: str, **fields: Any) -> Any:
 
 def header(stamp_ns: int, frame_id: str) -> Any:
     """A std_msgs/Header."""
-    seconds, nanoseconds = divmod(stamp_ns, NS_PER_S)
+    # Beyond what whole seconds can say, the rest stays among the nanoseconds, as it came.
+    seconds = min(stamp_ns // NS_PER_S, _MAX_SECONDS)
+    nanoseconds = stamp_ns - seconds * NS_PER_S
     stamp = message("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
     return message("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
 

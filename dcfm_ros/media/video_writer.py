@@ -16,20 +16,22 @@ from dcfm_ros.errors import DcfmError
 # VP8 plays in every browser and player and needs no licence; MPEG-4 Part 2 plays in players only.
 _CODECS = ((".webm", "VP80"), (".mp4", "mp4v"))
 
+_MIN_RATE, _MAX_RATE = 0.1, 240.0
+
 
 class VideoWriter:
     """A video being written; the file appears with the first frame, and its suffix tells the codec found.
 
     Args:
         stem: path without suffix.
-        rate: frames per second.
+        rate: frames per second; codecs take none below or above theirs.
 
     Attributes:
         path: the file, None before the first frame.
     """
 
     def __init__(self, stem: Path, rate: float) -> None:
-        self._stem, self._rate = stem, rate
+        self._stem, self._rate = stem, min(max(rate, _MIN_RATE), _MAX_RATE)
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
         self.path: Path | None = None

@@ -31,7 +31,7 @@ class Outcome:
     """The result of a recording, small enough to travel between machines.
 
     numbers: as in its results.json, None where there are none. confusion: of its labelled frames. classes: their names,
-    by id. problem: why it has no report, "" if it has. page: its report, relative to the table's folder.
+    by id. problem: why it has no report, or why outputs are missing; "" else. page: its report, relative to the table's folder.
     """
 
     name: str
@@ -122,4 +122,5 @@ def replay_one(job: Job, stop: Callable[[], bool]) -> Outcome:
         report.run.confusion,
         report.run.card.classes,
         done.interrupted,
+        "; ".join(done.failed),
     )

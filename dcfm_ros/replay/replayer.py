@@ -56,6 +56,7 @@ class Replayer:
         self._received = self._processed = self._dropped = self._repeated = 0
         self._interrupted = False
         self._problem = ""
+        self.failed: tuple[str, ...] = ()
 
     def run(self, stop: Callable[[], bool], *, quiet: bool) -> tuple[Report, bool]:
         """Process the frames; returns the report, and whether `stop` ended it. What was written is complete either way.
@@ -72,6 +73,7 @@ class Replayer:
             self._problem = f"ended after {counted(self._received, 'frame')}: {error}"
         finally:
             sinks.close()
+        self.failed = tuple(text for text in (self._problem, *sinks.failed) if text)
         self._tally.label_problems.update(self._labels.unused())
         if not self._tally.records:
             if self._interrupted:
@@ -172,7 +174,7 @@ class Replayer:
         notes = []
         if self._interrupted:
             notes.append(f"interrupted by Ctrl-C after {counted(len(self._tally.records), 'frame')}")
-        notes += [text for text in (self._problem, self._source.problem, self._labels.remark) if text]
+        notes += [text for text in (*self.failed, self._source.problem, self._labels.remark) if text]
         if self._repeated:
             notes.append(
                 f"{counted(self._repeated, 'repeated frame')} left out (same stamp as the one before)"
@@ -212,11 +214,13 @@ class Replayer:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished replay. page: the report's path. interrupted: it was ended early."""
+    """A finished replay. page: the report's path. interrupted: it was ended early. failed: what was asked for and is not
+    there, or not whole: why."""
 
     report: Report
     page: Path
     interrupted: bool
+    failed: tuple[str, ...] = ()
 
 
 def check_input(job: Job) -> None:
@@ -253,5 +257,6 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
         prepare(job.folder, force=job.force)
         clock = make_clock(job.clock)
         with clock.stream(engine, job.stream) as stream:
-            report, interrupted = Replayer(job, source, labels, stream, clock).run(stop, quiet=quiet)
-    return Done(report, write_report(report, job.folder), interrupted)
+            replayer = Replayer(job, source, labels, stream, clock)
+            report, interrupted = replayer.run(stop, quiet=quiet)
+    return Done(report, write_report(report, job.folder), interrupted, replayer.failed)

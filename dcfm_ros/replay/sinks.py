@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import cv2
 import numpy as np
 
 from dcfm_ros.engines.base import Engine
@@ -74,6 +76,9 @@ class Sinks:
 
     Args:
         merge: the input's bag, where its messages are to be in the output, too.
+
+    Attributes:
+        failed: why outputs are missing or incomplete.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Sinks:
         merge: Bag | None = None,
     ) -> None:
         self.bag, self.video = bag, video
+        self.failed: list[str] = []
         self._card = card
         self._diagnostics = diagnostics
         self._copy = InputCopy(merge, bag) if merge is not None and bag is not None else None
@@ -95,12 +101,31 @@ class Sinks:
         if result is None or (self.bag is None and self.video is None):
             return
         overlay = draw_overlay(played.frame.rgb, result.mask, self._card)
-        if self.video is not None:
-            self.video.write(overlay)
-        if self.bag is not None:
-            if self._copy is not None:
-                self._copy.up_to(played.log_ns)
-            self._write_messages(self.bag, played, result, overlay, counts)
+        video, bag = self.video, self.bag
+        if video is not None and not self._works(video, lambda: video.write(overlay)):
+            self.video = None
+        if bag is not None and not self._works(
+            bag, lambda: self._write_bag(bag, played, result, overlay, counts)
+        ):
+            self.bag = None
+
+    def _works(self, sink: BagWriter | VideoWriter, write: Callable[[], None]) -> bool:
+        """Whether `write` succeeds. An output that fails is told and closed; it ends neither the others nor the run."""
+        try:
+            write()
+        except (DcfmError, OSError, cv2.error) as error:
+            self.failed.append(str(error))
+            with contextlib.suppress(DcfmError, OSError, cv2.error):
+                sink.close()
+            return False
+        return True
+
+    def _write_bag(
+        self, bag: BagWriter, played: Played, result: Segmentation, overlay: np.ndarray, counts: FrameCounts
+    ) -> None:
+        if self._copy is not None:
+            self._copy.up_to(played.log_ns)
+        self._write_messages(bag, played, result, overlay, counts)
 
     def _write_messages(
         self, bag: BagWriter, played: Played, result: Segmentation, overlay: np.ndarray, counts: FrameCounts
@@ -126,14 +151,14 @@ class Sinks:
         return self._copy.left_out if self._copy is not None else Counter()
 
     def close(self) -> None:
-        """Finish the files; they are complete afterwards."""
-        try:
+        """Finish the files; they are complete afterwards, but for those that `failed` tells."""
+        if self.bag is not None:
             if self._copy is not None:
-                self._copy.up_to(None)
-        finally:
-            for sink in (self.bag, self.video):
-                if sink is not None:
-                    sink.close()
+                copy = self._copy
+                self._works(self.bag, lambda: copy.up_to(None))
+            self._works(self.bag, self.bag.close)
+        if self.video is not None:
+            self._works(self.video, self.video.close)
 
 
 _PERIOD_S = 1.0

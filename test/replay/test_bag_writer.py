@@ -113,3 +113,24 @@ def test_a_path_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DcfmError, match="cannot be written"):
         BagWriter(tmp_path / "file" / "bag")
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("name", ["run #3", "what?", "100%41", "plain"])
+def test_folders_of_any_name(tmp_path, storage, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    with BagWriter(folder / name, storage) as bag:
+        bag.write("/image", messages.IMAGE, 5, messages.rgb8(bags.picture(0), 5, ""))
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert [file.name for file in folder.iterdir()] == [name]
+    assert sum(1 for _ in Bag(folder / name).messages("/image")) == 1
+
+
+@pytest.mark.parametrize("stamp", [(5, 1_500_000_000), (2**31 - 1, 2**32 - 1)])
+def test_nanoseconds_of_more_than_a_second(tmp_path, stamp):
+    stamp_ns = stamp[0] * 10**9 + stamp[1]
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write("/image", messages.IMAGE, 5, messages.rgb8(bags.picture(0), stamp_ns, ""))
+    ((_, _, message),) = Bag(tmp_path / "bag").messages("/image")
+    assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == stamp_ns

@@ -278,6 +278,33 @@ def test_a_damaged_bag_is_reported_as_far_as_it_goes(tmp_path):
     assert 0 < len(masks_of(tmp_path / "out")) == done.report.summary.masks_out < 60
 
 
+def test_an_output_that_fails_ends_neither_the_others_nor_the_run(tmp_path, monkeypatch):
+    def full(*_):
+        raise DcfmError("no space left")
+
+    path = bags.write_ros2(tmp_path / "in", bags.camera_entries(8))
+    monkeypatch.setattr("dcfm_ros.media.video_writer.VideoWriter.write", full)
+    done = replay(path, tmp_path / "out", video=True)
+    assert done.failed == ("no space left",) and "no space left" in done.report.notes
+    assert len(masks_of(tmp_path / "out")) == done.report.summary.masks_out == 8
+    monkeypatch.undo()
+    monkeypatch.setattr("dcfm_ros.media.bag_writer.BagWriter.write_raw", full)
+    done = replay(path, tmp_path / "other", video=True)
+    assert done.failed == ("no space left",) and done.report.summary.masks_out == 8
+    assert (tmp_path / "other" / "overlay.webm").stat().st_size > 0
+
+
+def test_one_message_logged_at_time_zero_bends_nothing(tmp_path):
+    entries = list(bags.camera_entries(8))
+    entries[3] = (*entries[3][:2], 0, entries[3][3])
+    path = bags.write_ros2(tmp_path / "in", entries)
+    done = replay(path, tmp_path / "out", video=True)
+    assert done.report.summary.masks_out == 8 and not done.failed
+    video = cv2.VideoCapture(str(tmp_path / "out" / "overlay.webm"))
+    assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    assert sum(video.read()[0] for _ in range(9)) == 8
+
+
 def write_images(path, entries):
     """(log time, stamp, pixels) entries as a bag."""
     return bags.write_ros2(
