@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from dcfm_ros.errors import DcfmError, one_line
+
 SPIN_S = 0.1  # how long a signal may go unnoticed
+MIN_FILES = 64
+MIN_ADDRESS_SPACE = 2 << 30
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -37,18 +42,21 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def _run(argv: Sequence[str] | None) -> int:
     """Exit status."""
+    if lacking := _lacking():
+        return _refuse(lacking)
     try:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.signals import SignalHandlerOptions
 
         from dcfm_ros.cache import remove_own_folder
-        from dcfm_ros.errors import DcfmError
         from dcfm_ros.node.node import DcfmNode
     except ModuleNotFoundError as error:
         return _refuse(
             f"the node needs ROS 2 and this package built in a workspace; '{error.name}' is not installed"
         )
+    except Exception as error:  # a library that is broken, or has no room
+        return _refuse(f"cannot be loaded: {type(error).__name__}: {error}")
     try:
         # rclpy's own handlers end the context while the workers still use it; ours let them finish first.
         rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
@@ -57,8 +65,11 @@ def _run(argv: Sequence[str] | None) -> int:
     gc.freeze()  # what has been imported stays: no collection walks through it again, which makes the last one quick
     try:
         node = DcfmNode()
-    except DcfmError as error:
-        rclpy.logging.get_logger("dcfm").fatal(str(error))
+    except (
+        Exception
+    ) as error:  # of ROS's own: a parameter of rclpy's with a value of another type, no resources
+        message = str(error) if isinstance(error, DcfmError) else f"{type(error).__name__}: {error}"
+        rclpy.logging.get_logger("dcfm").fatal(one_line(message))
         rclpy.shutdown()
         return 1
     executor = SingleThreadedExecutor()
@@ -79,8 +90,20 @@ def _run(argv: Sequence[str] | None) -> int:
     return status
 
 
+def _lacking() -> str:
+    """What this process is not given, "" if nothing: libraries that find out for themselves may crash."""
+    for limit, least, what, option in (
+        (resource.RLIMIT_NOFILE, MIN_FILES, "open files", "-n"),
+        (resource.RLIMIT_AS, MIN_ADDRESS_SPACE, "bytes of address space", "-v"),
+    ):
+        given = resource.getrlimit(limit)[0]
+        if given != resource.RLIM_INFINITY and given < least:
+            return f"this process may have {given} {what}; the node needs {least} at least (ulimit {option})"
+    return ""
+
+
 def _refuse(reason: str) -> int:
-    print(f"dcfm_node: {' '.join(reason.split())}", file=sys.stderr)
+    print(f"dcfm_node: {one_line(reason)}", file=sys.stderr)
     return 1
 
 

@@ -2,12 +2,15 @@
 
 import os
 import re
+import resource
 import signal
+import subprocess
+import sys
 
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from processes import NodeProcess
+from processes import SOURCE, NodeProcess
 from ros_graph import image, picture, stamp_of
 from sensor_msgs.msg import Image
 
@@ -222,3 +225,41 @@ def test_without_autostart_a_lifecycle_manager_drives_it(graph, process):
     assert change(Transition.TRANSITION_CLEANUP) and state() == "unconfigured"
     assert change(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN) and state() == "finalized"
     assert node.end() == 0, node.output
+
+
+@pytest.mark.parametrize(
+    "arguments, limit, told",
+    [
+        (("-p", "use_sim_time:=1"), None, "use_sim_time"),
+        ((), (resource.RLIMIT_NOFILE, 20), "20 open files; the node needs 64"),
+        ((), (resource.RLIMIT_AS, 1 << 30), "bytes of address space; the node needs"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_told_in_a_line(arguments, limit, told):
+    done = subprocess.run(
+        [sys.executable, "-m", "dcfm_ros.node.main", "--ros-args", *arguments],
+        cwd=SOURCE,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: limit and resource.setrlimit(limit[0], (limit[1], limit[1])),
+    )
+    assert done.returncode == 1
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert told in line
+
+
+def test_a_library_that_is_broken_is_named(tmp_path):
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "dcfm_ros.node.main"],
+        cwd=SOURCE,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert "libGL.so.1" in line
