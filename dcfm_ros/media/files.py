@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from dcfm_ros.media.image_file import decode_file
 from dcfm_ros.media.image_header import BadImage
 from dcfm_ros.media.source import FIRST_STAMP_NS, IMAGE_SUFFIXES, Frame, Source, natural_key
 
+# Frames that tell whether a video has the rate it announces; times in milliseconds are rounded to whole ones.
+_FIRST_FRAMES = 16
+_TOLERANCE = 0.2
 _IMAGE_SUBFOLDERS = ("image", "images")
 
 
@@ -24,16 +28,26 @@ class VideoSource(Source):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         capture = self._capture()
-        count, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-        readable = capture.grab()
-        capture.release()
-        if not readable:
-            raise DcfmError(f"{path} holds no readable video frame; it is empty or cut off.")
-        self.length = int(count) if count > 0 else None
-        self.rate = float(rate) if 0 < rate < 1000 else 30.0
+        try:
+            count, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+            times = _times(capture, _FIRST_FRAMES)
+            if not times:
+                raise DcfmError(
+                    f"{path} holds no readable video frame; it is empty, cut off, or OpenCV has no decoder for it "
+                    f"({_codec(capture)}). If players show it, convert it: `ffmpeg -i {path.name} -c:v libx264 out.mp4`."
+                )
+            self.length = int(count) if count > 0 else None
+            self.rate = float(rate) if 0 < rate < 1000 else 30.0
+            if _differs(times, rate):
+                # A variable rate: what the file announces is a clock's, so its frames are counted.
+                times += _times(capture)
+                self.length, self.rate = len(times), 1e3 * (len(times) - 1) / (times[-1] - times[0])
+        finally:
+            capture.release()
 
     def _capture(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        # Absolute, for FFmpeg takes what is before a colon for a protocol.
+        capture = cv2.VideoCapture(str(self.path.absolute()), cv2.CAP_FFMPEG)
         if not capture.isOpened():
             raise DcfmError(
                 f"{self.path} cannot be read as a video; it is damaged, cut off (a recording that was not finished?) "
@@ -59,10 +73,33 @@ class VideoSource(Source):
                 index += 1
         finally:
             capture.release()
-        if self.length and index < 0.9 * self.length:
+        # By time as well: of a variable rate the number of frames that is announced may be a guess.
+        if self.length and max(index, last * (self.rate or 0.0) / 1e9) < 0.9 * self.length:
             self.problem = (
                 f"the video ends after {index} of the {self.length} frames it announces; it is cut off"
             )
+
+
+def _times(capture: cv2.VideoCapture, most: int | None = None) -> list[float]:
+    """Presentation times of the next frames, ms; at most `most` of them."""
+    times: list[float] = []
+    while (most is None or len(times) < most) and capture.grab():
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+    return times
+
+
+def _differs(times: list[float], rate: float) -> bool:
+    """Whether these times, ms, are those of another rate than the one announced. Where they stand still they tell none."""
+    steps = [after - before for before, after in itertools.pairwise(times)]
+    if not steps or min(steps) <= 0:
+        return False
+    return rate <= 0 or max(abs(step * rate / 1e3 - 1) for step in steps) > _TOLERANCE
+
+
+def _codec(capture: cv2.VideoCapture) -> str:
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
+    name = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24))
+    return name.strip() if name.isprintable() and name.strip() else "of unknown kind"
 
 
 class ImageFolder(Source):

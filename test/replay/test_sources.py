@@ -14,6 +14,7 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bags import Bag
+from dcfm_ros.media.files import _differs
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import FIRST_STAMP_NS, natural_key
 
@@ -457,3 +458,42 @@ def test_temporary_files_of_compressed_bags_are_removed(tmp_path, monkeypatch):
         iterator.close()
     assert not list((tmp_path / "tmp").iterdir())
     shutil.rmtree(tmp_path / "tmp")
+
+
+def test_a_video_in_a_folder_or_of_a_name_with_colons(tmp_path, monkeypatch):
+    write_video(tmp_path / "12:34:56.mp4", 10)
+    monkeypatch.chdir(tmp_path)
+    with open_source("12:34:56.mp4") as source:
+        assert sum(1 for _ in source) == 10
+
+
+@pytest.mark.parametrize("name", ["drive.MCAP", "drive.Mcap", "DRIVE.DB3"])
+def test_suffixes_of_any_case(tmp_path, name):
+    storage = StoragePlugin.SQLITE3 if name.endswith("DB3") else StoragePlugin.MCAP
+    path = bags.write_ros2(tmp_path / "bag", bags.camera_entries(3), storage=storage)
+    (file,) = (each for each in path.iterdir() if each.name != "metadata.yaml")
+    file.rename(tmp_path / name)
+    with open_source(tmp_path / name) as source:
+        check_frames(source, 3)
+
+
+def test_a_ros1_bag_in_capitals(tmp_path):
+    path = bags.write_ros1(tmp_path / "old.bag", bags.camera_entries(3, store=bags.STORE1))
+    path.rename(tmp_path / "OLD.BAG")
+    with open_source(tmp_path / "OLD.BAG") as source:
+        check_frames(source, 3)
+
+
+@pytest.mark.parametrize(
+    ("times", "rate", "differs"),
+    [
+        ([0, 100, 200, 300], 10, False),
+        ([0, 33, 67, 100, 133], 30, False),
+        ([0, 130, 230, 400], 1000, True),
+        ([0, 100, 300], 10, True),
+        ([0, 0, 0], 10, False),
+        ([0], 10, False),
+    ],
+)
+def test_whether_a_video_has_the_rate_it_announces(times, rate, differs):
+    assert _differs(times, rate) is differs
