@@ -16,7 +16,7 @@ from pathlib import Path
 from dcfm_ros.commands.options import add_options, add_parameters, read_options
 from dcfm_ros.config import setting, usable_cores
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, one_line, printable
 from dcfm_ros.node.topics import REPLAY
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.run import require_ros
@@ -138,7 +138,7 @@ def _single(job: Job, stop: Callable[[], bool]) -> int:
 
     done = run_job(job, stop)
     for reason in done.failed:
-        print(f"dcfm: {reason}", file=sys.stderr)
+        print(f"dcfm: {one_line(reason)}", file=sys.stderr)
     status = _INTERRUPTED if done.interrupted else 2 if done.failed else 0
     return _told(summary_text(done.report), done.page, status)
 
@@ -171,7 +171,7 @@ def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Call
 
 
 def _told(text: str, page: Path, status: int) -> int:
-    print(f"{text}\n\n  open {page}")
+    print(printable(f"{text}\n\n  open {page}"))
     return status
 
 

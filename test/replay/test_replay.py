@@ -382,6 +382,29 @@ def test_frames_sent_twice_are_left_out(tmp_path):
     assert done.report.summary.masks_out == 3
 
 
+def test_each_eye_of_a_stereo_topic_has_a_stream_of_its_own(tmp_path):
+    """Stamped alike, on one topic: no mask is made with the other eye's common feature."""
+    entries, wanted = [], {}
+    config = StreamConfig(mode="inline", key_interval=3, key_period_ms=0)
+    for offset, eye in ((0, "left"), (20, "right")):
+        with StreamSegmenter(FakeEngine(), config) as stream:
+            for i in range(6):
+                pixels = bags.picture(i + offset)
+                wanted[eye, stamp_of(i)] = stream.step(pixels, stamp_of(i)).mask
+                message = bags.image(pixels, stamp_of(i))
+                message.header.frame_id = eye
+                entries.append((IMAGE_TOPIC, bags.IMAGE, stamp_of(i) + offset, message))
+    path = bags.write_ros2(tmp_path / "in", sorted(entries, key=lambda entry: entry[2]))
+    assert replay(path, tmp_path / "out").report.summary.masks_out == 12
+    found = {
+        (message.header.frame_id, stamp_ns(message)): np.asarray(message.data).reshape(
+            message.height, message.width
+        )
+        for _, _, message in Bag(tmp_path / "out" / "bag").messages(sinks.MASK)
+    }
+    assert all((found[key] == wanted[key]).all() for key in wanted)
+
+
 def test_labels_that_do_not_fit_are_counted(tmp_path):
     entries = []
     for index in range(6):

@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from dcfm_ros.errors import printable
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
@@ -69,7 +70,7 @@ class Session:
         outcome = play(self.namespace, folder, settings, self.job.input, self._player_options())
         report = self._report(card, outcome, settings)
         page = write_report(report, folder)
-        print(f"{summary_text(report)}\n\n  open {page}")
+        print(printable(f"{summary_text(report)}\n\n  open {page}"))
         for name, what in report.files.items():
             print(f"       {folder / name}: {what}")
         return 130 if outcome.interrupted else 0
