@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.media.bags import IMAGE_TYPES, Bag, Topic, stamp_ns
+from dcfm_ros.media.bags import IMAGE_TYPES, Bag, Stamps, Topic
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.stream.stopwatch import Stopwatch
@@ -31,7 +30,7 @@ class BagSource(Source):
     def _frames(self) -> Iterator[Frame]:
         index = 0
         try:
-            before = 0 if self._begins_unstamped() else -1
+            stamps = Stamps(self.bag, self.topic)
             for _, time_ns, message in self.bag.messages(self.topic):
                 watch = Stopwatch()
                 try:
@@ -39,8 +38,7 @@ class BagSource(Source):
                 except DcfmError as error:
                     self.skipped[str(error)] += 1
                 else:
-                    own = stamp_ns(message)
-                    stamp, before = own if own or before else time_ns, own
+                    stamp = stamps.of(message, time_ns)
                     yield Frame(rgb, stamp, time_ns, message.header.frame_id, f"{index:06d}", watch.total())
                 index += 1
         except DcfmError as error:
@@ -50,11 +48,6 @@ class BagSource(Source):
             self.problem = "; ".join(text for text in (self.bag.problem, stopped) if text)
         else:
             self.problem = self.bag.problem
-
-    def _begins_unstamped(self) -> bool:
-        """Whether the first two images have no stamp, or the only one has none."""
-        first = itertools.islice(self.bag.messages(self.topic), 2)
-        return not any(stamp_ns(message) for _, _, message in first)
 
 
 def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:

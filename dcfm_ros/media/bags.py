@@ -189,3 +189,22 @@ def _rate(times: list[int]) -> float | None:
 def stamp_ns(message: Any) -> int:
     """The header stamp of a message in nanoseconds."""
     return to_ns(message.header.stamp)
+
+
+class Stamps:
+    """The stamps of a topic's messages, which are asked for in their order.
+
+    One zero is a stamp, as of a simulation that begins there; two in succession are none, and log times stand in.
+    """
+
+    def __init__(self, bag: Bag, topic: str) -> None:
+        self._before = 0
+        with contextlib.suppress(DcfmError):  # whoever reads the messages is told
+            first = itertools.islice(bag.messages(topic), 2)
+            self._before = int(any(stamp_ns(message) for _, _, message in first))
+
+    def of(self, message: Any, time_ns: int) -> int:
+        """The stamp of the next message, logged at `time_ns`."""
+        own, before = stamp_ns(message), self._before
+        self._before = own
+        return own if own or before else time_ns

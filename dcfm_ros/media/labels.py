@@ -13,7 +13,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.table import counted
 from dcfm_ros.media.bag_files import is_bag
 from dcfm_ros.media.bag_source import image_topic
-from dcfm_ros.media.bags import Bag, stamp_ns
+from dcfm_ros.media.bags import Bag, Stamps
 from dcfm_ros.media.files import ImageFolder
 from dcfm_ros.media.label_image import Colours, class_ids
 from dcfm_ros.media.source import IMAGE_SUFFIXES, Frame, Source
@@ -123,7 +123,7 @@ class LabelTopic:
         self.name, self._colours = topic, colours
         self._bag = Bag(path)
         self._count = image_topic(self._bag, topic, "label topic").count
-        self._messages = self._bag.messages(topic)
+        self._messages, self._stamps = self._bag.messages(topic), Stamps(self._bag, topic)
         self._window: OrderedDict[int, Any] = OrderedDict()
         self._near = Nearest(self._window, rate)
         self._jump_ns = round(_AHEAD * 1e9 / (rate or _DEFAULT_RATE))
@@ -192,7 +192,7 @@ class LabelTopic:
 
     def _next(self) -> tuple[int, Any] | None:
         entry = next(self._messages, None)
-        return None if entry is None else (stamp_ns(entry[2]) or entry[1], entry[2])
+        return None if entry is None else (self._stamps.of(entry[2], entry[1]), entry[2])
 
     def _decode(self, message: Any) -> np.ndarray:
         if hasattr(message, "format"):

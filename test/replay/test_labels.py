@@ -208,3 +208,16 @@ def test_labels_by_number_and_by_stamp(tmp_path):
 def test_a_label_topic_of_a_bag_with_a_colon_in_its_name(tmp_path):
     path = bag_of(tmp_path / "12:34:56", [(stamp_of(i), i, None) for i in range(12)])
     assert read_all(path, f"{path}:/label")[0] == [i % 11 for i in range(12)]
+
+
+def test_labels_of_a_simulation_whose_time_begins_at_zero(tmp_path):
+    def entries():
+        for i in range(6):
+            for topic, pixels in (("/image", bags.picture(i)), ("/label", label(i))):
+                encoding = "rgb8" if topic == "/image" else "mono8"
+                yield topic, bags.IMAGE, stamp_of(i), bags.image(pixels, 20_000_000 * i, encoding=encoding)
+
+    with open_source(bags.write_ros2(tmp_path / "bag", entries()), topic="/image") as source:
+        labels = open_labels(source, "/label")
+        found = [labels.of(frame) for frame in source]
+    assert [int(each[0, 0]) for each in found] == list(range(6))
