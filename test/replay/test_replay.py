@@ -13,10 +13,13 @@ import pytest
 from bags import CompressionMode, StoragePlugin, stamp_of
 from fakes import CLASSES, FakeEngine, ManualClock, job
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import QosReliability
 from rosbags.typesys import get_types_from_msg
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.metrics import ConfusionMatrix, video_consistency
+from dcfm_ros.media import messages
+from dcfm_ros.media.bag_writer import LATCHED, RELIABLE, BagWriter
 from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import RobotClock
@@ -292,6 +295,24 @@ def test_an_output_that_fails_ends_neither_the_others_nor_the_run(tmp_path, monk
     done = replay(path, tmp_path / "other", video=True)
     assert done.failed == ("no space left",) and done.report.summary.masks_out == 8
     assert (tmp_path / "other" / "overlay.webm").stat().st_size > 0
+
+
+def test_merged_output_keeps_the_recorded_qos(tmp_path):
+    """A latched topic of the input is latched in the output, and a best-effort one best effort."""
+    recorded = {
+        "/tf_static": LATCHED,
+        "/imu": RELIABLE._replace(reliability=QosReliability.BEST_EFFORT),
+    }
+    with BagWriter(tmp_path / "in") as bag:
+        for topic, qos in recorded.items():
+            bag.add_topic(topic, "std_msgs/msg/String", qos=(qos,))
+            bag.write(topic, "std_msgs/msg/String", stamp_of(0), bags.string("here"))
+        for index in range(3):
+            stamp = stamp_of(index)
+            bag.write(IMAGE_TOPIC, bags.IMAGE, stamp, messages.rgb8(bags.picture(index), stamp, ""))
+    replay(tmp_path / "in", tmp_path / "out", merge=True)
+    found = {raw.topic: raw.qos for raw in Bag(tmp_path / "out" / "bag").raw()}
+    assert {topic: found[topic] for topic in recorded} == {topic: (qos,) for topic, qos in recorded.items()}
 
 
 def test_one_message_logged_at_time_zero_bends_nothing(tmp_path):

@@ -497,3 +497,31 @@ def test_a_ros1_bag_in_capitals(tmp_path):
 )
 def test_whether_a_video_has_the_rate_it_announces(times, rate, differs):
     assert _differs(times, rate) is differs
+
+
+def at_times(webm, times_ms):
+    """Change the file so that its frames are shown at these times, at no constant rate."""
+    data, at = bytearray(webm.read_bytes()), 0
+    at = data.index(b"\x1f\x43\xb6\x75")  # the first cluster
+    for time_ms in times_ms:
+        at = data.index(b"\xa3", at + 1)  # a block: its size, its track, its time
+        width = 9 - data[at + 1].bit_length()
+        size = int.from_bytes(data[at + 1 : at + 1 + width], "big") & ((1 << 7 * width) - 1)
+        at += 1 + width
+        data[at + 1 : at + 3] = time_ms.to_bytes(2, "big")
+        at += size - 1
+    default = data.index(b"\x23\xe3\x83\x84")  # a frame's duration, which no longer holds
+    data[default : default + 8] = b"\xec\x86" + bytes(6)
+    webm.write_bytes(data)
+
+
+def test_a_video_of_variable_rate(tmp_path):
+    path = write_video(tmp_path / "clip.webm", 30, "VP80")
+    times = [0]
+    for index in range(29):
+        times.append(times[-1] + (33, 200, 130, 170)[index % 4])
+    at_times(path, times)
+    with open_source(path) as source:
+        stamps = [(frame.stamp_ns - FIRST_STAMP_NS) // 10**6 for frame in source]
+        assert stamps == times and source.length == 30 and not source.problem
+        assert source.rate == pytest.approx(29e3 / times[-1])
