@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 MAX_LINE = 2000  # characters; names in a hostile message may be as long as it is
 
 
@@ -25,3 +28,13 @@ def one_line(text: object) -> str:
     """`text`, printable, in one line of at most MAX_LINE characters."""
     line = " ".join(printable(str(text)[: 2 * MAX_LINE]).split())
     return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 1]}…"
+
+
+def required(package: str, what: str, install: str = "") -> Any:
+    """A package that not every installation has. Raises DcfmError, which says what needs it and how to install it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise DcfmError(
+            f"{what} needs the package '{package}': pip install {install or package} ({error})"
+        ) from error

@@ -11,8 +11,7 @@ from dcfm_ros.model.checkpoint import read_tensors, save_model
 from dcfm_ros.model.classes import CLASS_SETS, ClassSet, read_classes
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.dcfm import DCFM, numbered_card
-from dcfm_ros.model.published import FEATURES, from_published
-from dcfm_ros.model.published_shapes import infer_config
+from dcfm_ros.model.published import FEATURES, from_published, infer_config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from dcfm_ros.arrays import Image
 from dcfm_ros.commands.options import add_options, add_size, read_options, read_words
 from dcfm_ros.config import Size
 from dcfm_ros.engines.config import ENGINES, EngineConfig
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, required
 from dcfm_ros.media.open_source import open_source
 
 if TYPE_CHECKING:
@@ -95,10 +95,10 @@ def read_frames(path: Path, topic: str | None, size: Size) -> list[Image]:
 def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> None:
     """Writes the graphs with their metadata and compares what ONNX Runtime makes of them with torch."""
     from dcfm_ros.engines.graph.check import check_graphs
-    from dcfm_ros.engines.graph.export import GRAPHS, add_metadata, export_graphs, import_onnx, metadata
+    from dcfm_ros.engines.graph.export import GRAPHS, add_metadata, export_graphs, metadata
     from dcfm_ros.engines.graph.onnxruntime import OnnxRuntimeLibrary
 
-    import_onnx()
+    required("onnx", "exporting a model")
     library = OnnxRuntimeLibrary("onnxruntime", EngineConfig(device="cpu"))
     folder.mkdir(parents=True, exist_ok=True)
     paths = export_graphs(model, size, folder)

@@ -10,7 +10,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones.registry import BACKBONES
 from dcfm_ros.model.classes import CLASS_SETS, spread_color
 from dcfm_ros.model.config import ModelCard, ModelConfig
-from dcfm_ros.model.folding import Foldable, pointwise, scale_and_shift
+from dcfm_ros.model.fold import Foldable, pointwise, scale_and_shift
 from dcfm_ros.model.heads import resize, unit
 
 DROPOUT = 0.1
@@ -119,20 +119,12 @@ class Fusion(Foldable):
         return self.norm(self.conv(torch.cat([common, independent], dim=1)))
 
     def common_half(self, common: Tensor) -> Tensor:
-        scale = self._scale()
-        weight = self.conv.weight[:, : self.common_channels] * scale[:, None, None, None]
-        assert self.conv.bias is not None and self.norm.running_mean is not None
-        return F.conv2d(common, weight, (self.conv.bias - self.norm.running_mean) * scale + self.norm.bias)
+        return self.folded().common_half(common)
 
     def independent_half(self, independent: Tensor) -> Tensor:
-        weight = self.conv.weight[:, self.common_channels :] * self._scale()[:, None, None, None]
-        return F.conv2d(independent, weight)
+        return self.folded().independent_half(independent)
 
-    def _scale(self) -> Tensor:
-        assert self.norm.running_var is not None
-        return self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
-
-    def folded(self) -> nn.Module:
+    def folded(self) -> FoldedFusion:
         return FoldedFusion(self)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dcfm_ros.model.backbones.base import FeatureInfo
-from dcfm_ros.model.folding import Foldable, pointwise, scale_and_shift
+from dcfm_ros.model.fold import Foldable, pointwise, scale_and_shift
 
 PYRAMID_BINS = (1, 2, 3, 6)
 MIN_LENGTH = 1e-4

@@ -11,9 +11,8 @@ from torch import Tensor
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones.layout import Layout
 from dcfm_ros.model.backbones.registry import BACKBONES
-from dcfm_ros.model.checkpoint import read_tensors
+from dcfm_ros.model.checkpoint import load_strictly, read_tensors
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.strict import load_strictly
 
 
 def load_imagenet(model: DCFM, path: str | Path) -> None:

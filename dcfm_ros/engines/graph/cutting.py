@@ -29,9 +29,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Piece:
-    """A graph, as its library has it, and its inputs and outputs in order: names that are the same in all pieces."""
+    """A part of a graph, and its inputs and outputs in order: names that are the same in all pieces.
 
-    model: Any
+    graph: as its library has it; once that has loaded it, a `Runner`.
+    """
+
+    graph: Any
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 

@@ -22,9 +22,10 @@ from dcfm_ros.config import Size
 from dcfm_ros.engines.bands import InBands, band_rows
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.check import check_graphs
+from dcfm_ros.engines.graph.cutting import Piece
 from dcfm_ros.engines.graph.export import GRAPHS, export_graphs
 from dcfm_ros.engines.graph.forms import is_pointwise
-from dcfm_ros.engines.graph.library import Array, Library, Part, Runner, Values
+from dcfm_ros.engines.graph.library import Array, Library, Runner, Values
 from dcfm_ros.engines.label_map.label_map import label_array
 from dcfm_ros.engines.warp import displacement_on_grid, warp_array
 from dcfm_ros.errors import DcfmError
@@ -70,7 +71,7 @@ class GraphEngine:
         self._threads = config.threads
         self._common_threads = 0
         self._sets: dict[tuple[Size, int], dict[str, Runner]] = {}
-        self._cuts: dict[tuple[Size, int, int], list[Part]] = {}
+        self._cuts: dict[tuple[Size, int, int], list[Piece]] = {}
         self._lock = threading.Lock()
 
     def prepare(self, size: Size) -> None:
@@ -87,9 +88,12 @@ class GraphEngine:
         return Feature(values, independent.size)
 
     def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
-        # Compiled now and not in the first part, for which a frame may have to wait; and for few numbers of parts.
-        parts = self._parts(independent.size, 1 << (pieces - 1).bit_length())
-        return self._run_parts(parts or [self._whole(independent.size)], independent)
+        # Compiled now and not in the first piece, for which a frame may have to wait; and for few numbers of pieces.
+        loaded = self._pieces(independent.size, 1 << (pieces - 1).bit_length())
+        if not loaded:
+            spec = GRAPHS["common"]
+            loaded = [Piece(self._runner(spec.name, independent.size), spec.inputs, spec.outputs)]
+        return self._run_pieces(loaded, independent)
 
     def align(self, common: Feature, displacement: Array) -> Feature:
         values = np.ascontiguousarray(common.values)[0]
@@ -112,14 +116,14 @@ class GraphEngine:
     ) -> tuple[Mask, Mask | None]:
         return label_array(np.asarray(logits.values)[0].transpose(1, 0, 2), size, confidence=confidence)
 
-    def _run_parts(self, parts: list[Part], independent: Feature) -> Generator[None, None, Feature]:
-        values: dict[str, Values] = {parts[0].inputs[0]: independent.values}
-        for i, part in enumerate(parts):
+    def _run_pieces(self, pieces: list[Piece], independent: Feature) -> Generator[None, None, Feature]:
+        values: dict[str, Values] = {pieces[0].inputs[0]: independent.values}
+        for i, piece in enumerate(pieces):
             if i:
                 yield
-            results = part.runner(*[values[name] for name in part.inputs])
-            values.update(zip(part.outputs, results, strict=True))
-        return Feature(values[parts[-1].outputs[0]], independent.size)
+            results = piece.graph(*[values[name] for name in piece.inputs])
+            values.update(zip(piece.outputs, results, strict=True))
+        return Feature(values[pieces[-1].outputs[0]], independent.size)
 
     def _runner(self, name: str, size: Size) -> Runner:
         # All but the common branch are the frames', whoever asks for them.
@@ -132,28 +136,25 @@ class GraphEngine:
                 runners = self._sets[key]
         return runners[name]
 
-    def _parts(self, size: Size, pieces: int) -> list[Part]:
-        key = size, pieces, self._common_threads
+    def _pieces(self, size: Size, number: int) -> list[Piece]:
+        key = size, number, self._common_threads
         with self._lock:
-            parts = self._cuts.pop(key, None)
-            if parts is None:
+            pieces = self._cuts.pop(key, None)
+            if pieces is None:
                 while len(self._cuts) >= KEPT_CUTS:
                     del self._cuts[next(iter(self._cuts))]
                 graph = self._exported(size) / "common.onnx"
                 threads = self._common_threads or self._threads
-                spec = GRAPHS["common"]
                 try:
-                    parts = self._library.load_parts(graph, self._built(size), spec, pieces, threads)
+                    pieces = self._library.load_pieces(
+                        graph, self._built(size), GRAPHS["common"], number, threads
+                    )
                 except Exception as error:  # of cutting; what is wrong with the graph itself comes again
-                    parts = []
+                    pieces = []
                     reason = f"{type(error).__name__}: {error}"
                     logger.warning("key frames are computed in one piece: %s", reason)
-            self._cuts[key] = parts
-            return parts
-
-    def _whole(self, size: Size) -> Part:
-        spec = GRAPHS["common"]
-        return Part(self._runner(spec.name, size), spec.inputs, spec.outputs)
+            self._cuts[key] = pieces
+            return pieces
 
     def _load(self, size: Size, common_threads: int) -> dict[str, Runner]:
         exported, built = self._exported(size), self._built(size)

@@ -24,7 +24,7 @@ from dcfm_ros.engines.graph.forms import (
     is_pointwise,
     use_graph_forms,
 )
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import required
 from dcfm_ros.model.config import to_json
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fold import fold
@@ -115,18 +115,10 @@ def metadata(model: DCFM, size: tuple[int, int]) -> dict[str, str]:
 
 def add_metadata(path: Path, values: Mapping[str, str]) -> None:
     """Writes the values into an ONNX file. Raises DcfmError where `onnx` is not installed."""
-    onnx = import_onnx()
+    onnx = required("onnx", "exporting a model")
     graph = onnx.load(str(path))
     onnx.helper.set_model_props(graph, dict(values))
     onnx.save(graph, str(path))
-
-
-def import_onnx() -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise DcfmError(f"exporting a model needs the package 'onnx': pip install onnx ({error})") from error
-    return onnx
 
 
 def write_graph(
@@ -139,9 +131,8 @@ def write_graph(
     """Writes a module as an ONNX file; `inputs` are examples, whose sizes it keeps but for `dynamic_axes`."""
     options: dict[str, Any] = {"opset_version": OPSET, "dynamic_axes": dynamic_axes}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
-        options["dynamo"] = (
-            False  # the exporter that every torch since 2.1 has, and that needs no further package
-        )
+        # The exporter that every torch since 2.1 has, and that needs no further package.
+        options["dynamo"] = False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of shapes that become constants, as they should
         torch.onnx.export(

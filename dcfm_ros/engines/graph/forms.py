@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dcfm_ros.model.backbones.mit import Attention, MixMlp, OneHeadAttention, to_map, to_tokens
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.folding import linear, pointwise
+from dcfm_ros.model.fold import linear, pointwise
 from dcfm_ros.model.heads import MIN_LENGTH, resize, unit
 
 MAX_BYTES = 10_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcfm_ros.arrays import Image
+from dcfm_ros.engines.graph.cutting import Piece
 from dcfm_ros.engines.graph.export import LOGITS_CLASSES, GraphSpec
 
 Array = NDArray[Any]
@@ -32,15 +32,6 @@ class Runner(Protocol):
 
     def __call__(self, *inputs: Values, out: tuple[Array, ...] = ()) -> tuple[Values, ...]:
         """In and out in the order of its GraphSpec, C-contiguous. out: arrays to write, and return; else new ones."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A piece of a graph: what runs it, and its inputs and outputs in order, by names that all pieces share."""
-
-    runner: Runner
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
 
 
 class Library(Protocol):
@@ -67,6 +58,8 @@ class Library(Protocol):
         the file leaves them open, else 0.
         """
 
-    def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
-        """`load` in at most `pieces` parts of about the same duration: the first has the graph's input, the last its
+    def load_pieces(
+        self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int
+    ) -> list[Piece]:
+        """`load` in at most `pieces` pieces of about the same duration: the first has the graph's input, the last its
         output. None, where it is better run whole: a CUDA GPU computes it beside the frames."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dcfm_ros.engines.graph.cutting import Piece, Step, borders
-from dcfm_ros.engines.graph.export import import_onnx
+from dcfm_ros.errors import required
 
 FLOAT_BYTES = 4
 
@@ -20,7 +20,7 @@ def cut(path: Path, pieces: int) -> list[Piece]:
     so that it has optimised. The first piece has that input alone, the last one that output alone.
     Raises DcfmError where `onnx` is not installed.
     """
-    onnx = import_onnx()
+    onnx = required("onnx", "cutting a graph")
     model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
     graph = model.graph
     values = {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}

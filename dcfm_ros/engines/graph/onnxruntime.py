@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import numpy as np
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.gpu import gpu_name, tensorrt_version
+from dcfm_ros.engines.graph.cutting import Piece
 from dcfm_ros.engines.graph.export import ROWS, GraphSpec
-from dcfm_ros.engines.graph.library import Array, Part, Runner, Values
+from dcfm_ros.engines.graph.library import Array, Runner, Values
 from dcfm_ros.engines.graph.onnx_cut import cut
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, required
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class OnnxRuntimeLibrary:
     """
 
     def __init__(self, name: str, config: EngineConfig) -> None:
-        self._runtime = import_onnxruntime()
+        self._runtime = required("onnxruntime", "engine 'onnxruntime'", f"onnxruntime, or {PIP_GPU}")
         self.name = name
         available = self._runtime.get_available_providers()
         if name == "tensorrt":
@@ -75,20 +77,22 @@ class OnnxRuntimeLibrary:
             return OnnxRuntimeRunner(session, spec.inputs, spec.outputs)
         return DeviceRunner(self._runtime.OrtValue, session, spec, "cuda", self._index)
 
-    def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
+    def load_pieces(
+        self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int
+    ) -> list[Piece]:
         if self._provider != CPU:
             return []
         options = self._options(threads)
         options.enable_cpu_mem_arena = False  # each piece would keep one of its own
-        parts = []
+        loaded = []
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / graph.name
             for piece in cut(self._simplified(graph, path), pieces):
                 # Given as bytes, a session would keep them.
-                path.write_bytes(piece.model)
-                runner = OnnxRuntimeRunner(self._session(path, folder, options), piece.inputs, piece.outputs)
-                parts.append(Part(runner, piece.inputs, piece.outputs))
-        return parts
+                path.write_bytes(piece.graph)
+                session = self._session(path, folder, options)
+                loaded.append(replace(piece, graph=OnnxRuntimeRunner(session, piece.inputs, piece.outputs)))
+        return loaded
 
     def _simplified(self, graph: Path, path: Path) -> Path:
         """`path`, with the same graph less what depends on weights and shapes alone, in ONNX's own operators."""
@@ -211,13 +215,3 @@ class DeviceRunner:
         if isinstance(given, DeviceValues):
             return given.value
         return self._value.ortvalue_from_numpy(np.ascontiguousarray(given), *self._place)
-
-
-def import_onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DcfmError(
-            f"engine 'onnxruntime' needs the package 'onnxruntime': pip install onnxruntime, or {PIP_GPU} ({error})"
-        ) from error
-    return onnxruntime

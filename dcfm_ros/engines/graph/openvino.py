@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import numpy as np
 
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph.cutting import Piece
 from dcfm_ros.engines.graph.export import ROWS_AXIS, GraphSpec
-from dcfm_ros.engines.graph.library import Array, Part, Values
+from dcfm_ros.engines.graph.library import Array, Values
 from dcfm_ros.engines.graph.openvino_cut import cut
 from dcfm_ros.engines.graph.quantise import quantise
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, required
 
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
@@ -53,11 +55,11 @@ class OpenVinoLibrary:
         fix_rows(model, rows)
         return self._compiled(model, threads, spec.name)
 
-    def load_parts(self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int) -> list[Part]:
-        return [
-            Part(self._compiled(piece.model, threads, spec.name), piece.inputs, piece.outputs)
-            for piece in cut(self._read(graph, folder, spec), pieces)
-        ]
+    def load_pieces(
+        self, graph: Path, folder: Path, spec: GraphSpec, pieces: int, threads: int
+    ) -> list[Piece]:
+        cut_pieces = cut(self._read(graph, folder, spec), pieces)
+        return [replace(piece, graph=self._compiled(piece.graph, threads, spec.name)) for piece in cut_pieces]
 
     def _read(self, graph: Path, folder: Path, spec: GraphSpec) -> Any:
         return self._core.read_model(str(folder / f"{spec.name}.xml" if self.precision == "int8" else graph))
@@ -158,10 +160,4 @@ def import_openvino() -> Any:
     # At its import, and NNCF's, it would send an event to an analytics host and write an id into the user's home.
     # Both do without where this package is missing, and None is how Python is told that.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    try:
-        import openvino
-    except ImportError as error:
-        raise DcfmError(
-            f"engine 'openvino' needs the package 'openvino': pip install openvino ({error})"
-        ) from error
-    return openvino
+    return required("openvino", "engine 'openvino'")

@@ -11,15 +11,19 @@ import numpy as np
 
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.graph.export import GRAPHS
-from dcfm_ros.engines.graph.int8_blocks import block_of, choose_blocks, work_of
 from dcfm_ros.engines.graph.library import Array, Runner, labels_of
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.engines.graph.openvino_cut import multiplications
+from dcfm_ros.errors import DcfmError, required
 
 logger = logging.getLogger(__name__)
 
 CALIBRATION_FRAMES = 48
 """More are not read: the ranges change little after some tens of frames."""
 COMPARED_FRAMES = 8
+ENOUGH = 0.992
+"""Share of the float32 labels that is to be kept on calibration's frames: a little more than 99 %, since others differ."""
+ALLOWED_COST = 0.002
+"""What int8 may cost in any case: some labels are lost with no block in int8, where the rest runs in bfloat16."""
 NO_LAYERS = ("Constant", "Parameter", "Result")
 
 
@@ -62,7 +66,7 @@ class Quantiser:
         frames: Sequence[Image],
         compiled: Callable[[str, Any], Runner],
     ) -> None:
-        self._nncf = import_nncf()
+        self._nncf = required("nncf", "precision 'int8'")
         self._nncf.set_log_level(logging.WARNING)  # it lists every layer that stays as it is
         self._core = openvino.Core()
         self._graphs = graphs
@@ -143,9 +147,46 @@ class Quantiser:
         return samples
 
 
-def import_nncf() -> Any:
-    try:
-        import nncf
-    except ImportError as error:
-        raise DcfmError(f"precision 'int8' needs the package 'nncf': pip install nncf ({error})") from error
-    return nncf
+def choose_blocks(work: Mapping[str, float], agreement: Callable[[Collection[str]], float]) -> set[str]:
+    """All blocks, or as many as keep the labels: those that lose most labels for what they save are left out first.
+
+    work: of each block, the multiplications that int8 makes faster. agreement: of the labels with these blocks in int8,
+    the share that is as in float32, 0-1; it may take minutes.
+    """
+    chosen = set(work)
+    share = agreement(chosen)
+    if share >= ENOUGH:
+        return chosen
+    logger.warning(
+        "in int8 %.2f %% of the labels stay as they are; looking for the blocks that cost most", 100 * share
+    )
+    without = agreement(set())
+    enough = min(ENOUGH, without - ALLOWED_COST)
+    costs = {}
+    for number, block in enumerate(sorted(work), 1):
+        costs[block] = without - agreement({block})
+        cost = 100 * costs[block]
+        logger.warning(
+            "int8 in block '%s' alone costs %.2f %% of the labels (%d of %d)", block, cost, number, len(work)
+        )
+    while without - sum(costs[block] for block in chosen) < enough or agreement(chosen) < enough:
+        chosen.remove(max(sorted(chosen), key=lambda block: costs[block] / work[block]))
+    return chosen
+
+
+def work_of(model: Any) -> dict[str, int]:
+    """Of a graph's blocks, the multiplications, which int8 makes faster."""
+    counts: dict[str, int] = {}
+    for node in model.get_ops():
+        if (block := block_of(node)) and (work := multiplications(node)):
+            counts[block] = counts.get(block, 0) + work
+    return counts
+
+
+def block_of(node: Any) -> str:
+    """The part of a layer's name, /BLOCK/.../LAYER, that is its block's; "" for a layer outside all blocks.
+
+    Fusion and classifier are such, where they are matrix products: they decide the labels, and stay in float32.
+    """
+    parts = str(node.get_friendly_name()).split("/")
+    return parts[1] if len(parts) > 2 else ""

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dcfm_ros.arrays import Mask
+from dcfm_ros.arrays import Floats, Mask
 from dcfm_ros.engines.base import UNLABELLED
 from dcfm_ros.engines.jit import fused_kernel, kernel
 from dcfm_ros.engines.label_map.bilinear import Taps
@@ -37,6 +37,11 @@ TILE = 2048
 LANES = 32
 """A cell's pixels are padded to a multiple of so many: loops without a remainder are faster."""
 
+Words = NDArray[np.uint32]
+"""Of 32 bits each; of a set of classes, bit c % 32 of word c // 32 is class c."""
+Numbers = NDArray[np.int32]
+"""Of classes or of cells."""
+
 
 class Logits(NamedTuple):
     """Logits, read row by row: line y * row_step + c * class_step of `lines` is row y of class c.
@@ -44,7 +49,7 @@ class Logits(NamedTuple):
     lines: float32 n×w, contiguous. So classes may lie row by row or rows class by class. classes, height: how many.
     """
 
-    lines: NDArray[np.float32]
+    lines: Floats
     classes: int
     height: int
     class_step: int
@@ -58,8 +63,8 @@ class Rows(NamedTuple):
     the picture's width and divided by 2^SQUARINGS. stretched: int64 2×tiles×C, the row that a line was made of.
     """
 
-    lowered: NDArray[np.float32]
-    lines: NDArray[np.float32]
+    lowered: Floats
+    lines: Floats
     stretched: NDArray[np.int64]
 
 
@@ -76,15 +81,13 @@ def exponential(x: np.float32) -> np.float32:
 
 
 @kernel
-def line_of(logits: Logits, c: int, y: int) -> NDArray[np.float32]:
+def line_of(logits: Logits, c: int, y: int) -> Floats:
     """float32 w: row y of class c."""
     return logits.lines[c * logits.class_step + y * logits.row_step]
 
 
 @kernel
-def find_bounds(
-    logits: Logits, y: int, below: int, bound: NDArray[np.float32], poison: NDArray[np.float32]
-) -> None:
+def find_bounds(logits: Logits, y: int, below: int, bound: Floats, poison: Floats) -> None:
     """bound: per cell the largest of all classes' smallest corners. poison: 0, NaN in cells with a corner not finite."""
     last = logits.lines.shape[1] - 1
     bound[:] = -np.inf
@@ -102,14 +105,8 @@ def find_bounds(
 
 
 @kernel
-def find_candidates(
-    logits: Logits,
-    y: int,
-    below: int,
-    bound: NDArray[np.float32],
-    reaching: NDArray[np.uint32],
-) -> None:
-    """reaching: uint32 words×w, per cell the set of classes that reach the bound: bit c % 32 of word c // 32 is class c."""
+def find_candidates(logits: Logits, y: int, below: int, bound: Floats, reaching: Words) -> None:
+    """reaching: uint32 words×w, per cell the set of classes that reach the bound."""
     last = logits.lines.shape[1] - 1
     reaching[:] = 0
     for c in range(logits.classes):
@@ -135,9 +132,7 @@ def place(bit: np.uint32) -> np.uint32:
 
 
 @kernel
-def find_winners(
-    reaching: NDArray[np.uint32], winner: NDArray[np.uint32], several: NDArray[np.uint32]
-) -> None:
+def find_winners(reaching: Words, winner: Words, several: Words) -> None:
     """several: per cell not 0 where its set has more than one class. winner: the class, where it has one."""
     one = np.uint32(1)
     several[:] = 0
@@ -155,7 +150,7 @@ def find_winners(
 
 
 @kernel
-def list_candidates(reaching: NDArray[np.uint32], x: int, candidates: NDArray[np.int32]) -> int:
+def list_candidates(reaching: Words, x: int, candidates: Numbers) -> int:
     """candidates: the classes in a cell's set, in order. Returns their number."""
     found = 0
     for i in range(reaching.shape[0]):
@@ -170,12 +165,7 @@ def list_candidates(reaching: NDArray[np.uint32], x: int, candidates: NDArray[np
 
 @kernel
 def fill_line(
-    starts: NDArray[np.int64],
-    poison: NDArray[np.float32],
-    several: NDArray[np.uint32],
-    winner: NDArray[np.uint32],
-    line: Mask,
-    mixed: NDArray[np.int32],
+    starts: NDArray[np.int64], poison: Floats, several: Words, winner: Words, line: Mask, mixed: Numbers
 ) -> int:
     """Writes the cells of one class into a row of labels; lists the others and returns how many."""
     found = 0
@@ -196,9 +186,7 @@ def fill_line(
 
 
 @kernel
-def read_corners(
-    logits: Logits, y: int, x: int, classes: NDArray[np.int32], corners: NDArray[np.float32]
-) -> None:
+def read_corners(logits: Logits, y: int, x: int, classes: Numbers, corners: Floats) -> None:
     """corners: float32 classes×4, those of the classes in a cell: top left, top right, bottom left, bottom right."""
     below, beside = min(y + 1, logits.height - 1), min(x + 1, logits.lines.shape[1] - 1)
     for k in range(classes.size):
@@ -209,12 +197,7 @@ def read_corners(
 
 @kernel
 def find_corners(
-    logits: Logits,
-    y: int,
-    x: int,
-    least: np.float32,
-    candidates: NDArray[np.int32],
-    corners: NDArray[np.float32],
+    logits: Logits, y: int, x: int, least: np.float32, candidates: Numbers, corners: Floats
 ) -> int:
     """candidates, corners: the classes that reach `least` in a cell, and their corners there. Returns their number.
 
@@ -239,7 +222,7 @@ def padded(pixels: int) -> int:
 
 
 @kernel
-def cell_weights(y: int, x: int, rows: Taps, columns: Taps, weights: NDArray[np.float32]) -> int:
+def cell_weights(y: int, x: int, rows: Taps, columns: Taps, weights: Floats) -> int:
     """weights: for each of a cell's pixels, row by row, the second row's and the second column's.
 
     Returns their number, padded: what lies after the last one is of no pixel.
@@ -255,12 +238,7 @@ def cell_weights(y: int, x: int, rows: Taps, columns: Taps, weights: NDArray[np.
 
 @kernel
 def compare(
-    corners: NDArray[np.float32],
-    candidates: NDArray[np.int32],
-    down: NDArray[np.float32],
-    right: NDArray[np.float32],
-    best: NDArray[np.float32],
-    label: NDArray[np.int32],
+    corners: Floats, candidates: Numbers, down: Floats, right: Floats, best: Floats, label: Numbers
 ) -> None:
     """best, label: per pixel of a cell the largest value of all candidates, and whose it is; the first's on a tie.
 
@@ -280,13 +258,7 @@ def compare(
 
 
 @kernel
-def rate(
-    corners: NDArray[np.float32],
-    down: NDArray[np.float32],
-    right: NDArray[np.float32],
-    best: NDArray[np.float32],
-    total: NDArray[np.float32],
-) -> None:
+def rate(corners: Floats, down: Floats, right: Floats, best: Floats, total: Floats) -> None:
     """total: per pixel of a cell the sum of exp(value - best) over all candidates, at least 1. Arguments as `compare`'s.
 
     Rounds as `compare` does, so that the best class's value is `best`.
@@ -315,7 +287,7 @@ def new_rows(classes: int, width: int, columns: Taps) -> Rows:
 
 
 @kernel
-def lower(logits: Logits, y: int, lowered: NDArray[np.float32]) -> None:
+def lower(logits: Logits, y: int, lowered: Floats) -> None:
     """lowered: float32 C×w, the logits of row y less the largest of each pixel."""
     best = line_of(logits, 0, y).copy()
     for c in range(1, logits.classes):
@@ -330,12 +302,7 @@ def lower(logits: Logits, y: int, lowered: NDArray[np.float32]) -> None:
 
 @kernel
 def find_shares(
-    top: NDArray[np.float32],
-    bottom: NDArray[np.float32],
-    begin: int,
-    end: int,
-    least: np.float32,
-    classes: NDArray[np.int64],
+    top: Floats, bottom: Floats, begin: int, end: int, least: np.float32, classes: NDArray[np.int64]
 ) -> int:
     """classes: those that reach `least` somewhere in columns begin ... end. Returns their number."""
     found = 0
@@ -351,13 +318,7 @@ def find_shares(
 
 
 @fused_kernel
-def stretch(
-    row: NDArray[np.float32],
-    first: NDArray[np.int64],
-    weight: NDArray[np.float32],
-    slopes: NDArray[np.float32],
-    line: NDArray[np.float32],
-) -> None:
+def stretch(row: Floats, first: NDArray[np.int64], weight: Floats, slopes: Floats, line: Floats) -> None:
     """line: float32 n, a row interpolated where `first` and `weight` say, and scaled; slopes: float32 w, scratch."""
     scale = np.float32(1 / 2**SQUARINGS)
     for x in range(row.size - 1):
@@ -369,12 +330,12 @@ def stretch(
 
 @fused_kernel
 def rate_rows(
-    top: NDArray[np.float32],
-    bottom: NDArray[np.float32],
+    top: Floats,
+    bottom: Floats,
     classes: NDArray[np.int64],
-    down: NDArray[np.float32],
-    total: NDArray[np.float32],
-    peak: NDArray[np.float32],
+    down: Floats,
+    total: Floats,
+    peak: Floats,
     confidence: Mask,
     begin: int,
 ) -> None:
@@ -400,12 +361,7 @@ def rate_rows(
 
 
 @kernel
-def find_depths(
-    top: NDArray[np.float32],
-    bottom: NDArray[np.float32],
-    mixed: NDArray[np.int32],
-    depth: NDArray[np.float32],
-) -> None:
+def find_depths(top: Floats, bottom: Floats, mixed: Numbers, depth: Floats) -> None:
     """depth: float32 w, how far below 0 the best class of each cell may lie: not at all in those that are not `mixed`.
 
     top, bottom: float32 C×w, rows as `lower` leaves them.
@@ -424,9 +380,9 @@ def rate_band(
     rows: Rows,
     y: int,
     below: int,
-    down: NDArray[np.float32],
+    down: Floats,
     columns: Taps,
-    depth: NDArray[np.float32],
+    depth: Floats,
     slack: np.float32,
     confidence: Mask,
 ) -> None:
@@ -456,13 +412,8 @@ def rate_band(
                 if rows.stretched[slot, tile, c] != row:
                     rows.stretched[slot, tile, c] = row
                     line = rows.lines[slot, tile, c, : end - begin]
-                    stretch(
-                        rows.lowered[slot, c],
-                        columns.first[begin:end],
-                        columns.weight[begin:end],
-                        slopes,
-                        line,
-                    )
+                    first_columns, weights = columns.first[begin:end], columns.weight[begin:end]
+                    stretch(rows.lowered[slot, c], first_columns, weights, slopes, line)
         rate_rows(
             rows.lines[y % 2, tile],
             rows.lines[below % 2, tile],
@@ -480,12 +431,12 @@ class Cell(NamedTuple):
     weights (float32 2×pixels) and what `compare` and `rate` say.
     """
 
-    candidates: NDArray[np.int32]
-    corners: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    best: NDArray[np.float32]
-    label: NDArray[np.int32]
-    total: NDArray[np.float32]
+    candidates: Numbers
+    corners: Floats
+    weights: Floats
+    best: Floats
+    label: Numbers
+    total: Floats
 
 
 @kernel
@@ -505,14 +456,7 @@ def new_cell(classes: int, rows: Taps, columns: Taps) -> Cell:
 
 @kernel
 def label_mixed(
-    logits: Logits,
-    y: int,
-    mixed: NDArray[np.int32],
-    reaching: NDArray[np.uint32],
-    rows: Taps,
-    columns: Taps,
-    cell: Cell,
-    mask: Mask,
+    logits: Logits, y: int, mixed: Numbers, reaching: Words, rows: Taps, columns: Taps, cell: Cell, mask: Mask
 ) -> None:
     """Labels the pixels of the cells `mixed`, in each of which several classes reach the bound."""
     for x in mixed:
@@ -532,8 +476,8 @@ def label_mixed(
 def rate_deep(
     logits: Logits,
     y: int,
-    depth: NDArray[np.float32],
-    least: NDArray[np.float32],
+    depth: Floats,
+    least: Floats,
     rows: Taps,
     columns: Taps,
     cell: Cell,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dcfm_ros.model.backbones.base import Backbone, BackboneSpec, Chain, FeatureInfo, Layer
 from dcfm_ros.model.backbones.layout import Layout, Tensors, rename
-from dcfm_ros.model.folding import Foldable, linear
+from dcfm_ros.model.fold import Foldable, linear
 from dcfm_ros.model.heads import SegFormerHead
 
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {

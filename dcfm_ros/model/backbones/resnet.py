@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dcfm_ros.model.backbones.base import Backbone, BackboneSpec, FeatureInfo, Layer
 from dcfm_ros.model.backbones.layout import Layout, Tensors
-from dcfm_ros.model.folding import Foldable
+from dcfm_ros.model.fold import Foldable
 from dcfm_ros.model.heads import Head, PyramidPooling
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
@@ -49,9 +50,24 @@ class ResNet(Backbone):
 
 
 class Block(Foldable):
-    """Convs `conv1`, `conv2` ..., each followed by a batch norm `bn1`, `bn2` ..."""
+    """Convs `conv1`, `conv2` ..., each followed by a batch norm `bn1`, `bn2` ..., beside a shortcut."""
 
-    convs: int
+    expansion: int
+
+    def __init__(self, channels: int, stride: int, convs: Sequence[nn.Conv2d]) -> None:
+        super().__init__()
+        self.convs = len(convs)
+        for i, conv in enumerate(convs, 1):
+            setattr(self, f"conv{i}", conv)
+            setattr(self, f"bn{i}", nn.BatchNorm2d(conv.out_channels))
+        self.downsample = shortcut(channels, convs[-1].out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = x
+        for i in range(1, self.convs + 1):
+            out = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(out))
+            out = F.relu(out if i < self.convs else out + self.downsample(x))
+        return out
 
     def folded(self) -> nn.Module:
         for i in range(1, self.convs + 1):
@@ -64,38 +80,22 @@ class Block(Foldable):
 class BasicBlock(Block):
     """As in the published networks, only the second conv is dilated."""
 
-    expansion, convs = 1, 2
+    expansion = 1
 
     def __init__(self, channels: int, width: int, stride: int, dilation: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.downsample = shortcut(channels, width, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(out)) + self.downsample(x))
+        first = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+        second = nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False)
+        super().__init__(channels, stride, (first, second))
 
 
 class Bottleneck(Block):
-    expansion, convs = 4, 3
+    expansion = 4
 
     def __init__(self, channels: int, width: int, stride: int, dilation: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(4 * width)
-        self.downsample = shortcut(channels, 4 * width, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        return F.relu(self.bn3(self.conv3(out)) + self.downsample(x))
+        reduce = nn.Conv2d(channels, width, 1, bias=False)
+        middle = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
+        expand = nn.Conv2d(width, 4 * width, 1, bias=False)
+        super().__init__(channels, stride, (reduce, middle, expand))
 
 
 def shortcut(channels: int, width: int, stride: int) -> nn.Module:

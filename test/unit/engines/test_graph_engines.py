@@ -355,7 +355,7 @@ def test_tensorrt_engines_are_kept_for_one_version_and_one_gpu(monkeypatch):
         __version__="1.20",
         get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
     )
-    monkeypatch.setattr("dcfm_ros.engines.graph.onnxruntime.import_onnxruntime", lambda: runtime)
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
 
     class Driver:
         def cuInit(self, flags):
@@ -407,7 +407,7 @@ def test_tensorrt_is_asked_for_the_precision(monkeypatch, tmp_path, precision, w
         __version__="1.18",
         get_available_providers=lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
     )
-    monkeypatch.setattr("dcfm_ros.engines.graph.onnxruntime.import_onnxruntime", lambda: runtime)
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
     library = OnnxRuntimeLibrary("tensorrt", EngineConfig(precision=precision, device="cuda:1"))
     (name, options), (_, cuda), last = library._providers(tmp_path)
     assert (name, last) == ("TensorrtExecutionProvider", "CPUExecutionProvider")
@@ -428,7 +428,7 @@ def test_why_a_provider_does_not_start_is_told(monkeypatch, tmp_path):
         get_available_providers=lambda: ["CUDAExecutionProvider"],
         InferenceSession=Session,
     )
-    monkeypatch.setattr("dcfm_ros.engines.graph.onnxruntime.import_onnxruntime", lambda: runtime)
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
     library = OnnxRuntimeLibrary("onnxruntime", EngineConfig(device="cuda"))
     with pytest.raises(DcfmError, match="could not start its CUDA.*unknown option 'use_tf32'"):
         library._session(tmp_path / "graph.onnx", tmp_path, None)

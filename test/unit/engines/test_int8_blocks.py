@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcfm_ros.engines.graph.int8_blocks import ALLOWED_COST, ENOUGH, choose_blocks
+from dcfm_ros.engines.graph.quantise import ALLOWED_COST, ENOUGH, choose_blocks
 
 WORK = {"embed": 1.0, "stages.1": 40.0, "stages.2": 50.0, "head": 10.0}
 

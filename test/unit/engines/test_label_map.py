@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from dcfm_ros.engines.base import UNLABELLED
 from dcfm_ros.engines.label_map import label_map as ways
 from dcfm_ros.engines.label_map.bilinear import taps
-from dcfm_ros.engines.label_map.label_map import label_array, label_map
-from dcfm_ros.engines.label_map.tiles import label_tiles
+from dcfm_ros.engines.label_map.label_map import label_array, label_map, label_tiles
 
 KINDS = ("random", "smooth", "constant", "tied", "large")
 
