@@ -95,7 +95,7 @@ def read_frames(path: Path, topic: str | None, size: Size) -> list[Image]:
 def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> None:
     """Writes the graphs with their metadata and compares what ONNX Runtime makes of them with torch."""
     from dcfm_ros.engines.graph.check import check_graphs
-    from dcfm_ros.engines.graph.export import GRAPHS, add_metadata, export_graphs, metadata
+    from dcfm_ros.engines.graph.export import GRAPHS, add_metadata, export_graphs
     from dcfm_ros.engines.graph.onnxruntime import OnnxRuntimeLibrary
 
     required("onnx", "exporting a model")
@@ -103,7 +103,7 @@ def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> No
     folder.mkdir(parents=True, exist_ok=True)
     paths = export_graphs(model, size, folder)
     for path in paths.values():
-        add_metadata(path, metadata(model, size))
+        add_metadata(path, model, size)
     runners = {name: library.load(paths[name], folder, spec, 0) for name, spec in GRAPHS.items()}
     agreement = check_graphs(model, runners, size, "fp32", frames)
     for path in paths.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dcfm_ros.config import check, setting
+from dcfm_ros.errors import DcfmError
 
 ENGINES = ("auto", "torch", "openvino", "onnxruntime", "tensorrt")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
@@ -28,3 +29,10 @@ class EngineConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def checked_threads(threads: int) -> int:
+    """The compute threads of a background engine. Raises DcfmError where they are less than one."""
+    if threads < 1:
+        raise DcfmError(f"threads is {threads}; a background engine needs one or more")
+    return threads

@@ -41,14 +41,8 @@ def create_engine(
     if name == "auto":
         name, why = choose(config)
     engine = _engine(name, model, config, frames)
-    logger.info(
-        "model '%s' runs on engine %s (%s), device %s, precision %s",
-        engine.card.name,
-        engine.name,
-        why,
-        engine.device,
-        engine.precision,
-    )
+    runs_on = f"engine {engine.name} ({why}), device {engine.device}, precision {engine.precision}"
+    logger.info("model '%s' runs on %s", engine.card.name, runs_on)
     return engine
 
 

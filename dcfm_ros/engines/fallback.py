@@ -35,14 +35,14 @@ class _Shared:
                 reason = f"{type(error).__name__}: {error}"
                 problem = f"engine {self._describe} failed, torch goes on in its place, slower ({reason})"
                 logger.error("%s", problem, exc_info=error)
-                self.torch = TorchEngine(self._model, self._config_of_torch())
+                device = self._config.device
+                if device != "cpu" and not device.startswith("cuda"):
+                    device = "auto"
+                self.torch = TorchEngine(
+                    self._model, EngineConfig(device=device, threads=self._config.threads)
+                )
                 self.problem = problem
             return self.torch
-
-    def _config_of_torch(self) -> EngineConfig:
-        device = self._config.device
-        known = device == "cpu" or device.startswith("cuda")
-        return EngineConfig(device=device if known else "auto", threads=self._config.threads)
 
 
 class FallbackEngine:
@@ -84,23 +84,16 @@ class FallbackEngine:
         return self._run("common", independent)
 
     def common_slices(self, independent: Any, pieces: int) -> Generator[None, None, Any]:
-        slices = None
-        if self._shared.torch is None:
-            try:
-                slices = self._engine.common_slices(independent, pieces)
-            except Exception as error:
-                self._shared.fall_back(error)
-        return self._run_slices(slices, independent, pieces)
+        return self._or_torchs(self._run("common_slices", independent, pieces), independent, pieces)
 
-    def _run_slices(
-        self, slices: Generator[None, None, Any] | None, independent: Any, pieces: int
+    def _or_torchs(
+        self, slices: Generator[None, None, Any], independent: Any, pieces: int
     ) -> Generator[None, None, Any]:
-        if slices is not None:
-            try:
-                return (yield from slices)
-            except Exception as error:
-                self._shared.fall_back(error)
-        return (yield from self._torch().common_slices(_for_torch(independent, self._torch()), pieces))
+        try:
+            return (yield from slices)
+        except Exception as error:
+            self._shared.fall_back(error)
+        return (yield from self._run("common_slices", independent, pieces))
 
     def align(self, common: Any, displacement: Any) -> Any:
         return self._run("align", common, displacement)

@@ -67,8 +67,10 @@ def gives_way() -> bool:
     """
     if not sys.platform.startswith("linux"):
         return False
-    process = os.getpid()  # to the system, that is the main thread
-    return _scheduled_idle(0) > _scheduled_idle(process) or _niceness(0) > _niceness(process)
+    thread, process = 0, os.getpid()  # to the system, the latter is the main thread
+    idle, process_idle = (os.sched_getscheduler(who) == os.SCHED_IDLE for who in (thread, process))
+    niceness, process_niceness = (os.getpriority(os.PRIO_PROCESS, who) for who in (thread, process))
+    return idle > process_idle or niceness > process_niceness
 
 
 def allowed_cores() -> set[int]:
@@ -80,12 +82,3 @@ def current_core() -> int:
     """The core that this thread runs on now; -1 where the system does not say."""
     function = getattr(LIBC, "sched_getcpu", None)
     return -1 if function is None else int(function())
-
-
-def _scheduled_idle(thread: int) -> bool:
-    """thread: its number to the system; 0: the calling one."""
-    return os.sched_getscheduler(thread) == os.SCHED_IDLE
-
-
-def _niceness(thread: int) -> int:
-    return os.getpriority(os.PRIO_PROCESS, thread)

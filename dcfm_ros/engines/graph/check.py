@@ -31,19 +31,21 @@ def check_graphs(
     precision: str,
     frames: Sequence[Image] = (),
 ) -> float:
-    """The least agreement of graphs with the model over some frames; each borrows the one before's common feature.
+    """The least agreement of graphs with the model over some frames, which all borrow the first one's common feature.
 
     frames: real ones, where there are any. Raises DcfmError when it is too small.
     """
     agreements = []
     pictures = [np.ascontiguousarray(frame) for frame in frames[:CHECKED_FRAMES]]
     pictures = pictures or [_picture(size, seed) for seed in range(2)]
-    reference = expected_common(model, expected_independent(model, pictures[0]))
     (common,) = runners["common"](*runners["independent"](pictures[0][None]))
+    expected_common = None
     for frame in pictures:
-        independent = expected_independent(model, frame)
         with torch.inference_mode():
-            expected = model.logits(reference, independent).argmax(1).numpy()
+            independent = expected_independent(model, frame)
+            if expected_common is None:
+                expected_common = model.encode_common(None, independent)
+            expected = model.logits(expected_common, independent).argmax(1).numpy()
         (logits,) = runners["logits"](common, *runners["independent"](frame[None]))
         agreements.append(float((labels_of(logits) == expected).mean()))
     agreement = min(agreements)
@@ -57,17 +59,11 @@ def check_graphs(
     return agreement
 
 
-@torch.inference_mode()
 def expected_independent(model: DCFM, rgb: Image) -> torch.Tensor:
     mean, std = (torch.tensor(value).view(3, 1, 1) for value in (model.card.mean, model.card.std))
     return model.encode_independent(
         ((torch.from_numpy(rgb).permute(2, 0, 1).float() / 255 - mean) / std)[None]
     )
-
-
-@torch.inference_mode()
-def expected_common(model: DCFM, independent: torch.Tensor) -> torch.Tensor:
-    return model.encode_common(None, independent)
 
 
 def _picture(size: tuple[int, int], seed: int) -> Image:

@@ -20,7 +20,7 @@ from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.cache import cached, code_digest
 from dcfm_ros.config import Size
 from dcfm_ros.engines.bands import InBands, band_rows
-from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.config import EngineConfig, checked_threads
 from dcfm_ros.engines.graph.check import check_graphs
 from dcfm_ros.engines.graph.cutting import Piece
 from dcfm_ros.engines.graph.export import GRAPHS, export_graphs
@@ -28,7 +28,6 @@ from dcfm_ros.engines.graph.forms import is_pointwise
 from dcfm_ros.engines.graph.library import Array, Library, Runner, Values
 from dcfm_ros.engines.label_map.label_map import label_array
 from dcfm_ros.engines.warp import displacement_on_grid, warp_array
-from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import to_json
 from dcfm_ros.model.dcfm import DCFM
 
@@ -101,10 +100,8 @@ class GraphEngine:
         return replace(common, values=warp_array(values, on_grid)[None])
 
     def background(self, threads: int) -> GraphEngine:
-        if threads < 1:
-            raise DcfmError(f"threads is {threads}; a background engine needs one or more")
         handle = copy.copy(self)
-        handle._common_threads = threads if self.device == "cpu" else 0
+        handle._common_threads = checked_threads(threads) if self.device == "cpu" else 0
         return handle
 
     def logits(self, common: Feature, independent: Feature) -> Feature:
@@ -157,20 +154,18 @@ class GraphEngine:
             return pieces
 
     def _load(self, size: Size, common_threads: int) -> dict[str, Runner]:
-        exported, built = self._exported(size), self._built(size)
+        graphs, built = self._exported(size), self._built(size)
         if not common_threads:
-            return self._load_all(exported, built, size)
-        common = self._library.load(exported / "common.onnx", built, GRAPHS["common"], common_threads)
-        return {"common": common}
+            return self._load_all(graphs, built, size)
+        spec = GRAPHS["common"]
+        return {spec.name: self._library.load(graphs / f"{spec.name}.onnx", built, spec, common_threads)}
 
     def _load_all(self, graphs: Path, built: Path, size: Size) -> dict[str, Runner]:
         band = self._band(size)
-        runners = {
-            name: self._library.load(
-                graphs / f"{name}.onnx", built, spec, self._threads, rows=band if name == "logits" else 0
-            )
-            for name, spec in GRAPHS.items()
-        }
+        runners = {}
+        for name, spec in GRAPHS.items():
+            rows = band if name == "logits" else 0
+            runners[name] = self._library.load(graphs / f"{name}.onnx", built, spec, self._threads, rows)
         if band != self._rows(size):
             runners["logits"] = InBands(runners["logits"], band, self.model.config.num_classes)
         return runners

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import json
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,21 +102,15 @@ def export_graphs(model: DCFM, size: tuple[int, int], folder: Path) -> dict[str,
     return paths
 
 
-def metadata(model: DCFM, size: tuple[int, int]) -> dict[str, str]:
-    """What an exported file says about itself: configuration, card and input size as JSON, and who wrote it."""
-    return {
-        "dcfm_ros": __version__,
-        "config": to_json(model.config),
-        "card": to_json(model.card),
-        "input_size": json.dumps(size),
-    }
+def add_metadata(path: Path, model: DCFM, size: tuple[int, int]) -> None:
+    """Has an ONNX file say about itself: configuration, card and input size as JSON, and who wrote it.
 
-
-def add_metadata(path: Path, values: Mapping[str, str]) -> None:
-    """Writes the values into an ONNX file. Raises DcfmError where `onnx` is not installed."""
+    Raises DcfmError where `onnx` is not installed.
+    """
     onnx = required("onnx", "exporting a model")
     graph = onnx.load(str(path))
-    onnx.helper.set_model_props(graph, dict(values))
+    values = {"config": to_json(model.config), "card": to_json(model.card), "input_size": json.dumps(size)}
+    onnx.helper.set_model_props(graph, {"dcfm_ros": __version__, **values})
     onnx.save(graph, str(path))
 
 

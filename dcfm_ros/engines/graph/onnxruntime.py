@@ -144,9 +144,8 @@ class OnnxRuntimeLibrary:
                 "trt_engine_cache_enable": True,
                 "trt_engine_cache_path": str(folder),
                 "trt_timing_cache_enable": True,
-                "trt_timing_cache_path": str(
-                    folder.parent
-                ),  # changes at every build; what lies in `folder` may not
+                # It changes at every build; what lies in `folder` may not.
+                "trt_timing_cache_path": str(folder.parent),
             }
             if self.precision == "bf16":  # ONNX Runtime older than 1.23 does not know it and refuses it
                 tensorrt["trt_bf16_enable"] = True

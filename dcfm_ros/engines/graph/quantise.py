@@ -71,7 +71,7 @@ class Quantiser:
         self._core = openvino.Core()
         self._graphs = graphs
         self._compiled = compiled
-        self._work = {name: work_of(self._read(name)) for name in GRAPHS}
+        self._work = {name: work_of(graphs[name]) for name in GRAPHS}
         self._runners: dict[tuple[str, frozenset[str]], Runner] = {}
         self._samples = self._run_all(frames)
 
@@ -85,7 +85,7 @@ class Quantiser:
 
     def model(self, name: str, blocks: Collection[str]) -> Any:
         """The graph `name` with those of `blocks` in int8 that are part of it."""
-        model = self._read(name)
+        model = self._graphs[name].clone()
         if not self._work[name].keys() & set(blocks):
             return model
         nncf = self._nncf
@@ -123,9 +123,6 @@ class Quantiser:
         if key not in self._runners:
             self._runners[key] = self._compiled(name, self.model(*key))
         return self._runners[key]
-
-    def _read(self, name: str) -> Any:
-        return self._graphs[name].clone()
 
     def _run_all(self, frames: Sequence[Image]) -> list[dict[str, Array]]:
         """What goes into the float32 graphs at each frame, and the labels. A frame's common feature is of the one before."""

@@ -196,26 +196,6 @@ def read_corners(logits: Logits, y: int, x: int, classes: Numbers, corners: Floa
 
 
 @kernel
-def find_corners(
-    logits: Logits, y: int, x: int, least: np.float32, candidates: Numbers, corners: Floats
-) -> int:
-    """candidates, corners: the classes that reach `least` in a cell, and their corners there. Returns their number.
-
-    corners: float32 classes×4: top left, top right, bottom left, bottom right.
-    """
-    below, beside = min(y + 1, logits.height - 1), min(x + 1, logits.lines.shape[1] - 1)
-    found = 0
-    for c in range(logits.classes):
-        top, bottom = line_of(logits, c, y), line_of(logits, c, below)
-        a, b, d, e = top[x], top[beside], bottom[x], bottom[beside]
-        if max(max(a, b), max(d, e)) >= least:
-            candidates[found] = c
-            corners[found, 0], corners[found, 1], corners[found, 2], corners[found, 3] = a, b, d, e
-            found += 1
-    return found
-
-
-@kernel
 def padded(pixels: int) -> int:
     """The next multiple of LANES."""
     return -(-pixels // LANES) * LANES
@@ -258,10 +238,10 @@ def compare(
 
 
 @kernel
-def rate(corners: Floats, down: Floats, right: Floats, best: Floats, total: Floats) -> None:
-    """total: per pixel of a cell the sum of exp(value - best) over all candidates, at least 1. Arguments as `compare`'s.
+def rate(corners: Floats, down: Floats, right: Floats, best: Floats, total: Floats, share: Numbers) -> None:
+    """share: per pixel of a cell the best candidate's softmax probability, 0-255. Arguments as `compare`'s; total: scratch.
 
-    Rounds as `compare` does, so that the best class's value is `best`.
+    Rounds as `compare` does, so that the best class's value is `best`, and the sum of exponentials at least 1.
     """
     one, part = np.float32(1), np.float32(1 / 2**SQUARINGS)
     total[:] = 0
@@ -271,6 +251,8 @@ def rate(corners: Floats, down: Floats, right: Floats, best: Floats, total: Floa
             left = one - right[p]
             value = (one - down[p]) * (left * a + right[p] * b) + down[p] * (left * d + right[p] * e)
             total[p] += exponential((value - best[p]) * part)
+    for p in range(best.size):
+        share[p] = np.uint8(np.float32(255) / total[p] + np.float32(0.5))
 
 
 @kernel
@@ -428,14 +410,14 @@ def rate_band(
 
 class Cell(NamedTuple):
     """Room to work on one cell: its candidates (int32 C), their corners (float32 C×4), and for each of its pixels the
-    weights (float32 2×pixels) and what `compare` and `rate` say.
+    weights (float32 2×pixels), what `compare` and `rate` find, and scratch.
     """
 
     candidates: Numbers
     corners: Floats
     weights: Floats
     best: Floats
-    label: Numbers
+    found: Numbers
     total: Floats
 
 
@@ -455,47 +437,30 @@ def new_cell(classes: int, rows: Taps, columns: Taps) -> Cell:
 
 
 @kernel
-def label_mixed(
-    logits: Logits, y: int, mixed: Numbers, reaching: Words, rows: Taps, columns: Taps, cell: Cell, mask: Mask
+def fill_mixed(
+    logits: Logits,
+    y: int,
+    mixed: Numbers,
+    reaching: Words,
+    rows: Taps,
+    columns: Taps,
+    cell: Cell,
+    picture: Mask,
+    rated: bool,
 ) -> None:
-    """Labels the pixels of the cells `mixed`, in each of which several classes reach the bound."""
+    """Fills each pixel of the cells `mixed` with the best of the cell's candidates, or if `rated` with its probability."""
     for x in mixed:
         found = list_candidates(reaching, x, cell.candidates)
         read_corners(logits, y, x, cell.candidates[:found], cell.corners)
         pixels = cell_weights(y, x, rows, columns, cell.weights)
         down, right = cell.weights[0, :pixels], cell.weights[1, :pixels]
-        compare(cell.corners, cell.candidates[:found], down, right, cell.best[:pixels], cell.label[:pixels])
+        compare(cell.corners, cell.candidates[:found], down, right, cell.best[:pixels], cell.found[:pixels])
+        if rated:
+            rate(cell.corners[:found], down, right, cell.best[:pixels], cell.total[:pixels], cell.found)
         pixel = 0
         for row in range(rows.starts[y], rows.starts[y + 1]):
             for column in range(columns.starts[x], columns.starts[x + 1]):
-                mask[row, column] = cell.label[pixel]
-                pixel += 1
-
-
-@kernel
-def rate_deep(
-    logits: Logits,
-    y: int,
-    depth: Floats,
-    least: Floats,
-    rows: Taps,
-    columns: Taps,
-    cell: Cell,
-    confidence: Mask,
-) -> None:
-    """Writes the confidence of the cells deeper than DEEPEST. Classes that do not reach `least` count nothing."""
-    for x in range(depth.size):
-        if not depth[x] > DEEPEST:
-            continue
-        found = find_corners(logits, y, x, least[x], cell.candidates, cell.corners)
-        pixels = cell_weights(y, x, rows, columns, cell.weights)
-        down, right = cell.weights[0, :pixels], cell.weights[1, :pixels]
-        compare(cell.corners, cell.candidates[:found], down, right, cell.best[:pixels], cell.label[:pixels])
-        rate(cell.corners[:found], down, right, cell.best[:pixels], cell.total[:pixels])
-        pixel = 0
-        for row in range(rows.starts[y], rows.starts[y + 1]):
-            for column in range(columns.starts[x], columns.starts[x + 1]):
-                confidence[row, column] = np.uint8(np.float32(255) / cell.total[pixel] + np.float32(0.5))
+                picture[row, column] = cell.found[pixel]
                 pixel += 1
 
 
@@ -537,7 +502,7 @@ def label_cells(
         mixed_cells = fill_line(columns.starts, poison, several, winner, line, mixed)
         for row in range(begin, end):
             mask[row] = line
-        label_mixed(logits, y, mixed[:mixed_cells], reaching, rows, columns, cell, mask)
+        fill_mixed(logits, y, mixed[:mixed_cells], reaching, rows, columns, cell, mask, False)
         if not with_confidence:
             continue
         for row in range(max(y, lowered), below + 1):
@@ -547,6 +512,9 @@ def label_cells(
         rate_band(
             work, y, below, rows.weight[begin:end], columns, depth, np.float32(slack), confidence[begin:end]
         )
-        rate_deep(logits, y, depth, bound - np.float32(slack), rows, columns, cell, confidence)
+        deep = np.flatnonzero(depth > np.float32(DEEPEST)).astype(np.int32)
+        if deep.size:
+            find_candidates(logits, y, below, bound - np.float32(slack), reaching)
+            fill_mixed(logits, y, deep, reaching, rows, columns, cell, confidence, True)
         for x in np.flatnonzero(poison):
             confidence[begin:end, columns.starts[x] : columns.starts[x + 1]] = 0

@@ -119,11 +119,7 @@ class CudaReplay:
     """A function's CUDA graph."""
 
     def __init__(
-        self,
-        function: Pass,
-        inputs: tuple[Tensor, ...],
-        stream: torch.cuda.Stream,
-        pool: Any,
+        self, function: Pass, inputs: tuple[Tensor, ...], stream: torch.cuda.Stream, pool: Any
     ) -> None:
         self.inputs = inputs
         self._graph = torch.cuda.CUDAGraph()

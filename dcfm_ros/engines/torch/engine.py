@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dcfm_ros.arrays import Floats, Image, Mask
-from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.config import EngineConfig, checked_threads
 from dcfm_ros.engines.gpu import compute_whole_fp32, first_gpu
 from dcfm_ros.engines.graph.forms import use_graph_forms
 from dcfm_ros.engines.label_map.label_map import label_map
@@ -203,12 +203,6 @@ def compute_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def checked_threads(threads: int) -> int:
-    if threads < 1:
-        raise DcfmError(f"threads is {threads}; a background engine needs one or more")
-    return threads
 
 
 def _device(name: str) -> torch.device:
