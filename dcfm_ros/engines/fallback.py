@@ -29,7 +29,7 @@ class _Shared:
         self._model, self._config, self._describe = model, config, describe
         self._lock = threading.Lock()
 
-    def fall_back(self, error: Exception) -> TorchEngine:
+    def fall_back(self, error: Exception) -> None:
         with self._lock:
             if self.torch is None:
                 reason = f"{type(error).__name__}: {error}"
@@ -42,7 +42,6 @@ class _Shared:
                     self._model, EngineConfig(device=device, threads=self._config.threads)
                 )
                 self.problem = problem
-            return self.torch
 
 
 class FallbackEngine:
