@@ -38,6 +38,7 @@ PACKAGES = {
     "transformers": ("transformers", None),
     "triton": ("triton", None),
     "ruamel": ("rosbags", "python3-rosbags-pip"),  # rosbags needs it
+    "lz4": ("rosbags", "python3-rosbags-pip"),  # likewise
 }
 OPTIONAL = {"ray", "tensorrt", "cuda", "pynvml"}  # used where they are; nothing asks for them
 ROS_PACKAGES = re.compile(
