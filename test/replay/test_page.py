@@ -10,7 +10,7 @@ import bags
 import numpy as np
 import pytest
 from bags import stamp_of
-from fakes import FakeEngine, job
+from fakes import job, never
 
 from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.replay.many import replay_one
@@ -40,14 +40,7 @@ FLAGS = (
 TOPIC = "/<script>alert('topic')</script>"
 
 
-@pytest.fixture(autouse=True)
-def fake_engine(monkeypatch):
-    monkeypatch.setattr("dcfm_ros.replay.replayer.create_engine", lambda weights, config: FakeEngine())
-    monkeypatch.setattr("dcfm_ros.replay.replayer.default_weights", lambda: "none")
-
-
-def never():
-    return False
+pytestmark = pytest.mark.usefixtures("fake_engine")
 
 
 @pytest.fixture

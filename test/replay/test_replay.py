@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from bags import CompressionMode, StoragePlugin, stamp_of
-from fakes import CLASSES, FakeEngine, ManualClock, job
+from fakes import CLASSES, FakeEngine, ManualClock, job, never
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosReliability
 from rosbags.typesys import get_types_from_msg
@@ -32,15 +32,7 @@ from dcfm_ros.stream.stopwatch import Stopwatch
 IMAGE_TOPIC = "/camera/image"
 
 
-@pytest.fixture(autouse=True)
-def fake_engine(monkeypatch):
-    """No network, no weights file."""
-    monkeypatch.setattr("dcfm_ros.replay.replayer.create_engine", lambda weights, config: FakeEngine())
-    monkeypatch.setattr("dcfm_ros.replay.replayer.default_weights", lambda: "none")
-
-
-def never():
-    return False
+pytestmark = pytest.mark.usefixtures("fake_engine")
 
 
 def replay(path, folder, **fields):
