@@ -100,6 +100,7 @@ def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
             place = (row.mean_ms, 100 * row.mean_iou)
             axes.plot(*place, "*", color=GREEN, markersize=11)
             labels.append((row.trigger, place, GREEN))
+    axes.margins(y=0.15)  # room for labels above the best
     axes.set_xlabel(f"milliseconds per frame ({evaluation.model.engine} on {evaluation.model.device})")
     axes.set_ylabel("mIoU (%)")
     axes.legend(frameon=False)
