@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph.base import Library
 from dcfm_ros.engines.graph.export import GraphSpec, write_graph
 from dcfm_ros.engines.graph.forms import use_graph_forms
-from dcfm_ros.engines.graph.library import Library
 from dcfm_ros.engines.graph.onnxruntime import OnnxRuntimeLibrary
 from dcfm_ros.engines.graph.openvino import OpenVinoLibrary
 from dcfm_ros.engines.label_map.label_map import label_array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dcfm_ros.engines.graph.library import Array, Runner, Values
+from dcfm_ros.engines.graph.base import Array, Runner, Values
 
 BAND_BYTES = 1 << 20
 """Of a band's fused feature, for each thread that computes it: about what a core's own cache holds."""

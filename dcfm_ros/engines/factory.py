@@ -13,7 +13,7 @@ from dcfm_ros.arrays import Image
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.gpu import first_gpu
-from dcfm_ros.engines.graph.library import Library
+from dcfm_ros.engines.graph.base import Library
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.dcfm import DCFM
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dcfm_ros.arrays import Image
-from dcfm_ros.engines.graph.library import Runner, labels_of
+from dcfm_ros.engines.graph.base import Runner, labels_of
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM
 

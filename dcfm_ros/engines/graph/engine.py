@@ -21,11 +21,11 @@ from dcfm_ros.cache import cached, code_digest
 from dcfm_ros.config import Size
 from dcfm_ros.engines.bands import InBands, band_rows
 from dcfm_ros.engines.config import EngineConfig, checked_threads
+from dcfm_ros.engines.graph.base import Array, Library, Runner, Values
 from dcfm_ros.engines.graph.check import check_graphs
 from dcfm_ros.engines.graph.cutting import Piece
 from dcfm_ros.engines.graph.export import GRAPHS, export_graphs
 from dcfm_ros.engines.graph.forms import is_pointwise
-from dcfm_ros.engines.graph.library import Array, Library, Runner, Values
 from dcfm_ros.engines.label_map.label_map import label_array
 from dcfm_ros.engines.warp import displacement_on_grid, warp_array
 from dcfm_ros.model.config import to_json

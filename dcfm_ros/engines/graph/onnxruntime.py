@@ -14,9 +14,9 @@ import numpy as np
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.gpu import gpu_name, tensorrt_version
+from dcfm_ros.engines.graph.base import Array, Runner, Values
 from dcfm_ros.engines.graph.cutting import Piece
 from dcfm_ros.engines.graph.export import ROWS, GraphSpec
-from dcfm_ros.engines.graph.library import Array, Runner, Values
 from dcfm_ros.engines.graph.onnx_cut import cut
 from dcfm_ros.errors import DcfmError, required
 

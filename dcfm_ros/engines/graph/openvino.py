@@ -13,9 +13,9 @@ import numpy as np
 
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.graph.base import Array, Values
 from dcfm_ros.engines.graph.cutting import Piece
 from dcfm_ros.engines.graph.export import ROWS_AXIS, GraphSpec
-from dcfm_ros.engines.graph.library import Array, Values
 from dcfm_ros.engines.graph.openvino_cut import cut
 from dcfm_ros.engines.graph.quantise import quantise
 from dcfm_ros.errors import DcfmError, required

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dcfm_ros.arrays import Image
+from dcfm_ros.engines.graph.base import Array, Runner, labels_of
 from dcfm_ros.engines.graph.export import GRAPHS
-from dcfm_ros.engines.graph.library import Array, Runner, labels_of
 from dcfm_ros.engines.graph.openvino_cut import multiplications
 from dcfm_ros.errors import DcfmError, required
 
