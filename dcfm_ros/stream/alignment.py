@@ -35,6 +35,8 @@ PATIENCE = 3
 """So many untrusted frames in a row and the picture is another one: what was chained before them is lost."""
 MAX_CHAINS = 4
 """Beside the one in use: what is computed, what waits, and what has failed."""
+MAX_ASPECT = 12
+"""Width over height of the pictures that DIS takes."""
 MIN_SIDE = 16
 """Of the pictures that DIS takes, which looks at patches of 8 pixels on several scales."""
 
@@ -180,8 +182,12 @@ class _View(NamedTuple):
 
 
 def flow_size(size: Size) -> Size:
-    """(width, height) at which flow is measured, for the network's input `size`."""
-    return _shrunk(size, FLOW_SHRINK)
+    """(width, height) at which flow is measured, for the network's input `size`.
+
+    DIS halves a picture by its width, and fails where nothing of the height is left: a very wide picture is stretched.
+    """
+    width, height = _shrunk(size, FLOW_SHRINK)
+    return width, max(height, width // MAX_ASPECT)
 
 
 def _shrunk(size: Size, factor: int) -> Size:

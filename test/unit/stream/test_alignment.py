@@ -70,6 +70,18 @@ def test_the_key_frame_itself_is_not_moved():
     assert followed([view(0, 0)]).displacement(0) is None
 
 
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (31, 2000), (2000, 9), (16384, 2)])
+def test_pictures_of_any_shape_are_followed(size):
+    aligner, rng = FlowAligner(size), np.random.default_rng(0)
+    picture = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+    for i in range(3):
+        aligner.see(picture)
+        if i == 0:
+            aligner.begin(0, None)
+    assert aligner.motion == pytest.approx(0, abs=1e-3)
+    assert in_pixels(aligner.displacement(0)) == pytest.approx((0, 0), abs=0.5)
+
+
 def test_motion_is_what_alignment_leaves():
     moves = [view(6 * i, 0) for i in range(8)]
     aligned, still = followed(moves), Still(measures=True)
