@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import gc
-import os
 import resource
-import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from dcfm_ros.errors import DcfmError, one_line
+from dcfm_ros.node.ending import Ending
 
 SPIN_S = 0.1  # how long a signal may go unnoticed
 MIN_FILES = 64
 MIN_ADDRESS_SPACE = 2 << 30
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def main(argv: Sequence[str] | None = None) -> NoReturn:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the node until Ctrl-C or SIGTERM, then end the process.
 
     Exit status 0: ended by a signal. 1: could not start; one line on stderr says why.
     """
-    # Both signals raise KeyboardInterrupt in this thread, wherever it is, from the first import on.
-    for number in SIGNALS:
-        signal.signal(number, signal.default_int_handler)
-    status = 0
-    try:
-        status = _run(argv)
-    except KeyboardInterrupt:
-        _ignore_signals()
+    ending = Ending()
+    status = _run(argv, ending)
     # The node is part of reference cycles, and DDS frees its shared memory only when the last reference is gone.
     gc.collect()
     sys.stdout.flush()
     sys.stderr.flush()
-    # All that others can see is closed by now. Shutting down the interpreter and the network's libraries in good order
-    # takes another second, or forever if a worker hangs inside the network. Ctrl-C must not wait for that.
-    os._exit(status)
+    ending.leave(status)
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def _run(argv: Sequence[str] | None, ending: Ending) -> int:
     """Exit status."""
     if lacking := _lacking():
         return _refuse(lacking)
@@ -74,15 +63,11 @@ def _run(argv: Sequence[str] | None) -> int:
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    status = 0
     try:
         status = 0 if node.start() else 1
-        while status == 0:
+        while status == 0 and not ending.asked:
             executor.spin_once(timeout_sec=SPIN_S)
-    except KeyboardInterrupt:
-        pass
     finally:
-        _ignore_signals()
         node.close()
         executor.shutdown(timeout_sec=0)
         rclpy.shutdown()
@@ -105,12 +90,6 @@ def _lacking() -> str:
 def _refuse(reason: str) -> int:
     print(f"dcfm_node: {one_line(reason)}", file=sys.stderr)
     return 1
-
-
-def _ignore_signals() -> None:
-    """Once is enough: nothing may interrupt the way out."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

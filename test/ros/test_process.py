@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -36,15 +37,20 @@ main()
 
 # As the executable, but loading the network takes forever.
 LOADING = """
-import threading
+import ctypes, threading
 from dcfm_ros.node import node
 from dcfm_ros.node.main import main
 def create_engine(*arguments):
     print("LOADS", flush=True)
-    threading.Event().wait()
+    {waits}
 node.create_engine = create_engine
 main()
 """
+
+# In a library, where no Python runs, and which a signal does not wake.
+DEADLOCK = (
+    "lock = ctypes.create_string_buffer(64); [ctypes.CDLL(None).pthread_mutex_lock(lock) for _ in range(2)]"
+)
 
 # As the executable, but its engine has something to keep.
 BUILDING = """
@@ -110,10 +116,24 @@ def test_a_signal_ends_it_cleanly(graph, process, number):
     assert shared_memory() <= before
 
 
-def test_a_signal_ends_it_while_it_loads(graph, process):
-    node = process(code=LOADING)
+@pytest.mark.parametrize("waits", ["threading.Event().wait()", DEADLOCK], ids=["in Python", "in a library"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_while_it_loads(graph, process, waits, number):
+    before = shared_memory()
+    node = process(code=LOADING.format(waits=waits))
     graph.probe.until(lambda: "LOADS" in node.output, "the node to load its weights")
-    assert node.end() == 0, node.output
+    assert node.end(number) == 0, node.output
+    assert "Traceback" not in node.output, node.output
+    assert shared_memory() <= before
+
+
+def test_a_signal_ends_it_while_large_images_arrive(graph, process):
+    node = process()
+    camera, _ = first_mask(graph, node)
+    large = np.zeros((2160, 3840, 3), np.uint8)
+    for i in range(3):
+        camera.publish(image(large, stamp_of(FIRST_FRAMES + i)))
+    assert node.end(signal.SIGTERM) == 0, node.output
     assert "Traceback" not in node.output, node.output
 
 

@@ -1,0 +1,61 @@
+"""How SIGINT and SIGTERM end the process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+from threading import Event, Thread
+
+from dcfm_ros.cache import remove_own_folder
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE_S = 0.8
+SEGMENT_LOCK = re.compile(r"(/dev/shm/fastdds_[0-9a-f]{16})_el")
+"""What Fast DDS keeps open and locked beside each segment of shared memory that this process owns."""
+
+
+class Ending:
+    """Whether a signal has asked this process to end.
+
+    Nothing is raised: an exception would be lost, or taken for a fault, wherever a binding happens to call back into
+    Python. The main thread looks at `asked`. Where it does not get to leave within 0.8 s, since it is in the middle of
+    an import or a graph's first run, the process ends there and then, with exit status 0.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._left = Event()
+        self._signals, write = os.pipe()
+        os.set_blocking(write, False)
+        # Told by the C handler at once, whatever the main thread is doing; Python's handlers wait for it.
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)
+        Thread(target=self._watch, name="ending", daemon=True).start()
+
+    def leave(self, status: int) -> None:
+        """End the process without shutting down the interpreter, which takes another second, or forever."""
+        self._left.set()
+        os._exit(status)
+
+    def _watch(self) -> None:
+        os.read(self._signals, 1)
+        self.asked = True
+        if not self._left.wait(PATIENCE_S):
+            remove_own_folder()
+            _remove_own_segments()
+            os._exit(0)
+
+
+def _remove_own_segments() -> None:
+    """Up to 64 MiB each, which the machine would be short of until it restarts."""
+    for file in Path("/proc/self/fd").iterdir():
+        try:
+            lock = SEGMENT_LOCK.fullmatch(os.readlink(file))
+            if lock:
+                Path(lock[1]).unlink(missing_ok=True)
+                Path(lock[0]).unlink(missing_ok=True)
+        except OSError:
+            continue  # closed meanwhile, or another's
