@@ -13,10 +13,18 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import Node
 
-from dcfm_ros.config import truth
+from dcfm_ros.config import from_mapping, truth
 from dcfm_ros.node.fast_dds import profile_setting
 from dcfm_ros.node.launch_parts import SHARE, declared, rviz
-from dcfm_ros.node.launch_values import given_parameters, parameter_arguments, parameter_files
+from dcfm_ros.node.launch_values import (
+    file_parameters,
+    given_parameters,
+    parameter_arguments,
+    parameter_files,
+)
+from dcfm_ros.node.parameters import NodeConfig
+from dcfm_ros.node.rviz_layout import shown_cameras
+from dcfm_ros.node.topics import full_name
 
 PROFILE_TEXT = "Fast DDS profile, unless the environment names one; empty: Fast DDS's own settings"
 
@@ -28,7 +36,7 @@ ARGUMENTS = {
     "use_sim_time": ("false", "take the time from /clock: simulation, or `ros2 bag play --clock`"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "respawn": ("false", "start the node again when it has ended"),
-    "rviz": ("false", "open rviz with the camera, the overlay and the mask"),
+    "rviz": ("false", "open rviz with every camera and its overlay"),
 }
 
 
@@ -58,13 +66,14 @@ def start(context: LaunchContext, given: Mapping[str, str]) -> list[Any]:
     settings = {name: context.launch_configurations[name] for name in ARGUMENTS}
     use_sim_time = {"use_sim_time": truth(settings["use_sim_time"], "use_sim_time")}
     parameters = given_parameters(given)
+    files = parameter_files(settings["params_file"])
     node = Node(
         package="dcfm_ros",
         executable="dcfm_node",
         name=settings["name"],
         namespace=settings["namespace"],
         parameters=[
-            *parameter_files(settings["params_file"]),
+            *files,
             use_sim_time,
             *([parameters] if parameters else []),
         ],
@@ -76,12 +85,10 @@ def start(context: LaunchContext, given: Mapping[str, str]) -> list[Any]:
     )
     if not truth(settings["rviz"], "rviz"):
         return [*environment, node]
-    topics = rviz_topics(settings["namespace"], parameters.get("image_topics", ["image"]))
-    return [*environment, node, rviz(topics, **use_sim_time)]
-
-
-def rviz_topics(namespace: str, images: list[str]) -> list[tuple[str, str]]:
-    """What leads rviz to the first camera: the topics in its configuration are those of a node without namespace."""
-    root = "/" + namespace.strip("/") + "/" if namespace.strip("/") else "/"
-    topics = [("/image", images[0] if images[0].startswith("/") else root + images[0])]
-    return topics + [(f"/segmentation/{name}", f"{root}segmentation/{name}") for name in ("overlay", "mask")]
+    namespace, name = settings["namespace"], settings["name"]
+    known = file_parameters(files, full_name(name, namespace, name)) | parameters
+    config = from_mapping(
+        NodeConfig, {key: known[key] for key in ("image_topics", "transport") if key in known}
+    )
+    cameras = shown_cameras(config.image_topics, namespace=namespace, node=name, transport=config.transport)
+    return [*environment, node, rviz(cameras, **use_sim_time)]

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
-from launch import LaunchContext
+from launch import LaunchContext, logging
 from launch.actions import DeclareLaunchArgument, EmitEvent, ExecuteProcess, SetEnvironmentVariable
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
+from dcfm_ros.errors import DcfmError
 from dcfm_ros.node.fast_dds import profile_setting
+from dcfm_ros.node.rviz_layout import ShownCamera, layout, shown_cameras
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
 # After Ctrl-C the report of what was played is written, which takes the longer the more that was: launch must not end
@@ -28,22 +31,37 @@ def declared(arguments: Mapping[str, tuple[str | None, str]]) -> list[DeclareLau
     ]
 
 
-def rviz(remappings: Sequence[tuple[str, str]], **parameters: Any) -> Node:
-    """rviz with this package's view of a camera, whose topics are /image, /segmentation/overlay and /segmentation/mask."""
+def rviz(cameras: Sequence[ShownCamera], **parameters: Any) -> Node:
+    """rviz with panels for these cameras; its layout lies beside the logs of the launch."""
+    file = Path(logging.launch_config.log_dir) / "dcfm.rviz"
+    file.write_text(
+        layout((SHARE / "config" / "dcfm.rviz").read_text(encoding="utf-8"), cameras), encoding="utf-8"
+    )
     return Node(
         package="rviz2",
         executable="rviz2",
         name="rviz",
-        arguments=["-d", str(SHARE / "config" / "dcfm.rviz")],
+        arguments=["-d", str(file)],
         parameters=[parameters] if parameters else None,
-        remappings=remappings,
     )
+
+
+def _end(event: ProcessExited, context: LaunchContext) -> EmitEvent | None:
+    """End the launch with its command. Raises DcfmError where that failed: launch ends with exit status 1 then."""
+    if context.is_shutdown:  # by Ctrl-C, say
+        return None
+    if event.returncode:
+        raise DcfmError(
+            f"`dcfm {event.cmd[1]}` ended with status {event.returncode}; what it says above of its options: here "
+            f"they are arguments, `--topic NAME` is `topic:=NAME`, and what has none goes into `arguments:='--force'`"
+        )
+    return EmitEvent(event=Shutdown(reason="all is played"))
 
 
 def run_to_the_end(
     context: LaunchContext, words: Sequence[str], *, namespace: str, with_rviz: bool, **rviz_parameters: Any
 ) -> list[Any]:
-    """The command `dcfm WORDS`; when it ends, so does the launch. With rviz beside it where that is asked for.
+    """The command `dcfm WORDS`; when it ends, so does the launch, and fails with it. With rviz beside it on request.
 
     Args:
         namespace: of the topics that the command plays and publishes.
@@ -54,15 +72,14 @@ def run_to_the_end(
         cmd=[str(program), *words],
         output="screen",
         sigterm_timeout=str(REPORT_PATIENCE_S),
-        on_exit=[EmitEvent(event=Shutdown(reason="all is played"))],
+        on_exit=_end,
     )
     if not with_rviz:
         return [command]
     # The command brings the profile for its own processes; rviz needs it, too.
     added = profile_setting(context.environment, SHARE / "config" / "fastdds.xml")
-    topics = ("image", "segmentation/overlay", "segmentation/mask")
     return [
         *(SetEnvironmentVariable(*variable) for variable in added.items()),
-        rviz([(f"/{topic}", f"{namespace}/{topic}") for topic in topics], **rviz_parameters),
+        rviz(shown_cameras(["image"], namespace=namespace), **rviz_parameters),
         command,
     ]

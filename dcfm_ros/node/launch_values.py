@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from dcfm_ros.config import from_text
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, one_line
 from dcfm_ros.node.parameters import Parameter, table
+
+_WILD = {"*": "/[^/]+", "**": "(/[^/]+)*"}
 
 
 def parameter_arguments() -> dict[str, tuple[str, str]]:
@@ -40,6 +45,30 @@ def parameter_files(params_file: str) -> list[str]:
             f"params_file '{params_file}' does not exist; give the path of a file like config/dcfm.yaml, or leave it out"
         )
     return [str(path)]
+
+
+def file_parameters(files: Sequence[str], node: str) -> dict[str, Any]:
+    """What parameters files say for the node of this full name, as rcl reads them. Raises DcfmError: not YAML."""
+    values: dict[str, Any] = {}
+    for path in files:
+        try:
+            document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise DcfmError(f"params_file '{path}' cannot be read: {one_line(error)}") from error
+        for pattern, section in _sections(document, ""):
+            if re.fullmatch(pattern, node):
+                values.update(section)
+    return values
+
+
+def _sections(tree: Any, pattern: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The sections of a parameters file, each with the pattern of the nodes that it is for: * is a name, ** any."""
+    for key, below in tree.items() if isinstance(tree, dict) else ():
+        if key == "ros__parameters" and isinstance(below, dict):
+            yield pattern, below
+        else:
+            names = [_WILD.get(word, f"/{re.escape(word)}") for word in str(key).split("/") if word]
+            yield from _sections(below, pattern + "".join(names))
 
 
 def _default(parameter: Parameter) -> str:

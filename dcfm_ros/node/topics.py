@@ -49,6 +49,14 @@ def camera_topics(topics: Sequence[str]) -> list[CameraTopics]:
     ]
 
 
+def full_name(topic: str, namespace: str, node: str) -> str:
+    """A topic's name as ROS resolves it for a node in a namespace, when nothing is remapped."""
+    home = "/".join(["", *filter(None, namespace.split("/"))])
+    if topic.startswith("/"):
+        return topic
+    return f"{home}/{node}{topic[1:]}" if topic.startswith("~") else f"{home}/{topic}"
+
+
 def _namespace(topic: str) -> str:
     """ "/front/image" -> "/front/", "image" -> "" """
     namespace, slash, _ = topic.rpartition("/")

@@ -130,17 +130,6 @@ def started(description):
     return start
 
 
-@pytest.fixture
-def remappings():
-    """The topics that a node of a launch file is led to: (its own name, the other), both as text."""
-
-    def of(node, context):
-        rules = node._Node__remappings
-        return [tuple("".join(part.perform(context) for part in side) for side in rule) for rule in rules]
-
-    return of
-
-
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """A small random model."""

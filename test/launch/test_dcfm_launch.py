@@ -137,15 +137,35 @@ def test_every_parameter_is_an_argument_with_its_default(description):
     assert set(description("dcfm.launch.py").ARGUMENTS) <= set(declared)
 
 
-def test_rviz_shows_the_first_camera_of_the_namespace(started, remappings):
-    (*_, rviz), context = started(
-        "dcfm.launch.py", rviz="true", namespace="robot", image_topics="[camera/image, other]"
-    )
-    assert remappings(rviz, context) == [
-        ("/image", "/robot/camera/image"),
-        ("/segmentation/overlay", "/robot/segmentation/overlay"),
-        ("/segmentation/mask", "/robot/segmentation/mask"),
-    ]
+def topics_in(rviz):
+    """What rviz was told to show: display -> topic."""
+    config = yaml.safe_load(Path(rviz._Node__arguments[1]).read_text())
+    return {each["Name"]: each["Topic"]["Value"] for each in config["Visualization Manager"]["Displays"]}
+
+
+def test_rviz_shows_the_camera_of_the_namespace(started):
+    (*_, rviz), _ = started("dcfm.launch.py", rviz="true", namespace="robot", image_topics="camera/image")
+    assert topics_in(rviz) == {
+        "Overlay": "/robot/segmentation/overlay",
+        "Camera": "/robot/camera/image",
+        "Mask (class ids)": "/robot/segmentation/mask",
+    }
+
+
+def test_rviz_shows_every_camera_that_the_parameters_file_names(started, tmp_path):
+    file = tmp_path / "mine.yaml"
+    values = {"image_topics": ["/front/image", "/rear/image"], "transport": "compressed"}
+    file.write_text(yaml.safe_dump({"/robot/*": {"ros__parameters": values}}))
+    (*_, rviz), _ = started("dcfm.launch.py", rviz="true", namespace="robot", params_file=str(file))
+    assert topics_in(rviz) == {
+        f"{kind} {name}": f"/{name}/{topic}"
+        for name in ("front", "rear")
+        for kind, topic in [
+            ("Overlay", "segmentation/overlay"),
+            ("Camera", "image/compressed"),
+            ("Mask (class ids)", "segmentation/mask"),
+        ]
+    }
 
 
 def test_the_example_with_two_cameras_hands_both_topics_on():

@@ -12,6 +12,7 @@ def test_demo_plays_to_the_end(launched, weights, tmp_path):
         f"arguments:=--frames 6 --size 96x64 --weights {weights}",
         environment={"XDG_CACHE_HOME": str(tmp_path)},
     )
-    launch.process.wait(600)  # a busy machine first compiles the renderer and the network
+    status = launch.process.wait(600)  # a busy machine first compiles the renderer and the network
+    assert status == 0, launch.output
     assert (tmp_path / "out" / "index.html").is_file(), launch.output
     assert launch.children() == []

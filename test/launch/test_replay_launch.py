@@ -1,9 +1,11 @@
 """replay.launch.py: plays a recording into the node, writes the report and ends by itself, or at Ctrl-C."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, mono8, rgb8
@@ -41,7 +43,7 @@ def given(drive, weights, out, **more):
 @pytest.mark.slow
 def test_replay_plays_to_the_end(launched, weights, drive, tmp_path):
     launch = launched("replay.launch.py", *given(drive, weights, tmp_path / "the report", loop=2))
-    launch.process.wait(150)
+    assert launch.process.wait(150) == 0, launch.output
     assert launch.children() == []
     numbers = json.loads((tmp_path / "the report" / "results.json").read_text())
     summary = numbers["summary"]
@@ -65,6 +67,17 @@ def test_ctrl_c_ends_an_endless_replay_with_its_report(launched, weights, drive,
     assert numbers["summary"]["frames_in"] > 2 * FRAMES
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("replay.launch.py", ["input:=nowhere.mcap"]), ("demo.launch.py", ["arguments:=--no-such-option"])],
+)
+def test_a_command_that_fails_fails_the_launch(launched, name, arguments):
+    launch = launched(name, *arguments)
+    assert launch.process.wait(60) == 1
+    assert f"`dcfm {name.partition('.')[0]}` ended with status 2" in launch.output
+    assert "Traceback" not in launch.output
+
+
 def test_launch_does_not_end_the_command_while_it_writes_its_report(started):
     (command,), context = started("replay.launch.py", input="drive")
     patience_s = "".join(part.perform(context) for part in command.sigterm_timeout)
@@ -80,11 +93,11 @@ def test_what_must_be_given_is_asked_for(launched):
 @pytest.mark.parametrize(
     ("name", "namespace"), [("replay.launch.py", "/dcfm_replay"), ("demo.launch.py", "/dcfm_demo")]
 )
-def test_rviz_shows_what_is_played(started, remappings, name, namespace):
-    (*_, rviz, _), context = started(name, input="drive", rviz="true")
-    assert remappings(rviz, context) == [
-        (f"/{topic}", f"{namespace}/{topic}")
-        for topic in ("image", "segmentation/overlay", "segmentation/mask")
+def test_rviz_shows_what_is_played(started, name, namespace):
+    (*_, rviz, _), _ = started(name, input="drive", rviz="true")
+    config = yaml.safe_load(Path(rviz._Node__arguments[1]).read_text())
+    assert [each["Topic"]["Value"] for each in config["Visualization Manager"]["Displays"]] == [
+        f"{namespace}/{topic}" for topic in ("segmentation/overlay", "image", "segmentation/mask")
     ]
 
 

@@ -1,10 +1,16 @@
 """Arguments of the launch files: the node's parameters with their defaults, read as the node reads them."""
 
 import pytest
+import yaml
 
 from dcfm_ros.config import truth
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.node.launch_values import given_parameters, parameter_arguments, parameter_files
+from dcfm_ros.node.launch_values import (
+    file_parameters,
+    given_parameters,
+    parameter_arguments,
+    parameter_files,
+)
 from dcfm_ros.node.parameters import configuration_of, table
 
 
@@ -76,3 +82,31 @@ def test_a_parameters_file_must_exist(tmp_path, monkeypatch):
     assert parameter_files("~/mine.yaml") == [str(path)]
     with pytest.raises(DcfmError, match="params_file 'nowhere.yaml' does not exist"):
         parameter_files("nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "applies"),
+    [
+        ("/**", True),
+        ("/robot/eyes", True),
+        ("/robot/*", True),
+        ("/*", False),
+        ("/eyes", False),
+        ("/**/eyes", True),
+        ("/robotics/eyes", False),
+        ("robot", False),
+    ],
+)
+def test_a_parameters_file_is_read_for_the_nodes_that_it_names(tmp_path, key, applies):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({key: {"ros__parameters": {"threads": 3}}}))
+    assert file_parameters([str(file)], "/robot/eyes") == ({"threads": 3} if applies else {})
+
+
+def test_a_parameters_file_may_nest_namespaces_and_must_be_yaml(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("robot:\n  eyes:\n    ros__parameters: {threads: 3}\n")
+    assert file_parameters([str(file)], "/robot/eyes") == {"threads": 3}
+    file.write_text("robot: [")
+    with pytest.raises(DcfmError, match=r"mine.yaml' cannot be read"):
+        file_parameters([str(file)], "/robot/eyes")
