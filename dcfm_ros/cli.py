@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dcfm_ros import __version__
 from dcfm_ros.errors import DcfmError, printable
+from dcfm_ros.requirements import too_old
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in argv if not word.startswith("-")), None)
     try:
+        if old := too_old():
+            raise DcfmError(old)
         parser = _build_parser(only=name if name in COMMANDS else None)
         args = parser.parse_args(argv, argparse.Namespace(argv=argv))
         return int(_module(args.command).run(args))
@@ -98,7 +101,8 @@ def _module(name: str):
             raise
         raise DcfmError(
             f"`dcfm {name}` needs the Python package {missing!r}, which is not installed in {sys.prefix}; "
-            f"install the project with its requirements (`make setup`, or `pip install .` in its folder)."
+            f"install the project with its requirements (`make setup`, or `pip install .` in its folder; on a robot "
+            f"`pip install -r tools/robot.txt`)."
         ) from error
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from dcfm_ros.errors import DcfmError, one_line
 from dcfm_ros.node.ending import Ending
+from dcfm_ros.requirements import too_old
 
 SPIN_S = 0.1  # how long a signal may go unnoticed
 MIN_FILES = 64
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(argv: Sequence[str] | None, ending: Ending) -> int:
     """Exit status."""
-    if lacking := _lacking():
+    if lacking := too_old() or _lacking():
         return _refuse(lacking)
     try:
         import rclpy

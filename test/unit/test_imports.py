@@ -15,7 +15,7 @@ PUBLIC = set(dcfm_ros.__all__) - {"__version__"}
 PACKAGE = Path(__file__).resolve().parents[2] / "dcfm_ros"
 # From the ground up: a room may import from the floors below its own, never from another room on the same floor.
 FLOORS = (
-    {"errors"},
+    {"errors", "requirements"},
     {"share", "arrays", "config", "stamps", "cache"},
     {"measure", "street"},
     {"model"},

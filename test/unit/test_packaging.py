@@ -12,19 +12,20 @@ from pathlib import Path
 import pytest
 
 import dcfm_ros
+from dcfm_ros.requirements import OLDEST
 
 ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / "pyproject.toml").is_file():
     pytest.skip("needs the source tree", allow_module_level=True)
 
-# Module -> (its name in pyproject.toml, its rosdep key; None: not everybody needs it, its absence is told).
+# Module -> (its name in pyproject.toml, its rosdep key; None: not everybody needs it, or apt has none that does).
 PACKAGES = {
-    "torch": ("torch", "python3-pytorch-pip"),
+    "torch": ("torch", None),
     "numpy": ("numpy", "python3-numpy"),
     "cv2": ("opencv-python-headless", "python3-opencv"),
     "yaml": ("pyyaml", "python3-yaml"),
     "tqdm": ("tqdm", "python3-tqdm"),
-    "rosbags": ("rosbags", "python3-rosbags-pip"),
+    "rosbags": ("rosbags", None),
     "numba": ("numba", "python3-numba"),
     "psutil": ("psutil", "python3-psutil"),
     "jinja2": ("jinja2", "python3-jinja2"),
@@ -37,8 +38,8 @@ PACKAGES = {
     "matplotlib": ("matplotlib", None),
     "transformers": ("transformers", None),
     "triton": ("triton", None),
-    "ruamel": ("rosbags", "python3-rosbags-pip"),  # rosbags needs it
-    "lz4": ("rosbags", "python3-rosbags-pip"),  # likewise
+    "ruamel": ("rosbags", None),  # rosbags needs it
+    "lz4": ("rosbags", None),  # likewise
 }
 OPTIONAL = {"ray", "tensorrt", "cuda", "pynvml"}  # used where they are; nothing asks for them
 ROS_PACKAGES = re.compile(
@@ -100,9 +101,31 @@ def test_every_ros_package_is_declared(package_xml):
 def test_nothing_is_declared_that_nobody_uses(package_xml):
     # By others' code: the messages' runtime, `ros2 launch`, rclpy's lifecycle nodes.
     behind = {"rosidl_default_runtime", "ros2launch", "lifecycle_msgs", "builtin_interfaces", "std_msgs"}
+    behind |= {"rviz2"}  # which the launch files start
     used = imported("dcfm_ros", "launch") | behind
     used |= {key for name in used & set(PACKAGES) for key in [PACKAGES[name][1]]}
     assert keys(package_xml, "exec_depend", "depend") <= used
+
+
+def bounds(text):
+    """Package -> oldest version, of requirements of any form."""
+    return dict(re.findall(r"^\s*\"?([\w-]+)>=([\d.]+)", text, re.M))
+
+
+def test_apt_or_the_robots_list_brings_everything_that_is_needed(package_xml):
+    project = (ROOT / "pyproject.toml").read_text()
+    asked = bounds(project[project.index("dependencies = [") : project.index("[project.optional")])
+    by_apt = {PACKAGES[name][0] for name in PACKAGES if PACKAGES[name][1]}
+    robot = bounds((ROOT / "tools" / "robot.txt").read_text())
+    assert set(asked) == (by_apt | set(robot)) & set(asked)
+    extra = {"openvino": "2024.0", "onnx": "1.15"}  # the extra `cpu`
+    assert robot == {name: {**asked, **extra}[name] for name in robot}
+    assert {**asked, **OLDEST} == asked
+    # Of these Humble's Ubuntu has too old ones, whether rosdep installs them or not.
+    assert set(OLDEST) <= set(robot)
+    conditions = {element.text: element.get("condition") for element in package_xml.iter("exec_depend")}
+    assert conditions["python3-numba"] == "$ROS_DISTRO != humble"
+    assert not any(key.endswith("-pip") for key in conditions)  # which Ubuntu 24.04 refuses
 
 
 def test_tested_versions_are_pinned():
