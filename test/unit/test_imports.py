@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "dcfm_ros"
 FLOORS = (
     {"errors", "requirements"},
     {"share", "arrays", "config", "stamps", "cache"},
-    {"measure", "street"},
+    {"measure", "space", "street"},
     {"model"},
     {"engines"},
     {"stream"},

@@ -1,0 +1,53 @@
+"""Pixels to rays and back, through lenses; calibrations that are none."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcfm_ros.errors import DcfmError
+from dcfm_ros.space.camera import camera_of
+
+SIZE = (160, 120)
+K = [130.0, 0, 79.5, 0, 132.0, 61.0, 0, 0, 1]
+LENSES = [("", ()), ("plumb_bob", (-0.28, 0.07, 0.001, -0.002, 0)), ("equidistant", (0.02, -0.01, 0.003, 0))]
+
+
+@pytest.mark.parametrize(("model", "lens"), LENSES, ids=["none", "plumb_bob", "equidistant"])
+def test_what_a_pixel_sees_is_seen_by_that_pixel(model, lens):
+    camera = camera_of(K, SIZE, lens, model)
+    depth = np.random.default_rng(0).uniform(0.2, 50, (120, 160, 1))
+    points = np.concatenate([camera.rays * depth, depth], -1).reshape(-1, 3)
+    where, seen = camera.pixels(points)
+    assert seen.all()
+    assert np.array_equal(where, np.indices((120, 160)).reshape(2, -1).T)
+
+
+@given(st.floats(-40, 40), st.floats(-40, 40), st.floats(-40, 40))
+def test_a_lens_folds_nothing_into_the_picture(x, y, z):
+    """What a strong lens's polynomial brings back from far outside is not seen."""
+    camera = camera_of(K, SIZE, LENSES[1][1], "plumb_bob")
+    (place,), (seen,) = camera.pixels(np.array([[x, y, z]]))
+    if seen:
+        assert z > 0
+        assert np.allclose(camera.rays[tuple(place)], [x / z, y / z], atol=2.5 / 130)
+
+
+@pytest.mark.parametrize(
+    ("k", "says"),
+    [
+        ([0.0] * 9, "not calibrated"),
+        ([np.nan] * 9, "not finite"),
+        ([-100, 0, 80, 0, 100, 60, 0, 0, 1], "not calibrated"),
+        ([500, 0, 320, 0, 500, 240, 0, 0, 1], "another size"),
+    ],
+)
+def test_numbers_of_no_camera_are_refused(k, says):
+    with pytest.raises(DcfmError, match=says):
+        camera_of(k, SIZE)
+
+
+def test_an_unknown_lens_is_refused_unless_it_does_nothing():
+    with pytest.raises(DcfmError, match="'thin_prism' is unknown"):
+        camera_of(K, SIZE, [0.1, 0, 0, 0], "thin_prism")
+    assert camera_of(K, SIZE, [0.0] * 4, "thin_prism").rays.shape == (120, 160, 2)
