@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from parts import SEGFORMER, TUNED, Suite, SuiteCase, SuiteRow
 from steady_result import Steady, Way
 
-from dcfm_ros.bench.result import DCFM, engine_of
+from dcfm_ros.bench.result import DCFM
 from dcfm_ros.bench.table import equal_labels
 from dcfm_ros.measure.spread import Spread
 from dcfm_ros.measure.table import ms, times
@@ -149,7 +149,7 @@ def _at_most(
     for row in _ours(case):
         taken = pick(row)
         if row.precision == "fp16" and row.agreement is not None and taken:
-            measured = f"{ms(taken.median)} ms ({engine_of(row)}; labels {equal_labels(row.agreement)} equal)"
+            measured = f"{ms(taken.median)} ms ({row.runs_on}; labels {equal_labels(row.agreement)} equal)"
             found.append((taken.median, row.agreement, measured))
     if not found:
         return Verdict(key, goal, asked, "not measured", None)

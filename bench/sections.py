@@ -9,7 +9,7 @@ from markdown import link
 from parts import SEGFORMER, TUNED, LabelMapRow, NodeRow, OutputRow, RateRow, Suite, SuiteCase, SuitePart
 from steady_result import Steady, steady_table
 
-from dcfm_ros.bench.result import BUSY, DCFM, MemoryRow, engine_of
+from dcfm_ros.bench.result import BUSY, DCFM, MemoryRow
 from dcfm_ros.bench.table import (
     amortised_table,
     case_tables,
@@ -110,7 +110,7 @@ def memory_section(rows: Sequence[MemoryRow], on: str) -> str:
         rows,
         (
             ("", lambda row: f"{row.case}, {row.kind}"),
-            ("engine", engine_of),
+            ("engine", lambda row: row.runs_on),
             ("peak, MiB", lambda row: number(row.peak_mib, ".0f")),
             ("of it before there was a model, MiB", lambda row: number(row.imports_mib, ".0f")),
         ),

@@ -53,7 +53,7 @@ def measure_case(
     built: dict[Entry, Contestant] = {}
     skipped: dict[Entry, str] = {}
     for entry in dict.fromkeys([reference, *entries]):
-        say(" ".join(filter(None, (entry.kind, entry.engine, entry.precision, entry.detail))))
+        say(" ".join(filter(None, entry.names)))
         try:
             contestant = build(entry, setting, threads)
             contestant.key(frames[0])
@@ -71,7 +71,7 @@ def measure_case(
         if entry.kind == DCFM
     }
     rows = [replace(_row(entry, rounds, reference), agreement=agreements.get(entry)) for entry in built]
-    rows += [Row(e.kind, e.engine, e.precision, e.detail, skipped=why) for e, why in skipped.items()]
+    rows += [Row(*entry.names, skipped=why) for entry, why in skipped.items()]
     config = model.config
     case = Case(
         name=setting.name,
@@ -108,10 +108,7 @@ def _on(work: Callable[[Image], Laps], frames: Sequence[Image]) -> Run:
 def _row(entry: Entry, rounds: Rounds, reference: Entry) -> Row:
     keys = rounds.key[entry]
     row = Row(
-        entry.kind,
-        entry.engine,
-        entry.precision,
-        entry.detail,
+        *entry.names,
         key=spread(totals(keys)),
         key_stages=_stages(keys),
         key_ratio=ratio(totals(rounds.key[reference]), totals(keys)),

@@ -104,6 +104,11 @@ class Entry:
         """What else tells it from others of its kind."""
         return "torch.compile" if self.compiled else ""
 
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """Its kind, engine, precision and detail."""
+        return self.kind, self.engine, self.precision, self.detail
+
     def build(self, setting: Setting, threads: int = 0) -> Contestant:
         """Raises DcfmError, with the reason, for what cannot run here."""
         config = EngineConfig(self.engine, self.precision, threads=threads, compile=self.compiled)

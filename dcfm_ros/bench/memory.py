@@ -33,8 +33,7 @@ def measure_memory(setting: Setting, entries: Sequence[Entry]) -> tuple[MemoryRo
         except (DcfmError, BrokenProcessPool) as error:
             logger.debug("%s is left out: %s", entry, error)
             continue
-        row = MemoryRow(setting.name, entry.kind, entry.engine, entry.precision, peak, imports, entry.detail)
-        found.append(row)
+        found.append(MemoryRow(*entry.names, case=setting.name, peak_mib=peak, imports_mib=imports))
     return tuple(found)
 
 

@@ -32,11 +32,29 @@ class Amortised:
 
 
 @dataclass(frozen=True)
-class Row:
+class Named:
+    """A contestant. engine, precision: as the engine calls itself. detail: what else tells it from others of its kind."""
+
+    kind: str
+    engine: str
+    precision: str
+    detail: str = ""
+
+    @property
+    def title(self) -> str:
+        """What tables and plots call it."""
+        return self.runs_on
+
+    @property
+    def runs_on(self) -> str:
+        """Engine, precision, and what else tells it from others."""
+        return " ".join(filter(None, (self.engine, self.precision, self.detail)))
+
+
+@dataclass(frozen=True)
+class Row(Named):
     """One contestant of a case.
 
-    engine, precision: as the engine calls itself
-    detail     what else tells it from others of its kind
     key, other ms from an image in memory to its mask in memory; where all are computed whole, they are all `key`
     key_ratio, other_ratio: how many times faster than the case's reference, which is fp32 in torch
     key_stages, other_stages: median ms by stage
@@ -44,10 +62,6 @@ class Row:
     skipped    why it was not measured; "" if it was
     """
 
-    kind: str
-    engine: str
-    precision: str
-    detail: str = ""
     key: Spread | None = None
     other: Spread | None = None
     key_ratio: Spread | None = None
@@ -57,11 +71,6 @@ class Row:
     amortised: tuple[Amortised, ...] = ()
     agreement: float | None = None
     skipped: str = ""
-
-    @property
-    def title(self) -> str:
-        """What tables and plots call it."""
-        return engine_of(self)
 
 
 @dataclass(frozen=True)
@@ -77,17 +86,13 @@ class Case:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
-class MemoryRow:
+@dataclass(frozen=True, kw_only=True)
+class MemoryRow(Named):
     """Peak memory of a fresh process that segments a few frames, MiB. imports_mib: of it, before there was a model."""
 
     case: str
-    kind: str
-    engine: str
-    precision: str
     peak_mib: float
     imports_mib: float
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,11 +118,6 @@ class Report:
 
 
 P = TypeVar("P", bound=Part)
-
-
-def engine_of(row: Row | MemoryRow) -> str:
-    """Engine, precision, and what else tells it from others."""
-    return " ".join(filter(None, (row.engine, row.precision, row.detail)))
 
 
 def record(kind: type[P], name: str, command: str, work: Callable[[], dict[str, Any]]) -> P:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dcfm_ros.bench.result import BUSY, DCFM, Case, Part, Row, engine_of
+from dcfm_ros.bench.result import BUSY, DCFM, Case, Part, Row
 from dcfm_ros.measure.spread import Spread
 from dcfm_ros.measure.table import NOTHING, Table, ms, size, times
 
@@ -94,7 +94,7 @@ def part_text(part: Part) -> str:
         )
     lines += [_case_text(case) for case in part.cases]
     for row in part.memory:
-        lines.append(f"{row.case}, {engine_of(row)}: {row.peak_mib:.0f} MiB at most")
+        lines.append(f"{row.case}, {row.runs_on}: {row.peak_mib:.0f} MiB at most")
     return "\n".join(lines)
 
 

@@ -29,7 +29,10 @@ def results(tmp_path):
     parts = (
         part("label_map", label_maps=(label_map_row(),)),
         part("mit_b2_vspw", cases=(case(*rows),)),
-        part("memory", memory=(MemoryRow("shipped", "dcfm", "torch", "fp32", 400.0, 300.0),)),
+        part(
+            "memory",
+            memory=(MemoryRow("dcfm", "torch", "fp32", case="shipped", peak_mib=400.0, imports_mib=300.0),),
+        ),
         part(
             "node",
             node=(node_row(),),
