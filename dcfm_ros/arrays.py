@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 """H×W×3, RGB, 0-255."""
 Mask = NDArray[np.uint8]
-"""H×W: class ids, 255 where there is none; or confidences, 0-255."""
+"""H×W: class ids, UNLABELLED where there is none; or confidences, 0-255."""
+UNLABELLED = 255
+"""The value of a pixel that has no class."""
 
 Floats = NDArray[np.float32]
 """Numbers of any shape."""

@@ -8,9 +8,6 @@ from typing import Any, Protocol
 from dcfm_ros.arrays import Floats, Image, Mask
 from dcfm_ros.model.config import ModelCard
 
-UNLABELLED = 255
-"""The value of a pixel that has no class."""
-
 
 class Engine(Protocol):
     """Runs a model. One engine serves any number of streams, and every method may be called from several threads.

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from dcfm_ros.arrays import Floats, Image
+from dcfm_ros.arrays import UNLABELLED, Floats, Image
 from dcfm_ros.config import Size
 from dcfm_ros.learn.config import AugmentConfig
 
-IGNORE = 255
 GREY = np.array([0.299, 0.587, 0.114])
 DISPLACEMENT_STRIDE = 4
 """That of the finest common features."""
@@ -91,7 +90,7 @@ def warp(image: Image, matrix: NDArray[np.float64], size: Size, fill: tuple[int,
 
 def warp_label(label: Image, matrix: NDArray[np.float64], size: Size) -> Image:
     """Like `warp`, to the nearest pixel; 255 outside."""
-    return as_image(cv2.warpAffine(label, matrix, size, flags=cv2.INTER_NEAREST, borderValue=IGNORE))
+    return as_image(cv2.warpAffine(label, matrix, size, flags=cv2.INTER_NEAREST, borderValue=UNLABELLED))
 
 
 def warp_soft(soft: Image, image_size: Size, matrix: NDArray[np.float64], size: Size) -> Image:

@@ -13,12 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcfm_ros.arrays import UNLABELLED
 from dcfm_ros.engines.warp import warp_tensor
 from dcfm_ros.learn.config import DistillConfig, LossConfig
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.heads import resize
-
-IGNORE = 255
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) 
     logits: float N×C×h×w. target: uint8 or int64 N×H×W of class ids, 255 = ignored. weight: float (C,), or None.
     """
     logits = upsampled(logits, target)
-    total = F.cross_entropy(logits, target.long(), weight, ignore_index=IGNORE, reduction="sum")
-    known = target != IGNORE
+    total = F.cross_entropy(logits, target.long(), weight, ignore_index=UNLABELLED, reduction="sum")
+    known = target != UNLABELLED
     count = known.sum() if weight is None else weight[target[known].long()].sum()
     return total / torch.clamp(_mean_over_processes(count.float()), min=1e-6)
 
@@ -60,7 +59,7 @@ def lovasz_softmax(logits: Tensor, target: Tensor, stride: int = 2) -> Tensor:
     """
     logits = upsampled(logits, target)
     logits, target = logits[:, :, ::stride, ::stride], target[:, ::stride, ::stride]
-    known = target != IGNORE
+    known = target != UNLABELLED
     classes = target[known].unique().long()
     if not len(classes):
         return logits.sum() * 0.0

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcfm_ros.learn.datasets.base import IGNORE, FrameDataset
+from dcfm_ros.arrays import UNLABELLED
+from dcfm_ros.learn.datasets.base import FrameDataset
 from dcfm_ros.learn.losses import aligned
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.model.config import ModelCard
@@ -55,7 +56,7 @@ def picture(
     masks = [target, predict(model, frames, frames, size), predict(model, frames, neighbours, size, moved)]
     if taught is not None:
         taught = taught[:rows]
-        masks.insert(1, torch.where(taught.sum(1) > 0, taught.argmax(1), IGNORE))
+        masks.insert(1, torch.where(taught.sum(1) > 0, taught.argmax(1), UNLABELLED))
     table = np.zeros((256, 3), np.uint8)
     table[: len(model.card.colors)] = model.card.colors
     columns = [x.permute(0, 2, 3, 1).cpu().numpy() for x in (frames, neighbours)]

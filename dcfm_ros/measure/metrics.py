@@ -26,7 +26,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcfm_ros.errors import DcfmError
 
-IGNORE = 255
 CONSISTENCY_WINDOWS = (8, 16)
 
 Labels = NDArray[np.integer[Any]]

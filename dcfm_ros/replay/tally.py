@@ -7,8 +7,9 @@ from collections import Counter
 
 import numpy as np
 
+from dcfm_ros.arrays import UNLABELLED
 from dcfm_ros.measure.flow import FlowConsistency
-from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, IGNORE, ConfusionMatrix, VideoConsistency
+from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.frame_record import FrameRecord
 from dcfm_ros.replay.pictures import PictureBook
@@ -144,9 +145,11 @@ class Tally:
             self.label_problems[reason] += 1
             return float("nan")
         matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
-        if ((label >= len(self.card.classes)) & (label != IGNORE)).any():
+        if ((label >= len(self.card.classes)) & (label != UNLABELLED)).any():
             last = len(self.card.classes) - 1
-            self.label_problems[f"in part: values that are no class (0 to {last}, or {IGNORE} for none)"] += 1
+            self.label_problems[
+                f"in part: values that are no class (0 to {last}, or {UNLABELLED} for none)"
+            ] += 1
         self._video.add(mask, label)
         span.compare(mask, label, matrix)
         return matrix.pixel_accuracy

@@ -21,8 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dcfm_ros.arrays import Floats, Mask
-from dcfm_ros.engines.base import UNLABELLED
+from dcfm_ros.arrays import UNLABELLED, Floats, Mask
 from dcfm_ros.engines.jit import fused_kernel, kernel
 from dcfm_ros.engines.label_map.bilinear import Taps
 

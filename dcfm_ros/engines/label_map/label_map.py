@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcfm_ros.arrays import Mask
-from dcfm_ros.engines.base import UNLABELLED
+from dcfm_ros.arrays import UNLABELLED, Mask
 from dcfm_ros.engines.helpers import Helpers
 from dcfm_ros.engines.label_map.bilinear import Taps, taps
 

@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dcfm_ros.arrays import Image
+from dcfm_ros.arrays import UNLABELLED, Image
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.image_file import decode_file
 from dcfm_ros.media.image_header import BadImage
 from dcfm_ros.media.label_image import Colours, class_ids
 from dcfm_ros.model.classes import ClassSet
 
-IGNORE = 255
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
@@ -115,7 +114,7 @@ def same_size(frame: LabelledFrame) -> LabelledFrame:
 
 def lookup_table(classes: dict[int, int]) -> Image:
     """uint8 (256,): the class id of each value a label image may hold; 255 where `classes` says nothing."""
-    table = np.full(256, IGNORE, np.uint8)
+    table = np.full(256, UNLABELLED, np.uint8)
     for value, class_id in classes.items():
         table[value] = class_id
     return table

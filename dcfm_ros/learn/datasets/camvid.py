@@ -8,10 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dcfm_ros.arrays import UNLABELLED, Image
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets.base import (
-    IGNORE,
-    Image,
     existing_file,
     existing_folder,
     frame_number,
@@ -147,7 +146,7 @@ class CamVidFull(VideoFiles):
 
 
 def _class_of_color() -> Image:
-    table = np.full(1 << 24, IGNORE, np.uint8)
+    table = np.full(1 << 24, UNLABELLED, np.uint8)
     for class_id, name in enumerate(CAMVID.names):
         for red, green, blue in MEMBERS[name]:
             table[red << 16 | green << 8 | blue] = class_id

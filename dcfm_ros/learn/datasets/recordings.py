@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import cv2
 
-from dcfm_ros.arrays import Image
+from dcfm_ros.arrays import UNLABELLED, Image
 from dcfm_ros.cache import cached
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets.base import (
-    IGNORE,
     IMAGE_SUFFIXES,
     existing_file,
     existing_folder,
@@ -81,15 +80,15 @@ class Recordings(VideoFiles):
         labelled = False
         for video, number in self.places:
             label = self.read_label(video.labels[number])
-            classes, wrong = (label < count).any(), label[(label >= count) & (label != IGNORE)]
+            classes, wrong = (label < count).any(), label[(label >= count) & (label != UNLABELLED)]
             if wrong.size and not classes:
                 raise DcfmError(
                     f"'{video.labels[number]}' holds the value {wrong.max()} and no class; expected class ids from 0 to "
-                    f"{count - 1}, as in classes.yaml, or {IGNORE} for none"
+                    f"{count - 1}, as in classes.yaml, or {UNLABELLED} for none"
                 )
             labelled, strange = labelled or bool(classes), strange + bool(wrong.size)
         if not labelled:
-            raise DcfmError(f"no pixel of {counted(len(self), 'label')} has a class: all are {IGNORE}")
+            raise DcfmError(f"no pixel of {counted(len(self), 'label')} has a class: all are {UNLABELLED}")
         if strange:
             _log.warning(
                 "%s of %d hold values above %d, which count as unlabelled",

@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dcfm_ros.arrays import Image
+from dcfm_ros.arrays import UNLABELLED, Image
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.datasets.base import IGNORE, LabelledFrame
+from dcfm_ros.learn.datasets.base import LabelledFrame
 from dcfm_ros.learn.datasets.recordings import STORE, recorded
 from dcfm_ros.learn.datasets.videos import Video, VideoFiles
 from dcfm_ros.model.classes import CLASS_SETS
@@ -55,7 +55,7 @@ class Unlabelled(VideoFiles):
 
     def __getitem__(self, index: int) -> LabelledFrame:
         image = self.read_image(self.places[index][0].frames[self.places[index][1]])
-        return LabelledFrame(image, np.full(image.shape[:2], IGNORE, np.uint8), self.name(index))
+        return LabelledFrame(image, np.full(image.shape[:2], UNLABELLED, np.uint8), self.name(index))
 
     def name(self, index: int) -> str:
         return f"{self.places[index][1]:06d}"

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcfm_ros.engines.base import UNLABELLED
+from dcfm_ros.arrays import UNLABELLED
 from dcfm_ros.engines.label_map import label_map as ways
 from dcfm_ros.engines.label_map.bilinear import taps
 from dcfm_ros.engines.label_map.label_map import label_array, label_map, label_tiles

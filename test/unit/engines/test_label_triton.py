@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_label_map import KINDS, assert_labels, logits_of, upsampled
 
-from dcfm_ros.engines.base import UNLABELLED
+from dcfm_ros.arrays import UNLABELLED
 
 triton = pytest.importorskip("triton")
 

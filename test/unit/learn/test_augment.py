@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcfm_ros.learn.augment import FILL, IGNORE, Pair, augment, random_color, recolor
+from dcfm_ros.arrays import UNLABELLED
+from dcfm_ros.learn.augment import FILL, Pair, augment, random_color, recolor
 from dcfm_ros.learn.camera_motion import displacement, measured_flow, pixel_grid, simulate_neighbour
 from dcfm_ros.learn.config import AugmentConfig, MotionConfig
 
@@ -42,7 +43,7 @@ def fill_label(image: np.ndarray) -> np.ndarray:
     palette = np.vstack([COLORS, np.array(FILL, np.uint8)]).astype(int)
     distance = np.abs(image[..., None, :].astype(int) - palette).sum(-1)
     label = distance.argmin(-1).astype(np.uint8)
-    return np.where(label == len(COLORS), IGNORE, label)
+    return np.where(label == len(COLORS), UNLABELLED, label)
 
 
 def inner(label: np.ndarray) -> np.ndarray:
@@ -83,10 +84,10 @@ def test_soft_labels_stay_aligned(size, seed):
     wide = cv2.copyMakeBorder(pair.label, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     same = (cv2.erode(wide, np.ones((apart, apart))) == cv2.dilate(wide, np.ones((apart, apart))))[1:-1, 1:-1]
     sure = same & np.pad(np.ones((32 - 2 * apart, 48 - 2 * apart), bool), apart)
-    inside = sure & (pair.label != IGNORE)
+    inside = sure & (pair.label != UNLABELLED)
     assert np.array_equal(pair.soft.argmax(-1)[inside], pair.label[inside])
     assert np.all(np.abs(pair.soft.astype(int).sum(-1)[inside] - 255) <= 3)
-    assert np.all(pair.soft[sure & (pair.label == IGNORE)] == 0)
+    assert np.all(pair.soft[sure & (pair.label == UNLABELLED)] == 0)
 
 
 def test_soft_labels_lie_where_the_image_does_to_the_pixel():
@@ -152,8 +153,8 @@ def test_outside_of_the_image_there_is_no_class():
     label = scene(16, 16, 1)
     image = COLORS[label]
     pair = augment(Pair(image, image, label), np.random.default_rng(0), STILL)
-    assert np.count_nonzero(pair.label != IGNORE) == 16 * 16
-    outside = cv2.erode((pair.label == IGNORE).astype(np.uint8), np.ones((3, 3))) > 0
+    assert np.count_nonzero(pair.label != UNLABELLED) == 16 * 16
+    outside = cv2.erode((pair.label == UNLABELLED).astype(np.uint8), np.ones((3, 3))) > 0
     assert np.all(pair.frame[outside] == FILL) and np.all(pair.neighbour[outside] == FILL)
 
 
@@ -209,7 +210,7 @@ def test_a_displacement_leads_from_a_view_of_the_frame_to_that_of_its_neighbour(
     assert view.displacement.shape == (9, 13, 2) and view.displacement.dtype == np.float32
     moved = seen_along(view.neighbour, view.displacement).astype(int)
     # Where the frame's own picture is, and as far from its border as its neighbour may be.
-    sure = cv2.erode((view.label != IGNORE).astype(np.uint8), np.ones((25, 25)), borderValue=0) > 0
+    sure = cv2.erode((view.label != UNLABELLED).astype(np.uint8), np.ones((25, 25)), borderValue=0) > 0
     if np.any(sure):
         assert np.abs(moved - view.frame)[sure].mean() < 3
 
