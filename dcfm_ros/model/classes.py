@@ -26,10 +26,6 @@ def spread_color(index: int) -> tuple[int, int, int]:
     return int(red * value), int(green * value), int(blue * value)
 
 
-def class_set(table: dict[str, tuple[int, int, int]]) -> ClassSet:
-    return ClassSet(tuple(table), tuple(table.values()))
-
-
 def read_classes(path: Path) -> ClassSet:
     """The classes in a YAML or JSON file, in the order of their ids. Raises DcfmError."""
     table = read_yaml(path, "file of classes")
@@ -44,45 +40,9 @@ def read_classes(path: Path) -> ClassSet:
         ) from error
 
 
-CAMVID = class_set(
-    {
-        "sky": (128, 128, 128),
-        "building": (128, 0, 0),
-        "pole": (192, 192, 128),
-        "road": (128, 64, 128),
-        "pavement": (60, 40, 222),
-        "tree": (128, 128, 0),
-        "sign": (192, 128, 128),
-        "fence": (64, 64, 128),
-        "car": (64, 0, 128),
-        "pedestrian": (64, 64, 0),
-        "bicyclist": (0, 128, 192),
-    }
-)
-
-CITYSCAPES = class_set(
-    {
-        "road": (128, 64, 128),
-        "sidewalk": (244, 35, 232),
-        "building": (70, 70, 70),
-        "wall": (102, 102, 156),
-        "fence": (190, 153, 153),
-        "pole": (153, 153, 153),
-        "traffic light": (250, 170, 30),
-        "traffic sign": (220, 220, 0),
-        "vegetation": (107, 142, 35),
-        "terrain": (152, 251, 152),
-        "sky": (70, 130, 180),
-        "person": (220, 20, 60),
-        "rider": (255, 0, 0),
-        "car": (0, 0, 142),
-        "truck": (0, 0, 70),
-        "bus": (0, 60, 100),
-        "train": (0, 80, 100),
-        "motorcycle": (0, 0, 230),
-        "bicycle": (119, 11, 32),
-    }
-)
+_SETS = Path(__file__).parent / "class_sets"
+CAMVID = read_classes(_SETS / "camvid.yaml")
+CITYSCAPES = read_classes(_SETS / "cityscapes.yaml")
 
 _VSPW_NAMES = """
     wall, ceiling, door, stair, ladder, escalator, playground slide, handrail or fence, window, rail,
@@ -100,6 +60,7 @@ _VSPW_NAMES = """
     printer, mobile phone, keyboard, other electronic product, fruit, food, instrument, train
 """
 
-VSPW = class_set({name: spread_color(i) for i, name in enumerate(" ".join(_VSPW_NAMES.split()).split(", "))})
+_NAMES = tuple(" ".join(_VSPW_NAMES.split()).split(", "))
+VSPW = ClassSet(_NAMES, tuple(map(spread_color, range(len(_NAMES)))))
 
 CLASS_SETS = {"camvid": CAMVID, "cityscapes": CITYSCAPES, "vspw": VSPW}

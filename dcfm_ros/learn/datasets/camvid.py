@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 
 from dcfm_ros.arrays import UNLABELLED, Image
+from dcfm_ros.config import read_yaml
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets.base import (
     existing_file,
@@ -74,37 +76,8 @@ FULL_LAYOUT = (
     "{train,val,test}.txt and, if there are any, the videos' frames in SEQUENCE/*_NUMBER.png"
 )
 
-# The 32 colours of the full distribution, by the class of the 11 that they belong to.
-MEMBERS = {
-    "sky": [(128, 128, 128)],
-    "building": [
-        (128, 0, 0),
-        (192, 0, 128),
-        (0, 128, 64),
-        (64, 0, 64),
-        (64, 192, 0),
-    ],  # archway bridge tunnel wall
-    "pole": [(192, 192, 128), (0, 0, 64)],  # traffic cone
-    "road": [(128, 64, 128), (128, 0, 192), (192, 0, 64)],  # lane markings, driving or not
-    "pavement": [(0, 0, 192), (64, 192, 128), (128, 128, 192)],  # parking block, road shoulder
-    "tree": [(128, 128, 0), (192, 192, 0)],  # other vegetation
-    "sign": [(192, 128, 128), (128, 128, 64), (0, 64, 64)],  # text, traffic light
-    "fence": [(64, 64, 128)],
-    "car": [
-        (64, 0, 128),
-        (64, 128, 192),
-        (192, 128, 192),
-        (192, 64, 128),
-        (128, 64, 64),
-    ],  # SUV bus train other
-    "pedestrian": [
-        (64, 64, 0),
-        (192, 128, 64),
-        (64, 0, 192),
-        (64, 128, 64),
-    ],  # child, luggage or pram, animal
-    "bicyclist": [(0, 128, 192), (192, 0, 192)],  # motorcycle
-}
+COLOURS = Path(__file__).with_name("camvid_colours.yaml")
+"""Those of the full distribution's labels, by class."""
 
 
 class CamVidFull(VideoFiles):
@@ -142,15 +115,13 @@ class CamVidFull(VideoFiles):
     def read_label(self, path: Path) -> Image:
         color = read_pixels(existing_file(path, FULL_LAYOUT), cv2.IMREAD_COLOR, "a label image")
         blue, green, red = (color[..., i].astype(np.int64) for i in range(3))
-        return _CLASS_OF_COLOR[red << 16 | green << 8 | blue]
+        return _class_of_color()[red << 16 | green << 8 | blue]
 
 
+@functools.cache
 def _class_of_color() -> Image:
     table = np.full(1 << 24, UNLABELLED, np.uint8)
-    for class_id, name in enumerate(CAMVID.names):
-        for red, green, blue in MEMBERS[name]:
-            table[red << 16 | green << 8 | blue] = class_id
+    for name, colours in read_yaml(COLOURS, "file of colours").items():
+        for red, green, blue in colours:
+            table[red << 16 | green << 8 | blue] = CAMVID.names.index(name)
     return table
-
-
-_CLASS_OF_COLOR = _class_of_color()
