@@ -21,7 +21,7 @@ from suite import recorded
 
 from dcfm_ros.bench.memory import measure_memory
 from dcfm_ros.bench.table import part_text
-from dcfm_ros.commands.bench import ProgressBar, choices_of, configure, setting_of, write
+from dcfm_ros.commands.bench import choices_of, configure, progress_bar, setting_of, write
 from dcfm_ros.commands.options import command_line
 from dcfm_ros.errors import DcfmError
 
@@ -51,12 +51,13 @@ def measure(args: argparse.Namespace, command: str) -> None:
         raise DcfmError("--segformer needs a MiT backbone, as in --backbone mit_b0: SegFormer has no other")
     widths = (official_width(args.backbone),) if args.segformer else ()
     entries = all_entries(choices_of(args, setting), widths, compiled=args.compile)
-    with ProgressBar() as bar:
+    options = {"seconds": args.seconds, "threads": args.threads}
+    with progress_bar() as progress:
         part = recorded(
             "quick",
             command,
             lambda: {
-                "cases": (compare(setting, entries, **bar.options(args)),),
+                "cases": (compare(setting, entries, **options, **progress),),
                 "memory": measure_memory(setting, entries) if args.memory else (),
             },
         )

@@ -25,7 +25,7 @@ from suite import PARTS, measure_part, usual_parts
 
 from dcfm_ros.bench.contestants import on_gpu
 from dcfm_ros.bench.table import part_text
-from dcfm_ros.commands.bench import ProgressBar
+from dcfm_ros.commands.bench import progress_bar
 
 RESULTS = HERE / "results"
 NOTES = HERE / "misses.yaml"
@@ -62,8 +62,8 @@ def main() -> int:
 
 def measure(name: str, path: Path, scale: float) -> None:
     """Measures one part of the suite, tells it, and puts it into the JSON file. scale: of the time it takes."""
-    with ProgressBar() as bar:
-        part = measure_part(name, say=bar.say, progress=bar.progress, scale=scale)
+    with progress_bar() as progress:
+        part = measure_part(name, **progress, scale=scale)
     print(part_text(part))
     if part.label_maps:
         print("\n" + label_map_table(part.label_maps).text())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from dcfm_ros.commands.options import add_size, command_line, read_words
+from dcfm_ros.commands.options import add_size, add_words, command_line
 from dcfm_ros.errors import DcfmError
 
 if TYPE_CHECKING:
@@ -30,16 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--backbone", help="instead of weights: a random model on this backbone, as in mit_b2")
     what.add_argument("--classes", type=int, default=19, metavar="N", help="of such a model (default: 19)")
     add_size(what, "--size", "images (default: the model's)", (0, 0))
-    what.add_argument(
-        "--engines", type=read_words, default=[], metavar="LIST", help="as in torch,openvino (default: all)"
-    )
-    what.add_argument(
-        "--precisions",
-        type=read_words,
-        default=[],
-        metavar="LIST",
-        help="as in fp32,int8 (default: all that suit the device)",
-    )
+    add_words(what, "--engines", "as in torch,openvino (default: all)")
+    add_words(what, "--precisions", "as in fp32,int8 (default: all that suit the device)")
     what.add_argument(
         "--compile",
         action="store_true",
@@ -68,13 +62,14 @@ def run(args: argparse.Namespace) -> int:
         require_matplotlib()  # before the work, not after it
     setting = setting_of(args)
     entries = entries_of(choices_of(args, setting), compiled=args.compile)
-    with ProgressBar() as bar:
+    options = {"seconds": args.seconds, "threads": args.threads}
+    with progress_bar() as progress:
         part = record(
             Part,
             "quick",
             command_line(args.argv),
             lambda: {
-                "cases": (measure_case(setting, entries, **bar.options(args))[0],),
+                "cases": (measure_case(setting, entries, **options, **progress)[0],),
                 "memory": measure_memory(setting, entries) if args.memory else (),
             },
         )
@@ -126,25 +121,13 @@ def choices_of(args: argparse.Namespace, setting: Setting) -> list[tuple[str, st
     return [choice for choice in asked if choice in usual] or asked
 
 
-class ProgressBar:
-    """Progress on a terminal, nothing elsewhere."""
+@contextlib.contextmanager
+def progress_bar() -> Iterator[dict[str, Any]]:
+    """Of `measure_case` the options that tell how far it is, on a terminal; nothing elsewhere."""
+    with tqdm(total=100, unit="%", disable=None, leave=False) as bar:
 
-    def __enter__(self) -> ProgressBar:
-        self._bar = tqdm(total=100, unit="%", disable=None, leave=False)
-        return self
+        def progress(share: float) -> None:
+            bar.set_description("measuring")
+            bar.update(min(100, round(100 * share)) - bar.n)
 
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-
-    def options(self, args: argparse.Namespace) -> dict[str, Any]:
-        """Of `measure_case`: what the user asked for, and this bar to tell how far it is."""
-        return {"seconds": args.seconds, "threads": args.threads, "say": self.say, "progress": self.progress}
-
-    def say(self, contestant: str) -> None:
-        """What is being built."""
-        self._bar.set_description(f"building {contestant}")
-
-    def progress(self, share: float) -> None:
-        """The share of the timing that is done, 0-1."""
-        self._bar.set_description("measuring")
-        self._bar.update(min(100, round(100 * share)) - self._bar.n)
+        yield {"say": lambda name: bar.set_description(f"building {name}"), "progress": progress}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from dcfm_ros.commands.options import add_options, add_size, command_line, read_options, read_words
+from dcfm_ros.commands.options import add_options, add_size, add_words, command_line, read_options
 from dcfm_ros.config import plain_value
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
@@ -57,13 +57,7 @@ def _configure_comparison(group: argparse._ArgumentGroup) -> None:
         metavar="K",
         help=f"a key frame every K frames (default: {' '.join(map(str, default))})",
     )
-    group.add_argument(
-        "--triggers",
-        type=read_words,
-        default=[],
-        metavar="LIST",
-        help=f"other schedules, separated by commas: {HOW_TO_WRITE}",
-    )
+    add_words(group, "--triggers", f"other schedules, separated by commas: {HOW_TO_WRITE}")
     group.add_argument(
         "--offsets",
         type=_offsets,

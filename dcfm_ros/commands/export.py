@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dcfm_ros.arrays import Image
-from dcfm_ros.commands.options import add_options, add_size, read_options, read_words
+from dcfm_ros.commands.options import add_options, add_size, add_words, read_options
 from dcfm_ros.config import Size
 from dcfm_ros.engines.config import ENGINES, EngineConfig
 from dcfm_ros.errors import DcfmError, required
@@ -38,13 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, help="folder for the ONNX files")
     add_size(parser, "--size", "input size (default: the model's own)")
-    parser.add_argument(
-        "--engines",
-        type=read_words,
-        default=[],
-        metavar="LIST",
-        help=f"engines to build, as in openvino,tensorrt; of {', '.join(ENGINES)}",
-    )
+    add_words(parser, "--engines", f"engines to build, as in openvino,tensorrt; of {', '.join(ENGINES)}")
     add_options(parser, EngineConfig, only=("precision", "device"))
     parser.add_argument(
         "--calibrate",

@@ -76,9 +76,15 @@ def add_size(
     )
 
 
-def read_words(text: str) -> list[str]:
-    """Words with commas between them."""
-    return [word for word in text.split(",") if word]
+def add_words(parser: argparse._ActionsContainer, flag: str, help: str) -> None:
+    """An option that takes words with commas between them; a list, by default empty."""
+    parser.add_argument(
+        flag,
+        type=lambda text: [word for word in text.split(",") if word],
+        default=[],
+        metavar="LIST",
+        help=help,
+    )
 
 
 def command_line(argv: Sequence[str], program: str = "dcfm") -> str:
