@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import json
 import os
 import signal
 from pathlib import Path
@@ -53,6 +54,22 @@ def tensor_of(reference_root):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.reference_tensor
+
+
+@pytest.fixture(scope="session")
+def reference_model(reference_root, tensor_of):
+    """What makes a case of the reference: from its name to (the model with the case's weights, the facts of the case)."""
+    from dcfm_ros.model.published import from_published
+
+    def made(name):
+        config = json.loads((reference_root / "cases" / f"{name}.json").read_text())
+        encoder, decoder = (
+            {tensor: tensor_of(tensor, shape) for tensor, shape in config["tensors"][part].items()}
+            for part in ("encoder", "decoder")
+        )
+        return from_published(encoder, decoder, config), config
+
+    return made
 
 
 def pytest_pycollect_makemodule(module_path, parent):

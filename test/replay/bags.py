@@ -67,13 +67,7 @@ def write_ros2(path: Path, entries, *, storage=StoragePlugin.MCAP, compression=N
     writer = Writer(path, version=version, storage_plugin=storage)
     if compression is not None:
         writer.set_compression(compression, CompressionFormat.ZSTD)
-    with writer:
-        connections = {}
-        for topic, kind, time_ns, message in entries:
-            if topic not in connections:
-                connections[topic] = writer.add_connection(topic, kind, typestore=STORE2)
-            writer.write(connections[topic], time_ns, STORE2.serialize_cdr(message, kind))
-    return path
+    return _written(path, writer, entries, STORE2, STORE2.serialize_cdr)
 
 
 def write_ros1(path: Path, entries, *, compression=None):
@@ -81,12 +75,16 @@ def write_ros1(path: Path, entries, *, compression=None):
     writer = Ros1Writer(path)
     if compression is not None:
         writer.set_compression(compression)
+    return _written(path, writer, entries, STORE1, STORE1.serialize_ros1)
+
+
+def _written(path, writer, entries, store, serialize):
     with writer:
         connections = {}
         for topic, kind, time_ns, message in entries:
             if topic not in connections:
-                connections[topic] = writer.add_connection(topic, kind, typestore=STORE1)
-            writer.write(connections[topic], time_ns, STORE1.serialize_ros1(message, kind))
+                connections[topic] = writer.add_connection(topic, kind, typestore=store)
+            writer.write(connections[topic], time_ns, serialize(message, kind))
     return path
 
 

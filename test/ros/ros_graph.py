@@ -6,6 +6,7 @@ import time
 from array import array
 
 import numpy as np
+from dcfm_ros.msg import FrameTiming
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
@@ -21,6 +22,10 @@ ASK_AGAIN_S = 1.0
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 66_666_667
 _numbers = itertools.count()
+
+# Outputs of a node, for `Graph.segmenting`.
+MASKS = Image, "segmentation/mask"
+TIMINGS = FrameTiming, "dcfm/timing"
 
 
 def qos(reliability="reliable", depth=200, durability="volatile"):
@@ -280,14 +285,17 @@ class Graph:
                 f"{listener.topic} to be matched",
             )
 
-    def segmenting(self, **parameters):
-        """The usual: (camera, masks) of a node with these parameters, everything connected."""
+    def segmenting(self, *outputs, **parameters):
+        """(camera, a listener for each output) of a node with these parameters, everything connected.
+
+        outputs: (type, topic); without any: the masks.
+        """
         node = self.node(**parameters)
         camera = self.probe.camera()
-        masks = self.probe.listen(Image, "segmentation/mask")
+        listeners = [self.probe.listen(*output) for output in outputs or [MASKS]]
         self.probe.matched(camera)
-        self.ready(node, masks)
-        return camera, masks
+        self.ready(node, *listeners)
+        return camera, *listeners
 
 
 def camera_info(size, stamp=START_NS, frame_id="camera"):

@@ -3,9 +3,19 @@
 import cv2
 import numpy as np
 import pytest
-from dcfm_ros.msg import FrameTiming
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from ros_graph import START_NS, camera_info, image, picture, pixels_of, qos, stamp_ns, stamp_of
+from ros_graph import (
+    MASKS,
+    START_NS,
+    TIMINGS,
+    camera_info,
+    image,
+    picture,
+    pixels_of,
+    qos,
+    stamp_ns,
+    stamp_of,
+)
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.model.checkpoint import load_model
@@ -65,11 +75,7 @@ def test_every_publisher_is_reliable_and_keeps_what_the_contract_says(graph):
 
 
 def test_confidence_has_the_masks_size_and_header(graph, weights):
-    node = graph.node()
-    probe = graph.probe
-    camera, confidence = probe.camera(), probe.listen(Image, "segmentation/confidence")
-    probe.matched(camera)
-    graph.ready(node, confidence)
+    camera, confidence = graph.segmenting((Image, "segmentation/confidence"))
     camera.publish(image(picture(), stamp_of(0), frame_id=FRAME_ID))
     (message,) = confidence.wait()
     assert (message.encoding, message.width, message.height, message.step) == ("mono8", 160, 96, 160)
@@ -80,11 +86,7 @@ def test_confidence_has_the_masks_size_and_header(graph, weights):
 
 
 def test_overlay_is_rgb8_and_is_the_tinted_picture_with_the_legend(graph, weights):
-    node = graph.node(overlay_alpha=0.7)
-    probe = graph.probe
-    camera, overlays = probe.camera(), probe.listen(Image, "segmentation/overlay")
-    probe.matched(camera)
-    graph.ready(node, overlays)
+    camera, overlays = graph.segmenting((Image, "segmentation/overlay"), overlay_alpha=0.7)
     camera.publish(image(picture(), stamp_of(0), frame_id=FRAME_ID))
     (message,) = overlays.wait()
     assert (message.encoding, message.width, message.height, message.step) == ("rgb8", 160, 96, 480)
@@ -95,13 +97,7 @@ def test_overlay_is_rgb8_and_is_the_tinted_picture_with_the_legend(graph, weight
 
 
 def test_compressed_mask_is_a_png_of_the_mask(graph):
-    node = graph.node()
-    probe = graph.probe
-    camera = probe.camera()
-    masks = probe.listen(Image, "segmentation/mask")
-    compressed = probe.listen(CompressedImage, "segmentation/mask/compressed")
-    probe.matched(camera)
-    graph.ready(node, masks, compressed)
+    camera, masks, compressed = graph.segmenting(MASKS, (CompressedImage, "segmentation/mask/compressed"))
     camera.publish(image(picture(), stamp_of(0), frame_id=FRAME_ID))
     (mask,), (png,) = masks.wait(), compressed.wait()
     assert png.header == mask.header
@@ -171,24 +167,14 @@ def test_a_replaced_camera_does_not_keep_the_former_ones_camera_info():
 
 
 def test_no_camera_info_goes_out_where_none_came_in(graph):
-    node = graph.node()
-    probe = graph.probe
-    camera = probe.camera()
-    infos = probe.listen(CameraInfo, "segmentation/camera_info")
-    masks = probe.listen(Image, "segmentation/mask")
-    probe.matched(camera)
-    graph.ready(node, infos, masks)
+    camera, infos, masks = graph.segmenting((CameraInfo, "segmentation/camera_info"), MASKS)
     camera.publish(image(picture(), stamp_of(0)))
     masks.wait()
     assert infos.messages == []
 
 
 def test_timing_tells_what_happened_to_the_frame(graph):
-    node = graph.node(key_interval=3, key_period_ms=0.0, motion_threshold=0.0)
-    probe = graph.probe
-    camera, timings = probe.camera(), probe.listen(FrameTiming, "dcfm/timing")
-    probe.matched(camera)
-    graph.ready(node, timings)
+    camera, timings = graph.segmenting(TIMINGS, key_interval=3, key_period_ms=0.0, motion_threshold=0.0)
     for i in range(5):
         camera.publish(image(picture(i), stamp_of(i), frame_id=FRAME_ID))
         timings.wait(i + 1)
@@ -216,12 +202,8 @@ def test_timing_tells_what_happened_to_the_frame(graph):
 
 
 def test_latency_is_measured_from_the_stamp(graph):
-    node = graph.node()
-    probe = graph.probe
-    camera, timings = probe.camera(), probe.listen(FrameTiming, "dcfm/timing")
-    probe.matched(camera)
-    graph.ready(node, timings)
-    camera.publish(image(picture(), probe.get_clock().now().nanoseconds - 5_000_000))
+    camera, timings = graph.segmenting(TIMINGS)
+    camera.publish(image(picture(), graph.probe.get_clock().now().nanoseconds - 5_000_000))
     (timing,) = timings.wait()
     assert timing.total_ms + 5 <= timing.latency_ms < 60_000
 

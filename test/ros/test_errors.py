@@ -1,11 +1,9 @@
 """Errors of the network reach the log and the diagnostics, and the masks go on."""
 
 import pytest
-from dcfm_ros.msg import FrameTiming
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
-from ros_graph import image, picture, stamp_of
-from sensor_msgs.msg import Image
+from ros_graph import MASKS, TIMINGS, image, picture, stamp_of
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.node import frame_worker
@@ -58,12 +56,10 @@ def test_a_failing_common_branch_is_told_and_masks_go_on(graph, engine_of, capfd
         engine.background = lambda threads: engine
 
     engine_of(spoil)
-    node = graph.node(mode=mode, key_interval=2, key_period_ms=0.0, motion_threshold=0.0)
     probe = graph.probe
-    camera = probe.camera()
-    masks, timings = probe.listen(Image, "segmentation/mask"), probe.listen(FrameTiming, "dcfm/timing")
-    probe.matched(camera)
-    graph.ready(node, masks, timings)
+    camera, masks, timings = graph.segmenting(
+        MASKS, TIMINGS, mode=mode, key_interval=2, key_period_ms=0.0, motion_threshold=0.0
+    )
     for i in range(8):
         camera.publish(image(picture(i), stamp_of(i)))
         masks.wait(i + 1)
@@ -121,12 +117,10 @@ def test_parameters_that_the_engine_cannot_use_leave_the_stream_as_it_is(
     makes = []
     engine_of(spoil)
     monkeypatch.setattr(frame_worker, "StreamSegmenter", made)
-    node = graph.node(mode="background", background="slices", key_period_ms=0.0, motion_threshold=0.0)
     probe = graph.probe
-    camera = probe.camera()
-    masks, timings = probe.listen(Image, "segmentation/mask"), probe.listen(FrameTiming, "dcfm/timing")
-    probe.matched(camera)
-    graph.ready(node, masks, timings)
+    camera, masks, timings = graph.segmenting(
+        MASKS, TIMINGS, mode="background", background="slices", key_period_ms=0.0, motion_threshold=0.0
+    )
 
     def play(*numbers):
         for i in numbers:

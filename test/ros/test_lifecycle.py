@@ -5,7 +5,7 @@ from dcfm_ros.msg import FrameTiming
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.parameter import Parameter
-from ros_graph import image, picture, stamp_of
+from ros_graph import TIMINGS, image, picture, stamp_of
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger as TriggerService
@@ -187,11 +187,8 @@ def test_a_pause_outlives_deactivation(graph, change):
 
 
 def test_refresh_forces_a_key_frame(graph):
-    node = graph.node(key_period_ms=0.0, motion_threshold=0.0)
     probe = graph.probe
-    camera, timings = probe.camera(), probe.listen(FrameTiming, "dcfm/timing")
-    probe.matched(camera)
-    graph.ready(node, timings)
+    camera, timings = graph.segmenting(TIMINGS, key_period_ms=0.0, motion_threshold=0.0)
     for i in range(5):
         if i == 3:
             assert probe.call(TriggerService, "dcfm/refresh", TriggerService.Request()).success

@@ -4,10 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from dcfm_ros.msg import FrameTiming
-from ros_graph import image, picture, pixels_of, qos, stamp_ns, stamp_of
+from ros_graph import MASKS, TIMINGS, image, picture, pixels_of, qos, stamp_ns, stamp_of
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image
 
 
 @pytest.fixture
@@ -15,14 +13,7 @@ def timed(graph):
     """Starts a node and returns (camera, masks, timings), everything connected."""
 
     def start(**parameters):
-        node = graph.node(key_period_ms=0.0, motion_threshold=0.0, **parameters)
-        probe = graph.probe
-        camera = probe.camera()
-        masks = probe.listen(Image, "segmentation/mask")
-        timings = probe.listen(FrameTiming, "dcfm/timing")
-        probe.matched(camera)
-        graph.ready(node, masks, timings)
-        return camera, masks, timings
+        return graph.segmenting(MASKS, TIMINGS, key_period_ms=0.0, motion_threshold=0.0, **parameters)
 
     return start
 

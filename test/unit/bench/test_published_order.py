@@ -1,7 +1,5 @@
 """The baseline is honest: it is the published network, and it gives the published labels."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -9,20 +7,15 @@ from published_order import PublishedOrder
 
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
-from dcfm_ros.model.published import from_published
 
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_labels_of_the_reference_cases(name, reference_root, tensor_of):
-    config = json.loads((reference_root / "cases" / f"{name}.json").read_text())
+def test_labels_of_the_reference_cases(name, reference_root, reference_model):
+    model, config = reference_model(name)
     arrays = np.load(reference_root / "cases" / f"{name}.npz")
-    encoder, decoder = (
-        {tensor: tensor_of(tensor, shape) for tensor, shape in config["tensors"][part].items()}
-        for part in ("encoder", "decoder")
-    )
-    network = PublishedOrder(from_published(encoder, decoder, config))
+    network = PublishedOrder(model)
     common = None
     for i, frame in enumerate(arrays["frames"]):
         if i % config["key_interval"] == 0:

@@ -1,7 +1,5 @@
 """Engines that run exported graphs: the labels are torch's and the published implementation's."""
 
-import importlib.util
-import json
 import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -23,7 +21,6 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
-from dcfm_ros.model.published import from_published
 
 LIBRARIES = ("openvino", "onnxruntime")
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
@@ -64,19 +61,12 @@ def finish(generator):
 
 @pytest.mark.parametrize("library", ["torch", *LIBRARIES])
 @pytest.mark.parametrize("name", CASES)
-def test_reference_cases(reference_root, library, name):
+def test_reference_cases(reference_root, reference_model, library, name):
     if library != "torch":
         needs(library)
-    spec = importlib.util.spec_from_file_location("reference_weights", reference_root / "weights.py")
-    weights = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(weights)
-    config = json.loads((reference_root / "cases" / f"{name}.json").read_text())
-    encoder, decoder = (
-        {key: weights.reference_tensor(key, shape) for key, shape in config["tensors"][part].items()}
-        for part in ("encoder", "decoder")
-    )
+    model, config = reference_model(name)
     arrays = np.load(reference_root / "cases" / f"{name}.npz")
-    engine = create_engine(from_published(encoder, decoder, config), EngineConfig(engine=library))
+    engine = create_engine(model, EngineConfig(engine=library))
     common = None
     for i, frame in enumerate(arrays["frames"]):
         independent = engine.independent(frame)

@@ -363,12 +363,7 @@ def test_every_frame_is_always_among_the_rows():
 
 @pytest.mark.parametrize(
     ("asked", "card", "expected"),
-    [
-        ("auto", "flow", "flow"),
-        ("auto", "none", "none"),
-        ("flow", "none", "flow"),
-        ("none", "flow", "none"),
-    ],
+    [("auto", "flow", "flow"), ("auto", "none", "none"), ("flow", "none", "flow"), ("none", "flow", "none")],
 )
 def test_where_alignment_means_flow_the_published_method_stands_beside_it(asked, card, expected):
     config = EvaluationConfig(key_intervals=(1, 5), triggers=("motion:0.1",), align=asked)

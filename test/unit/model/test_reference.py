@@ -1,27 +1,19 @@
 """Our model is DCFM: same tensors in, same numbers out as the published implementation's."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from dcfm_ros.model.normalisation import IMAGENET
-from dcfm_ros.model.published import from_published
 
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
 
 
 @pytest.fixture(scope="module", params=CASES)
-def case(request, reference_root, tensor_of):
-    folder = reference_root / "cases"
-    config = json.loads((folder / f"{request.param}.json").read_text())
-    encoder, decoder = (
-        {name: tensor_of(name, shape) for name, shape in config["tensors"][part].items()}
-        for part in ("encoder", "decoder")
-    )
-    return config, np.load(folder / f"{request.param}.npz"), from_published(encoder, decoder, config)
+def case(request, reference_root, reference_model):
+    model, config = reference_model(request.param)
+    return config, np.load(reference_root / "cases" / f"{request.param}.npz"), model
 
 
 def normalised(frames):
