@@ -11,7 +11,7 @@ import math
 import re
 
 from dcfm_ros.model.backbones.base import BackboneSpec
-from dcfm_ros.model.backbones.inverted_residuals import FEATURES, InvertedResiduals, Row
+from dcfm_ros.model.backbones.inverted_residuals import FEATURES, InvertedResiduals, Row, table
 from dcfm_ros.model.backbones.layout import Layout, Tensors, rename
 from dcfm_ros.model.heads import LightHead
 from dcfm_ros.model.normalisation import Normalisation
@@ -24,15 +24,7 @@ SCALES = {
     "efficientnet_lite4": (1.4, 1.8),
 }
 """By how much a network is wider and deeper than Lite0."""
-ROWS = (
-    Row(1, 3, 16, 1, 1),
-    Row(6, 3, 24, 2, 2),
-    Row(6, 5, 40, 2, 2),
-    Row(6, 3, 80, 3, 2),
-    Row(6, 5, 112, 3, 1),
-    Row(6, 5, 192, 4, 2),
-    Row(6, 3, 320, 1, 1),
-)
+ROWS = table((3, 3, 5, 3, 5, 5, 3), (16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1))
 """Lite0's; seventeen layers with the stem."""
 EPS = 1e-3
 """Of the batch norms."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dcfm_ros.model.backbones.base import Backbone, FeatureInfo, Layer
 
 STRIDES = (4, 8, 16, 32)
+ROW_STRIDES = (1, 2, 2, 2, 1, 2, 1)
 STEM = 32
 """Channels of the first layer, a 3×3 conv of stride 2."""
 FEATURES = ("stride4+8+16", "stride4+8", "stride4")
@@ -27,6 +28,11 @@ class Row(NamedTuple):
     width: int
     repeats: int
     stride: int
+
+
+def table(kernels: Sequence[int], widths: Sequence[int], repeats: Sequence[int]) -> list[Row]:
+    """The seven rows of a network in MobileNetV2's form: all blocks but those of the first expand sixfold."""
+    return [Row(*row) for row in zip((1, *[6] * 6), kernels, widths, repeats, ROW_STRIDES, strict=True)]
 
 
 class InvertedResiduals(Backbone):

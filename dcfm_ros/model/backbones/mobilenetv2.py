@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from dcfm_ros.model.backbones.base import BackboneSpec
-from dcfm_ros.model.backbones.inverted_residuals import FEATURES, InvertedResiduals, Row
+from dcfm_ros.model.backbones.inverted_residuals import FEATURES, InvertedResiduals, table
 from dcfm_ros.model.backbones.layout import Layout
 from dcfm_ros.model.heads import LightHead
 
-ROWS = (
-    Row(1, 3, 16, 1, 1),
-    Row(6, 3, 24, 2, 2),
-    Row(6, 3, 32, 3, 2),
-    Row(6, 3, 64, 4, 2),
-    Row(6, 3, 96, 3, 1),
-    Row(6, 3, 160, 3, 2),
-    Row(6, 3, 320, 1, 1),
-)
+ROWS = table((3, 3, 3, 3, 3, 3, 3), (16, 24, 32, 64, 96, 160, 320), (1, 2, 3, 4, 3, 3, 1))
 """Eighteen layers with the stem. Independent features of 24, 32 and 64 channels see 19, 59 and 171 pixels."""
 
 BACKBONES = {
