@@ -148,7 +148,7 @@ class Stream:
         total = watch.total()
         if result.key_frame is not key:
             raise DcfmError(
-                "the stream computed a key frame where none was asked for, or reused one where one was"
+                "the stream computed a key frame that was not asked for, or did not compute one that was"
             )
         spent = result.timing
         laps = {"preprocess": spent.preprocess, "align": spent.align, "independent": spent.independent}

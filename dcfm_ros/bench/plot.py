@@ -8,7 +8,7 @@ from typing import Any
 
 from dcfm_ros.bench.result import DCFM, Case, Row
 from dcfm_ros.bench.table import measured, size
-from dcfm_ros.measure.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, new_plot, save_plot
+from dcfm_ros.measure.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, draw_band, new_plot, save_plot
 
 COLOURS = (BLUE, GREEN, SKY, PURPLE, ORANGE, "#999933", "#882255")
 MARKS = ("o", "s", "D", "^", "v", "P", "X")
@@ -48,12 +48,6 @@ def draw(case: Case, path: str | Path) -> None:
 
 def _curve(axes: Any, row: Row, style: dict[str, Any]) -> None:
     x = [item.interval for item in row.amortised]
-    axes.fill_between(
-        x,
-        [i.ms.q1 for i in row.amortised],
-        [i.ms.q3 for i in row.amortised],
-        color=style["color"],
-        alpha=0.15,
-        linewidth=0,
-    )
-    axes.plot(x, [item.ms.median for item in row.amortised], label=row.title, markersize=5, **style)
+    spreads = [item.ms for item in row.amortised]
+    draw_band(axes, x, [ms.q1 for ms in spreads], [ms.q3 for ms in spreads], style["color"])
+    axes.plot(x, [ms.median for ms in spreads], label=row.title, markersize=5, **style)

@@ -30,22 +30,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--weights", metavar="FILE", help="model (default: the one that comes with the package)"
     )
     what.add_argument("--backbone", help="instead of weights: a random model on this backbone, as in mit_b2")
-    what.add_argument("--classes", type=int, default=19, metavar="N", help="of such a model (default: 19)")
-    add_size(what, "--size", "images (default: the model's)", (0, 0))
+    what.add_argument(
+        "--classes", type=int, default=19, metavar="N", help="classes of the random model (default: 19)"
+    )
+    add_size(what, "--size", "size of the images (default: the model's)", (0, 0))
     add_words(what, "--engines", "as in torch,openvino (default: all)")
     add_words(what, "--precisions", "as in fp32,int8 (default: all that suit the device)")
     what.add_argument(
         "--compile",
         action="store_true",
-        help="engine torch through torch.compile, too (up to minutes of building)",
+        help="measure the torch engine through torch.compile, too, which takes up to minutes to build",
     )
     what.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: all cores)")
-    what.add_argument("--memory", action="store_true", help="peak memory, too: a process for each engine")
     what.add_argument(
-        "--seconds", type=float, default=SECONDS, metavar="S", help=f"of timing (default: {SECONDS:.0f})"
+        "--memory", action="store_true", help="measure peak memory, too, in one process for each engine"
     )
-    parser.add_argument("--json", metavar="FILE", help="write what was measured")
-    parser.add_argument("--plot", metavar="FILE", help="write a plot (PNG or SVG) of the cost over K")
+    what.add_argument(
+        "--seconds",
+        type=float,
+        default=SECONDS,
+        metavar="S",
+        help=f"how long to measure (default: {SECONDS:.0f})",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write everything measured to a JSON file")
+    parser.add_argument("--plot", metavar="FILE", help="plot the cost over K (PNG or SVG)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from dcfm_ros.commands.options import add_options, add_size, add_words, command_line, read_options
-from dcfm_ros.config import plain_value
+from dcfm_ros.config import read_pair
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.evaluation.config import EvaluationConfig
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.epilog = (
-        "Frames that are no video (CamVid's train and test splits hold one per second) are evaluated one by "
-        "one, which is K = 1."
+        "Frames that do not form a video (CamVid's train and test splits hold one per second) are evaluated "
+        "one by one, which is K = 1."
     )
     parser.add_argument(
         "files",
@@ -63,7 +63,7 @@ def _configure_comparison(group: argparse._ArgumentGroup) -> None:
         type=_offsets,
         default=0,
         metavar="all|N",
-        help="places of the key frames to average over (default: all)",
+        help="how many positions of the key frames to average over (default: all)",
     )
     add_options(group, EvaluationConfig, leave_out=("key_intervals", "triggers", "offsets", "input_size"))
 
@@ -89,7 +89,9 @@ def run(args: argparse.Namespace) -> int:
     engine_config = read_options(args, EngineConfig)
     weights = [Path(file) for file in args.files] or [default_weights()]
     name, _, root = args.data.partition(":")
-    dataset = open_dataset(name, root, args.split, **_options(args.options))
+    dataset = open_dataset(
+        name, root, args.split, **dict(read_pair(pair, "--options: ") for pair in args.options)
+    )
     footage = open_footage(dataset, name, args.split, config.reach)
     if footage.note:
         print(footage.note + "\n", file=sys.stderr)
@@ -123,14 +125,3 @@ def _offsets(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise DcfmError(f"--offsets is {text!r}; expected 'all' or a whole number of 1 or more")
     return int(text)
-
-
-def _options(pairs: list[str]) -> dict[str, Any]:
-    """`drives=2` as YAML reads it: numbers are numbers."""
-    options = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise DcfmError(f"--options takes KEY=VALUE, not '{pair}'")
-        options[key] = plain_value(value, key)
-    return options

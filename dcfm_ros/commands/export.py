@@ -102,7 +102,7 @@ def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> No
     agreement = check_graphs(model, runners, size, "fp32", frames)
     for path in paths.values():
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    on = f"{min(len(frames), 4)} frames" if frames else "made-up pictures (give real ones with --calibrate)"
+    on = f"{min(len(frames), 4)} frames" if frames else "synthetic pictures (give real ones with --calibrate)"
     print(f"ONNX Runtime labels {100 * agreement:.3f} % of the pixels as torch does, on {on}")
 
 

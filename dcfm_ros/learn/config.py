@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dcfm_ros.config import Size, check, from_mapping, plain_value, read_yaml, setting
+from dcfm_ros.config import Size, check, from_mapping, read_pair, read_yaml, setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelConfig
 
@@ -196,7 +196,7 @@ class TrainConfig:
             raise DcfmError("'train' lists no dataset; a training needs at least one")
         if self.distill.weight and not self.distill.teacher and not any(s.soft for s in self.train):
             raise DcfmError(
-                f"'distill.weight' is {self.distill.weight}, but nobody teaches; set distill.teacher= or train.N.soft="
+                f"'distill.weight' is {self.distill.weight}, but there is nothing to learn from; set distill.teacher= or train.N.soft="
             )
 
 
@@ -212,10 +212,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         )
     values = read_yaml(path, "configuration")
     for override in overrides:
-        key, sign, text = override.partition("=")
-        if not sign or not key:
-            raise DcfmError(f"'{override}' is not of the form key=value")
-        _set_key(values, key, plain_value(text, key))
+        _set_key(values, *read_pair(override))
     try:
         return from_mapping(TrainConfig, values)
     except DcfmError as error:
@@ -237,7 +234,9 @@ def _place(node: Any, part: str, where: str) -> str | int:
     if isinstance(node, dict):
         return part
     if not isinstance(node, list):
-        raise DcfmError(f"cannot set '{where}': what '{part}' would be a key of is {node!r}, not a mapping")
+        raise DcfmError(
+            f"cannot set '{where}': the value that should hold '{part}' is {node!r}, not a mapping"
+        )
     if not part.isdigit() or int(part) >= len(node):
         raise DcfmError(f"'{where}': '{part}' is not an index of a list of {len(node)}")
     return int(part)

@@ -48,7 +48,7 @@ def open_sources(config: TrainConfig) -> list[Source]:
         dataset = open_source(config, source)
         if sources and dataset.classes.names != sources[0].dataset.classes.names:
             raise DcfmError(
-                f"train.{number} ('{source.dataset}') does not have the classes of train.0; they must be alike"
+                f"train.{number} ('{source.dataset}') does not have the classes of train.0; all sources must have the same"
             )
         soft = None
         if source.soft and config.distill.weight > 0:

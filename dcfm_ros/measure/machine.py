@@ -15,7 +15,7 @@ import psutil
 from dcfm_ros import __version__
 from dcfm_ros.config import usable_cores
 
-VECTOR_UNITS = (
+VECTOR_UNITS = [
     "avx2",
     "avx512f",
     "avx512_vnni",
@@ -25,7 +25,7 @@ VECTOR_UNITS = (
     "asimd",
     "asimddp",
     "sve",
-)
+]
 """Of the processor's features those that decide how fast a network is."""
 
 LIBRARIES = ("torch", "numpy", "onnxruntime", "openvino", "tensorrt", "numba", "rclpy")

@@ -232,7 +232,7 @@ def _label_pair(prediction: ArrayLike, target: ArrayLike) -> tuple[Labels, Label
             raise DcfmError(f"a {name} holds class ids, which are integers, not {labels.dtype}")
     if predicted.shape != truth.shape:
         raise DcfmError(
-            f"the prediction is {_shape(predicted)}, its target {_shape(truth)}; they must be alike"
+            f"the prediction is {_shape(predicted)}, its target {_shape(truth)}; they must have the same shape"
         )
     return predicted, truth
 

@@ -40,6 +40,13 @@ def new_plot(title: str, size: tuple[float, float] = (6.4, 4.2)) -> tuple[Figure
     return figure, axes
 
 
+def draw_band(
+    axes: Axes, x: Sequence[float], low: Sequence[float], high: Sequence[float], color: str
+) -> None:
+    """The range of a curve: from `low` to `high` over `x`."""
+    axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+
+
 Label = tuple[str, tuple[float, float], str]
 """Text, the point it belongs to, and its colour."""
 

@@ -65,9 +65,13 @@ class Graphs:
             replay = self._capture(function, inputs)
             if all(map(_alike, replay(), expected)):
                 return replay
-            logger.warning("the CUDA graph of %s computes something else; it runs without", name)
+            logger.warning("the CUDA graph of %s gives other results; it runs without one", name)
         except RuntimeError as error:
-            logger.warning("no CUDA graph of %s (%s); it runs without", name, str(error).split("\n")[0])
+            logger.warning(
+                "%s cannot be captured as a CUDA graph (%s); it runs without one",
+                name,
+                str(error).split("\n")[0],
+            )
         return None
 
 

@@ -107,7 +107,7 @@ def same_size(frame: LabelledFrame) -> LabelledFrame:
     """`frame` itself; DcfmError where its label has another size than its image."""
     if frame.image.shape[:2] != frame.label.shape:
         raise DcfmError(
-            f"the image of '{frame.name}' is {_size(frame.image)}, its label {_size(frame.label)}; they must be alike"
+            f"the image of '{frame.name}' is {_size(frame.image)}, its label {_size(frame.label)}; they must have the same size"
         )
     return frame
 

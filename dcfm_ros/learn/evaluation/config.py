@@ -13,7 +13,15 @@ from dcfm_ros.stream.trigger_grammar import parse_triggers
 
 CAUSAL, PUBLISHED, BIDIRECTIONAL = "dcfm", "dcfm_published", "dcfm_bidirectional"
 COPIED, WARPED, WARPED_CHEAPLY = "copied_mask", "warped_mask", "warped_mask_cheaply"
-METHODS = (CAUSAL, PUBLISHED, BIDIRECTIONAL, COPIED, WARPED, WARPED_CHEAPLY)
+METHODS = {
+    CAUSAL: "DCFM",
+    PUBLISHED: "DCFM as published",
+    BIDIRECTIONAL: "DCFM, looking ahead",
+    COPIED: "mask copied",
+    WARPED: "mask moved by optical flow",
+    WARPED_CHEAPLY: "mask moved by cheap flow",
+}
+"""What is compared, in order, and what tables and plots call it."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dcfm_ros.learn.evaluation.config import (
     WARPED_CHEAPLY,
 )
 from dcfm_ros.learn.evaluation.report import Evaluation, Row
-from dcfm_ros.learn.evaluation.table import NAMES, per_frame_row
+from dcfm_ros.learn.evaluation.table import per_frame_row
 from dcfm_ros.measure.plots import (
     BLUE,
     GREEN,
@@ -25,6 +25,7 @@ from dcfm_ros.measure.plots import (
     RED,
     SKY,
     Label,
+    draw_band,
     label_points,
     new_plot,
     save_plot,
@@ -67,15 +68,9 @@ def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
     """mIoU over K, with the range over the offsets of the key frames."""
     for method, rows in _by_method(evaluation):
         intervals = [row.key_interval for row in rows]
-        axes.fill_between(
-            intervals,
-            [100 * row.mean_iou_min for row in rows],
-            [100 * row.mean_iou_max for row in rows],
-            color=STYLES[method]["color"],
-            alpha=0.13,
-            linewidth=0,
-        )
-        axes.plot(intervals, [100 * row.mean_iou for row in rows], label=NAMES[method], **STYLES[method])
+        low, high = [100 * row.mean_iou_min for row in rows], [100 * row.mean_iou_max for row in rows]
+        draw_band(axes, intervals, low, high, STYLES[method]["color"])
+        axes.plot(intervals, [100 * row.mean_iou for row in rows], label=METHODS[method], **STYLES[method])
     per_frame = 100 * per_frame_row(evaluation).mean_iou
     axes.axhline(per_frame, color=GREY, linewidth=1, linestyle=":", label="DCFM on every frame")
     axes.set_xticks(sorted({row.key_interval for row in evaluation.rows if row.key_interval}))
@@ -89,7 +84,7 @@ def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
     labels: list[Label] = []
     for method, rows in _by_method(evaluation):
         x, y = [row.mean_ms for row in rows], [100 * row.mean_iou for row in rows]
-        axes.plot(x, y, label=NAMES[method], **STYLES[method])
+        axes.plot(x, y, label=METHODS[method], **STYLES[method])
         labels += [
             (f"K={row.key_interval}", place, STYLES[method]["color"])
             for row, place in zip(rows, zip(x, y, strict=True), strict=True)

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, PUBLISHED, WARPED, WARPED_CHEAPLY
+from dcfm_ros.learn.evaluation.config import CAUSAL, METHODS
 from dcfm_ros.learn.evaluation.report import Evaluation, Report, Row
 from dcfm_ros.measure.table import Table, number, size, times
 
-NAMES = {
-    CAUSAL: "DCFM",
-    PUBLISHED: "DCFM as published",
-    BIDIRECTIONAL: "DCFM, looking ahead",
-    COPIED: "mask copied",
-    WARPED: "mask moved by optical flow",
-    WARPED_CHEAPLY: "mask moved by cheap flow",
-}
 # As many columns as a terminal of 100 characters holds.
 PER_CLASS_COLUMNS = 7
 
@@ -24,7 +16,7 @@ def main_table(evaluation: Evaluation) -> Table:
     return Table.of(
         evaluation.rows,
         (
-            ("method", lambda row: NAMES[row.method]),
+            ("method", lambda row: METHODS[row.method]),
             ("key frames", schedule_of),
             ("mIoU", lambda row: points(row.mean_iou)),
             ("loss", lambda row: points(None if row is per_frame else per_frame.mean_iou - row.mean_iou)),

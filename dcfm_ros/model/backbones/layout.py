@@ -41,4 +41,4 @@ def _renamed(name: str, rules: Rules, what: str) -> str:
         renamed, count = re.subn("^" + pattern, target, name)
         if count:
             return renamed
-    raise DcfmError(f"the published {what} holds a tensor '{name}' that belongs to no known {what}")
+    raise DcfmError(f"the published {what} holds a tensor '{name}', which no known {what} has")

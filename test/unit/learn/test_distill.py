@@ -200,7 +200,8 @@ def test_a_teacher_of_other_classes_ends_a_training_before_its_first_step(config
 
 def test_somebody_has_to_teach(config):
     with pytest.raises(
-        DcfmError, match="'distill.weight' is 1.0, but nobody teaches; set distill.teacher= or train.N"
+        DcfmError,
+        match="'distill.weight' is 1.0, but there is nothing to learn from; set distill.teacher= or train.N",
     ):
         replace(config, train=(replace(config.train[0], soft=""),))
 

@@ -124,7 +124,10 @@ def test_alignment_is_compared_with_the_published_method_in_one_run(footage, wei
         (["--data", "kitti:/tmp"], "unknown dataset 'kitti'"),
         (["--data", "camvid:/nowhere"], "'/nowhere/val' does not exist; expected CamVid"),
         (["--data", "camvid:{footage}", "--triggers", "speed:1"], "unknown trigger 'speed'"),
-        (["--data", "camvid:{footage}", "--options", "drives"], "--options takes KEY=VALUE, not 'drives'"),
+        (
+            ["--data", "camvid:{footage}", "--options", "drives"],
+            "--options: 'drives' is not of the form KEY=VALUE",
+        ),
         (["--data", "camvid:{footage}", "--device", "tpu"], "unknown device 'tpu'"),
         (
             ["nowhere.safetensors", "--data", "camvid:{footage}"],

@@ -326,7 +326,7 @@ def test_frames_far_apart_are_no_video(tmp_path):
     dataset = open_dataset("camvid", trees.camvid(tmp_path), "train")
     footage = open_footage(dataset, "camvid", "train", reach=4)
     assert not footage.is_video and footage.frames == 3
-    assert "camvid train is no video: its labelled frames lie too far apart" in footage.note
+    assert "camvid train is not a video: its labelled frames lie too far apart" in footage.note
 
 
 def test_a_frame_that_is_part_of_no_video_is_left_out_and_said_so(tmp_path):

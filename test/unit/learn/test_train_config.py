@@ -162,7 +162,7 @@ def test_overrides(tmp_path):
         config.augment.crop == (64, 32) and config.steps == 1000 and config.train[0].options == {"drives": 2}
     )
     for wrong, message in (
-        ("lr", "'lr' is not of the form key=value"),
+        ("lr", "'lr' is not of the form KEY=VALUE"),
         ("optim.rate=1", "unknown key 'optim.rate'"),
         ("train.3.root=x", "'train.3': '3' is not an index of a list of 1"),
         ("steps=x", "steps is 'x'; expected a whole number"),

@@ -81,7 +81,7 @@ def test_swapped_files_are_refused(published, tmp_path):
     _, encoder, decoder = published
     with pytest.raises(DcfmError, match="encoder_epoch_N.pth and decoder_epoch_N.pth"):
         infer_config({}, decoder)
-    with pytest.raises(DcfmError, match="belongs to no known encoder"):
+    with pytest.raises(DcfmError, match="which no known encoder has"):
         from_published(decoder, encoder, published[0])
 
 
