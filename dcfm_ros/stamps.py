@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 NS_PER_S = 1_000_000_000
+FRAME_NS = 66_666_667
+"""From a frame to the next at 15 Hz."""
 
 
 def to_ns(stamp: Any) -> int:

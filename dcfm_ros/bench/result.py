@@ -8,10 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from dcfm_ros.measure.machine import OthersLoad, this_machine
+from dcfm_ros.measure.machine import OthersLoad, now, this_machine
 from dcfm_ros.measure.spread import Spread
 
 FORMAT = "dcfm_ros bench 1"
@@ -126,7 +125,7 @@ def record(kind: type[P], name: str, command: str, work: Callable[[], dict[str, 
     found = work()
     return kind(
         name=name,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=now(),
         command=command,
         seconds=time.perf_counter() - begin,
         others_cores=load.cores(),

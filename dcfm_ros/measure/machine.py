@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 import psutil
@@ -113,6 +114,11 @@ def version_of(module: str) -> str:
             continue
     # What a system's own packages install may have no record of it, but knows its version once it is imported.
     return str(getattr(sys.modules.get(module), "__version__", ""))
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 class OthersLoad:

@@ -34,30 +34,19 @@ def model_cost(model: DCFM, size: tuple[int, int]) -> ModelCost:
     width, height = size
     x = torch.empty(1, 3, height, width, device="meta")
     with torch.inference_mode():
-        independent = model.encode_independent(x)
-        prepared = model.prepare_common(model.encode_common(None, independent))
-
-        def key_frame() -> Tensor:
-            independent = model.encode_independent(x)
-            return model.logits_prepared(
-                model.prepare_common(model.encode_common(None, independent)), independent
-            )
-
-        def other_frame() -> Tensor:
-            return model.logits_prepared(prepared, model.encode_independent(x))
-
-        macs_key, macs_other = count_macs(key_frame), count_macs(other_frame)
-        macs_fusion = count_macs(lambda: model.logits_prepared(prepared, independent))
+        independent, shallow = counted(lambda: model.encode_independent(x))
+        common, deep = counted(lambda: model.prepare_common(model.encode_common(None, independent)))
+        _, fusion = counted(lambda: model.logits_prepared(common, independent))
     return ModelCost(
         parameters=sum(p.numel() for p in model.parameters()),
-        macs_key=macs_key,
-        macs_other=macs_other,
-        macs_fusion=macs_fusion,
+        macs_key=shallow + deep + fusion,
+        macs_other=shallow + fusion,
+        macs_fusion=fusion,
     )
 
 
-def count_macs(compute: Callable[[], object]) -> int:
-    """Multiply-accumulates of the convolutions and matrix products that `compute` does."""
+def counted(compute: Callable[[], Tensor]) -> tuple[Tensor, int]:
+    """What `compute` returns, and the multiply-accumulates of its convolutions and matrix products."""
     with FlopCounterMode(display=False) as counter:
-        compute()
-    return counter.get_total_flops() // 2
+        result = compute()
+    return result, counter.get_total_flops() // 2

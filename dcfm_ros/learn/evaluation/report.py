@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
-from dcfm_ros.measure.machine import MachineFacts, this_machine
+from dcfm_ros.measure.machine import MachineFacts, now, this_machine
 from dcfm_ros.measure.result_file import load_result
 
 FORMAT = "dcfm_ros evaluation 1"
@@ -123,8 +122,7 @@ class Report:
 
 def new_report(evaluations: Sequence[Evaluation], command: str) -> Report:
     """The report of what was just measured here."""
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Report(FORMAT, now, command, this_machine(), tuple(evaluations))
+    return Report(FORMAT, now(), command, this_machine(), tuple(evaluations))
 
 
 def load_report(path: str | Path) -> Report:

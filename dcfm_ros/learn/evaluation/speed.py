@@ -22,12 +22,12 @@ from dcfm_ros.learn.evaluation.scene import mask_flow
 from dcfm_ros.learn.evaluation.video import Video
 from dcfm_ros.measure.flow import OpticalFlow, warp
 from dcfm_ros.measure.rounds import WARM_UP, rotated
+from dcfm_ros.stamps import FRAME_NS
 from dcfm_ros.stream.preprocess import preprocess
 from dcfm_ros.stream.segmenter import StreamSegmenter
 
 MIN_TIMES = 3
 """Fewer have no median to speak of."""
-FRAME_NS = 66_666_667
 
 
 @dataclass(frozen=True)
