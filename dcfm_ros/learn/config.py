@@ -21,10 +21,6 @@ class SourceConfig:
     dataset   which layout, see `learn.datasets.DATASETS`
     root      its folder; relative to `data_root` unless it begins with / or ~
     split     train | val | test, where the layout has splits
-    share     weight of this source in the mix, relative to the others'
-    reach     a neighbour is at most so many frames of the video away, before or after (paper 3.3; the paper's R)
-    simulate  probability that the neighbour is simulated from the labelled frame by a camera motion; where a frame has
-              no real neighbour within reach it always is
     soft      folder of soft labels of its frames (relative to `data_root`, see `learn.soft_labels`); "" = none
     options   further arguments of the dataset
     """
@@ -32,67 +28,61 @@ class SourceConfig:
     dataset: str
     root: str = ""
     split: str = "train"
-    share: float = 1.0
-    reach: int = 10
-    simulate: float = 0.0
+    share: float = setting(1.0, "weight of this source in the mix, relative to the others'", 0.0)
+    reach: int = setting(10, "a neighbour is at most so many frames before or after (paper 3.3, R)", 0)
+    simulate: float = setting(
+        0.0, "probability of a simulated neighbour; certain where there is no real one within reach", 0.0, 1.0
+    )
     soft: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes, the same for a frame and its neighbour.
+    """Random changes, the same for a frame and its neighbour."""
 
-    crop (width, height) in pixels; scale: range of the random resize; angle: degrees either way; brightness, contrast,
-    saturation: relative range either way; hue: degrees either way; gamma: log2 range; blur, noise: the probability of
-    a slight blur and of sensor noise.
-    """
-
-    crop: Size = (384, 288)
-    scale: tuple[float, float] = (0.5, 2.0)
-    flip: float = 0.5
-    angle: float = 0.0
-    brightness: float = 0.3
-    contrast: float = 0.3
-    saturation: float = 0.4
-    hue: float = 10.0
-    gamma: float = 0.0
-    blur: float = 0.0
-    noise: float = 0.0
+    crop: Size = setting((384, 288), "width and height in pixels")
+    scale: tuple[float, float] = setting((0.5, 2.0), "range of the random resize", 0.01)
+    flip: float = setting(0.5, "probability of a mirror image", 0.0, 1.0)
+    angle: float = setting(0.0, "degrees of rotation either way", 0.0, 180.0)
+    brightness: float = setting(0.3, "relative range either way", 0.0, 1.0)
+    contrast: float = setting(0.3, "relative range either way", 0.0, 1.0)
+    saturation: float = setting(0.4, "relative range either way", 0.0, 1.0)
+    hue: float = setting(10.0, "degrees either way", 0.0, 180.0)
+    gamma: float = setting(0.0, "range of its log2 either way", 0.0)
+    blur: float = setting(0.0, "probability of a slight blur", 0.0, 1.0)
+    noise: float = setting(0.0, "probability of sensor noise", 0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """Simulated neighbours: what a camera would have seen up to about ten frames away.
+    """Simulated neighbours: what a camera would have seen up to about ten frames away."""
 
-    peak: displacement in frame widths that the fastest part of the image typically makes; steer: sideways rotation,
-    likewise; patches: the most patches that move on their own; exposure: relative range either way; blur: probability;
-    flow_noise: deviation, in frame widths, of the flow to them that an aligned training is shown.
-    """
-
-    peak: float = 0.10
-    steer: float = 0.04
-    patches: int = 3
-    exposure: float = 0.1
-    blur: float = 0.3
-    flow_noise: float = 0.004
+    peak: float = setting(0.10, "typical displacement of the fastest part of the image, in frame widths", 0.0)
+    steer: float = setting(0.04, "sideways rotation, in frame widths", 0.0)
+    patches: int = setting(3, "the most patches that move on their own", 0)
+    exposure: float = setting(0.1, "relative range either way", 0.0, 1.0)
+    blur: float = setting(0.3, "probability of motion blur", 0.0, 1.0)
+    flow_noise: float = setting(
+        0.004, "deviation, in frame widths, of the flow to them that an aligned training is shown", 0.0
+    )
 
 
 @dataclass(frozen=True)
 class LossConfig:
     """Weights of the loss terms (paper 3.3); a term of weight 0 is not computed. See `learn.losses`.
 
-    lovasz adds that much of the Lovász-softmax loss, which stands for mIoU, to the cross entropy of `own` and of `reused`.
-    class_weight_power p weighs a class with (median frequency / its frequency)^p, cut to at most class_weight_limit;
-    0: all classes count alike.
+    class_weight_power p weighs a class with (median frequency / its frequency)^p.
     """
 
-    own: float = 1.0
-    reused: float = 0.4
-    consistency: float = 10.0
-    lovasz: float = 0.0
-    class_weight_power: float = 0.0
-    class_weight_limit: float = 10.0
+    own: float = setting(1.0, "cross entropy with the frame's own common feature", 0.0)
+    reused: float = setting(0.4, "cross entropy with the neighbour's common feature", 0.0)
+    consistency: float = setting(10.0, "difference of the two fused features", 0.0)
+    lovasz: float = setting(
+        0.0, "Lovász-softmax loss, which stands for mIoU, added to both cross entropies", 0.0
+    )
+    class_weight_power: float = setting(0.0, "how much rare classes count; 0: all count alike", 0.0)
+    class_weight_limit: float = setting(10.0, "the most that a class counts", 0.0)
 
 
 @dataclass(frozen=True)
@@ -114,22 +104,18 @@ class DistillConfig:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """The optimiser and its learning rate over the steps, see `learn.optimiser.Schedule`.
-
-    lr is the head's; the backbone's is lr × backbone_lr_ratio. momentum is SGD's. clip_norm: the gradient's norm is cut
-    to it; 0: it is not.
-    """
+    """The optimiser and its learning rate over the steps, see `learn.optimiser.Schedule`."""
 
     name: Literal["adamw", "sgd"] = "adamw"
-    lr: float = 6e-4
-    backbone_lr_ratio: float = 0.1
-    weight_decay: float = 0.01
-    momentum: float = 0.9
-    warmup_steps: int = 1500
-    warmup_ratio: float = 1e-6
-    poly_power: float = 1.0
-    min_lr: float = 0.0
-    clip_norm: float = 0.0
+    lr: float = setting(6e-4, "learning rate of the head", 0.0)
+    backbone_lr_ratio: float = setting(0.1, "the backbone's learning rate over the head's", 0.0)
+    weight_decay: float = setting(0.01, "of the optimiser", 0.0)
+    momentum: float = setting(0.9, "of SGD", 0.0, 1.0)
+    warmup_steps: int = setting(1500, "steps until the full learning rate", 0)
+    warmup_ratio: float = setting(1e-6, "share of it to begin with", 0.0, 1.0)
+    poly_power: float = setting(1.0, "how it falls to min_lr: (1 - share of the steps)^power", 0.0)
+    min_lr: float = setting(0.0, "learning rate at the end", 0.0)
+    clip_norm: float = setting(0.0, "the gradient's norm is cut to it; 0: it is not", 0.0)
 
 
 @dataclass(frozen=True)
