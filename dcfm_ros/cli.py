@@ -29,6 +29,7 @@ COMMANDS = {
     "demo": Command(
         "dcfm_ros.commands.demo", "play a drive through ROS 2 into the node and show what comes out"
     ),
+    "node": Command("dcfm_ros.commands.node", "run the ROS 2 node; its arguments are ROS's: --ros-args ..."),
     "replay": Command(
         "dcfm_ros.commands.replay", "segment a bag, a video or a folder of images and write a report"
     ),
@@ -42,6 +43,7 @@ COMMANDS = {
         "write a model as checked ONNX graphs, and build engines ahead of time",
     ),
     "convert": Command("dcfm_ros.commands.convert", "turn published checkpoints into one .safetensors file"),
+    "info": Command("dcfm_ros.commands.info", "tell what is installed here, or what is in a weights file"),
 }
 
 
@@ -57,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if old := too_old():
             raise DcfmError(old)
         parser = _build_parser(only=name if name in COMMANDS else None)
-        args = parser.parse_args(argv, argparse.Namespace(argv=argv))
+        own = argv[: argv.index("--ros-args")] if name == "node" and "--ros-args" in argv else argv
+        args = parser.parse_args(own, argparse.Namespace(argv=argv))
         return int(_module(args.command).run(args))
     except DcfmError as error:
         print(f"dcfm: error: {printable(str(error))}", file=sys.stderr)

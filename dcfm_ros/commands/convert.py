@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from dcfm_ros.cache import file_digest
 from dcfm_ros.commands.options import add_size
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.checkpoint import read_tensors, save_model
@@ -61,12 +62,15 @@ def describe(model: DCFM, path: Path) -> str:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return "\n".join(
         (
-            f"{path} ({path.stat().st_size / 1e6:.1f} MB)",
+            f"{path.name} ({path.stat().st_size / 1e6:.1f} MB, sha256 {file_digest(path)[:16]})",
+            f"  name         {card.name}",
             f"  backbone     {config.backbone}, {parameters / 1e6:.1f} M parameters in all",
             f"  independent  {config.independent_feature}, {model.independent_channels} channels into the fusion",
-            f"  classes      {config.num_classes}: {', '.join(card.classes[:6])}{', ...' * (config.num_classes > 6)}",
+            f"  classes      {config.num_classes}: {', '.join(card.classes)}",
             f"  input size   {card.input_size[0]}x{card.input_size[1]}",
+            f"  alignment    {card.align}",
             f"  licence      {card.licence}",
+            *([f"  notes        {card.notes}"] if card.notes else []),
         )
     )
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from dcfm_ros.errors import DcfmError, one_line
+from dcfm_ros.node.arguments import check
 from dcfm_ros.node.ending import Ending
 from dcfm_ros.requirements import too_old
 
@@ -19,8 +20,10 @@ MIN_ADDRESS_SPACE = 2 << 30
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the node until Ctrl-C or SIGTERM, then end the process.
 
-    Exit status 0: ended by a signal. 1: could not start; one line on stderr says why.
+    argv: ROS's arguments, those of the command line by default.
+    Exit status 0: ended by a signal. 1: could not start; one line on stderr says why. 2: an argument that is not ROS's.
     """
+    check(sys.argv[1:] if argv is None else argv)
     ending = Ending()
     status = _run(argv, ending)
     # The node is part of reference cycles, and DDS frees its shared memory only when the last reference is gone.

@@ -16,7 +16,11 @@ LIGHT = (
     "dcfm_ros.learn.evaluation.config",
     "dcfm_ros.node.parameters",
     "dcfm_ros.node.parameter_docs",
+    "dcfm_ros.node.arguments",
     "dcfm_ros.node.launch_values",
+    "dcfm_ros.node.rviz_layout",
+    "dcfm_ros.commands.node",
+    "dcfm_ros.commands.info",
 )
 HEAVY = "{'torch', 'numba', 'rclpy'} & set(sys.modules)"
 
