@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
+from dcfm_ros.cache import file_digest
 from dcfm_ros.config import check, setting
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import STORAGES
+from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S
 from dcfm_ros.stream.config import StreamConfig
 
@@ -80,6 +83,34 @@ class Job:
             )
 
     @property
+    def weights_in_words(self) -> str:
+        """The file's name, and what tells it from another of that name."""
+        path = self.weights or default_weights()
+        return f"{path.name}, SHA-256 {file_digest(path)[:12]}"
+
+    @property
     def with_confidence(self) -> bool:
         """Whether it is computed: where nothing is said, only where that does not disturb the measurement."""
         return self.clock == "fast" if self.confidence is None else self.confidence
+
+
+def node_parameters(job: Job) -> dict[str, str]:
+    """What the job has set, by name, as the node's command line takes it."""
+    values: dict[str, Any] = {
+        item.name: getattr(config, item.name)
+        for config in (job.stream, job.engine)
+        for item in fields(config)
+        if item.name != "phase" and getattr(config, item.name) != item.default
+    }
+    if job.weights is not None:
+        values["weights"] = job.weights.resolve()
+    return {name: _text(name, value) for name, value in values.items()}
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        # A mask's size is a text, since it may also be a word.
+        return "x".join(map(str, value)) if name == "mask_size" else str(list(value))
+    return str(value)

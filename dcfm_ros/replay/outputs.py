@@ -10,13 +10,15 @@ from dcfm_ros.media.video_writer import VideoWriter
 
 PAGE, NUMBERS, FRAMES, TABLE = "index.html", "results.json", "frames.csv", "table.csv"
 RUNS, BAG, LOG = "runs", "bag", "log"
+PARAMETERS = "recommended.yaml"
+"""What a sweep recommends, as a parameter file of the node."""
 VIDEO = "overlay"
 """Without its suffix: the codec that is found decides it."""
 # Marks a folder that a run has written. Nothing is ever removed from a folder of the user's own.
 _MARK = ".dcfm_run"
 VIDEO_RATE = 15.0
 """Frames per second of a video whose input does not know its own."""
-_OURS = (PAGE, NUMBERS, FRAMES, TABLE, BAG, LOG, f"{VIDEO}.webm", f"{VIDEO}.mp4")
+_OURS = (PAGE, NUMBERS, FRAMES, TABLE, PARAMETERS, BAG, LOG, f"{VIDEO}.webm", f"{VIDEO}.mp4")
 
 
 def video_files(video: VideoWriter | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.machine import OthersLoad
 from dcfm_ros.measure.table import counted, reasons
 from dcfm_ros.media.bag_source import BagSource
 from dcfm_ros.media.bag_writer import BagWriter
@@ -65,7 +66,7 @@ class Replayer:
             DcfmError: no frame could be processed.
             KeyboardInterrupt: it was stopped before the first frame.
         """
-        sinks = self._sinks()
+        sinks, self._others = self._sinks(), OthersLoad()
         try:
             self._process(sinks, stop, quiet)
         except DcfmError as error:
@@ -191,9 +192,11 @@ class Replayer:
             f"segmented frame by frame",
             latency_meaning=self._clock.latency,
             rest_meaning=self._clock.rest,
+            can_lose=self._clock.name == "robot",
             interval_ms=usual_interval_ms([record.stamp_ns / 1e6 for record in records]),
             notes=self._notes(sinks.left_out),
             settings=self._settings(),
+            others_cores=self._others.cores(),
             files=self._files(sinks),
         )
 
@@ -208,6 +211,7 @@ class Replayer:
             "Key frames": _WAYS[way_of(engine, self._stream.config)],
             "Refresh": in_words(self._stream.config),
             "Network input": f"{width}×{height}",
+            "Weights": self._job.weights_in_words,
             "Engine": f"{engine.name}, {engine.device}, {engine.precision}",
         }
 

@@ -22,6 +22,7 @@ class Summary:
 
     Attributes:
         frames_in, masks_out, lost: how many frames went in, masks came out, and frames had none.
+        stale: masks made from a common feature older than `max_age_ms`.
         frame_rate_in: frames per second handed over, counted as ros2_benchmark does; None for a single frame.
         frame_rate: masks per second between the first and the last mask, counted as ros2_benchmark does.
         key_frames: frames at which the common feature was refreshed, by trigger.
@@ -34,6 +35,7 @@ class Summary:
     frames_in: int
     masks_out: int
     lost: int
+    stale: int
     frame_rate_in: float | None
     frame_rate: float | None
     key_frames: dict[str, int]
@@ -73,6 +75,7 @@ def summarise(records: Sequence[FrameRecord]) -> Summary:
         frames_in=len(records),
         masks_out=len(done),
         lost=len(records) - len(done),
+        stale=sum(record.stale for record in done),
         frame_rate_in=benchmark.get("MEAN_PLAYBACK_FRAME_RATE"),
         frame_rate=benchmark.get("MEAN_FRAME_RATE"),
         key_frames=dict(Counter(record.trigger or "requested" for record in key).most_common()),

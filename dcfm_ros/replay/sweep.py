@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm import tqdm
@@ -17,10 +17,10 @@ from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.labels import NoLabels, open_labels
 from dcfm_ros.media.open_source import open_source
-from dcfm_ros.replay.job import Job
+from dcfm_ros.replay.job import Job, node_parameters
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.replayer import run_job
-from dcfm_ros.replay.report.report import Report
+from dcfm_ros.replay.report.report import Report, in_common
 from dcfm_ros.replay.sinks import MASK
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.trigger_grammar import OFF, parse_triggers
@@ -67,7 +67,8 @@ class Sweep:
     """All runs of a grid, and the one recommended.
 
     quality: what the points' quality is, in words. rate: Hz that the recommendation is for, None where unknown.
-    budget_ms: the latency it must keep. best: None when no run keeps up; why: the reason for either.
+    budget_ms: the latency it must keep. settings, machine: what all runs have in common, in words. parameters: the best
+    point's, by name, as the node takes them. best: None when no run keeps up; why: the reason for either.
     """
 
     points: tuple[Point, ...]
@@ -76,6 +77,9 @@ class Sweep:
     budget_ms: float
     best: Point | None
     why: str
+    settings: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
 
     def pareto(self) -> list[Point]:
@@ -164,7 +168,7 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
             (settings, dataclasses.replace(variant, labels=f"{reference.folder / 'bag'}:{MASK}"))
             for settings, variant in grid
         ]
-    points, recorded, interrupted = [], None, False
+    points, reports, interrupted = [], [], False
     for settings, variant in tqdm(grid, unit="run", desc="sweeping", dynamic_ncols=True, disable=None):
         if interrupted := stop():
             break
@@ -177,18 +181,23 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
         except KeyboardInterrupt:
             interrupted = True
             break
-        recorded = recorded or done.report.interval_ms
+        reports.append(done.report)
         page = done.page.relative_to(job.folder).as_posix()
         points.append(point_of(name, settings, done.report, page, is_truth=is_truth))
     if not points and interrupted:
         raise KeyboardInterrupt
     if points and all(point.problem for point in points):
         raise DcfmError(f"Every run of the sweep failed; the first one: {points[0].problem}")
+    recorded = next((report.interval_ms for report in reports if report.interval_ms), None)
     interval_ms = 1e3 / job.rate if job.rate else recorded
     budget = job.budget_ms or interval_ms or math.inf
     best, why = recommend(points, interval_ms, budget, count_losses=job.rate is None)
     rate = 1e3 / interval_ms if interval_ms else None
-    return Sweep(tuple(points), quality, rate, budget, best, why, interrupted)
+    parameters = next((node_parameters(run) for chosen, run in grid if best and chosen == best.settings), {})
+    settings, machine = (
+        in_common(getattr(report, name) for report in reports) for name in ("settings", "machine")
+    )
+    return Sweep(tuple(points), quality, rate, budget, best, why, settings, machine, parameters, interrupted)
 
 
 def _has_labels(job: Job) -> bool:

@@ -1,6 +1,9 @@
 """The pages: nothing from outside, numbers that parse, and no complaint from a real browser."""
 
+import copy
+import csv
 import dataclasses
+import hashlib
 import json
 import re
 import shutil
@@ -12,13 +15,18 @@ import pytest
 from bags import stamp_of
 from fakes import job, never
 
+from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.measure.machine_load import LoadSample
+from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.replay.many import replay_one
 from dcfm_ros.replay.outputs import prepare
 from dcfm_ros.replay.replayer import run_job
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.recordings_page import write_recordings
+from dcfm_ros.replay.report.report import as_json
 from dcfm_ros.replay.report.sweep_page import write_sweep
+from dcfm_ros.replay.report.tables import summary_text
+from dcfm_ros.replay.summary import summarise
 from dcfm_ros.replay.sweep import parse, run_sweep
 from dcfm_ros.stream.config import StreamConfig
 
@@ -149,8 +157,47 @@ def test_a_page_of_one_frame_without_labels(tmp_path):
     entries = [("/image", bags.IMAGE, stamp_of(0), bags.image(bags.picture(0), stamp_of(0)))]
     path = bags.write_ros2(tmp_path / "bag", entries)
     text = run_job(job(path, tmp_path / "out"), never, quiet=True).page.read_text()
-    assert "1 frame in, 1 mask out, 0 lost" in text
+    assert "1 frame in, 1 mask out; " in text  # as fast as possible, none can be lost
     assert "mIoU" not in text and "By time span" not in text
+
+
+@pytest.mark.parametrize("write", PAGES)
+def test_every_page_says_how_it_was_measured(tmp_path, recording, write):
+    text = write(recording, tmp_path / "out").read_text()
+    settings = dict(rows(below(text, "Settings")))
+    digest = hashlib.sha256(default_weights().read_bytes()).hexdigest()[:12]
+    assert settings["Weights"] == f"{default_weights().name}, SHA-256 {digest}"
+    assert settings["Engine"].startswith("fake, cpu, fp32")
+    assert dict(rows(below(text, "Machine"))) == this_machine().words()
+    assert ("Refresh" in settings) is (write is not sweep_page)  # which its runs do not have in common
+
+
+def test_stale_masks_are_counted(tmp_path, recording):
+    report = run_job(job(recording, tmp_path / "out", topic=TOPIC), never, quiet=True).report
+    slow = dataclasses.replace(report, run=tally_with_stale(report.run, 13))
+    slow = dataclasses.replace(slow, summary=summarise(slow.run.records))
+    assert "13 stale" in slow.headline and as_json(slow)["summary"]["stale"] == 13
+    text = write_report(slow, tmp_path / "out").read_text()
+    assert "Stale masks" in text and "Stale masks" not in write_report(report, tmp_path / "out").read_text()
+    assert re.search(r"stale +13 masks", summary_text(slow))
+    write_report(slow, tmp_path / "out")
+    with (tmp_path / "out" / "frames.csv").open() as file:
+        assert sum(row["stale"] == "1" for row in csv.DictReader(file)) == 13
+
+
+def tally_with_stale(run, count):
+    run = copy.copy(run)
+    run.records = [dataclasses.replace(r, stale=i < count) for i, r in enumerate(run.records)]
+    return run
+
+
+@pytest.mark.parametrize("cores, told", [(None, False), (0.2, False), (1.3, True)])
+def test_a_busy_machine_is_told(tmp_path, recording, cores, told):
+    report = run_job(job(recording, tmp_path / "out", topic=TOPIC), never, quiet=True).report
+    report = dataclasses.replace(report, others_cores=cores)
+    told_on_page = "kept 1.3 of" in write_report(report, tmp_path / "out").read_text()
+    assert told_on_page is told and ("kept 1.3 of" in summary_text(report)) is told
+    assert as_json(report)["others_cores"] == cores
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")

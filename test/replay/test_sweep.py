@@ -6,6 +6,7 @@ import math
 import bags
 import numpy as np
 import pytest
+import yaml
 from bags import stamp_of
 from fakes import FakeEngine, ManualClock, job
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bags import Bag
+from dcfm_ros.node.launch_values import given_parameters
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import FastClock, RobotClock
 from dcfm_ros.replay.report.sweep_page import write_sweep
@@ -175,6 +177,11 @@ def test_a_sweep_from_bag_to_page(tmp_path, fake_engines, labels):
     numbers = json.loads((tmp_path / "out" / "results.json").read_text())
     assert numbers["recommended"] == sweep.best.name
     assert [run["problem"] for run in numbers["runs"]][1] == "device 'cuda:7' is not there"
+    recommended = yaml.safe_load((tmp_path / "out" / "recommended.yaml").read_text())
+    texts = {name: str(value).lower() for name, value in recommended["/**"]["ros__parameters"].items()}
+    parameters = given_parameters(texts)  # refuses what the node would
+    assert parameters["key_interval"] == int(sweep.best.settings["trigger"].partition(":")[2])
+    assert (parameters["motion_threshold"], parameters["agreement"]) == (0.0, False)
     text = page.read_text()
     assert "<svg" in text and "interval:8" in text and "http" not in text.replace("http://www.w3.org", "")
     for run in sweep.points:

@@ -18,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.machine import OthersLoad
 from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.measure.table import reasons
 from dcfm_ros.replay.live.processes import Child, ChildProcesses, ProcessMeter, child_environment
@@ -43,6 +44,7 @@ class LiveRun:
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
     node_load: list[LoadSample] = field(default_factory=list)
+    others_cores: float | None = None
 
 
 def require_ros(what: str, command: str) -> None:
@@ -112,7 +114,7 @@ def play(
         listener = children.add(_child("recorder", recorder, folder))
         segmenter = children.add(_child("node", node, folder, sends_events=False))
         source = children.add(_child("player", player, folder))
-        meter = ProcessMeter(segmenter.pid)
+        meter, others = ProcessMeter(segmenter.pid), OthersLoad()
         try:
             _live(children, segmenter, source, listener, outcome, meter.begin)
         except KeyboardInterrupt:
@@ -120,6 +122,7 @@ def play(
             outcome.notes.append("interrupted by Ctrl-C: the report covers what was played until then")
         finally:
             meter.end()
+            outcome.others_cores = others.cores()
         outcome.node_load = meter.samples
         source.send("end")
         listener.send("finish")

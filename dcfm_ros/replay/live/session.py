@@ -7,7 +7,7 @@ bag that was recorded, so that whoever reads that again finds the same numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.shipped import default_weights
-from dcfm_ros.replay.job import Job
+from dcfm_ros.replay.job import Job, node_parameters
 from dcfm_ros.replay.live.recorded import read_recording, read_sent
 from dcfm_ros.replay.live.run import LiveRun, play, recorded_topics
 from dcfm_ros.replay.outputs import BAG, LOG, VIDEO, VIDEO_RATE, prepare, video_files
@@ -27,6 +27,7 @@ from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
 from dcfm_ros.replay.report.tables import summary_text
 from dcfm_ros.replay.summary import usual_interval_ms
+from dcfm_ros.stream.trigger_grammar import in_words
 
 _LATENCY = "From the moment an image is published to the moment its mask arrives, both measured outside the node, over DDS."
 _BAG_WORDS = (
@@ -115,29 +116,14 @@ class Session:
             interval_ms=usual_interval_ms([record.sent_ms for record in tally.records]),
             load=outcome.node_load,
             notes=outcome.notes,
-            settings={"Input": self.words, **settings},
+            settings={
+                "Input": self.words,
+                "Refresh": in_words(job.stream),
+                "Mode": job.stream.mode,
+                "Weights": job.weights_in_words,
+                **settings,
+            },
             files={**video_files(video), BAG: _BAG_WORDS},
+            others_cores=outcome.others_cores,
             extra=dict(odd),
         )
-
-
-def node_parameters(job: Job) -> dict[str, str]:
-    """What the job has set, by name, as the node's command line takes it."""
-    values: dict[str, Any] = {
-        item.name: getattr(config, item.name)
-        for config in (job.stream, job.engine)
-        for item in fields(config)
-        if item.name != "phase" and getattr(config, item.name) != item.default
-    }
-    if job.weights is not None:
-        values["weights"] = job.weights.resolve()
-    return {name: _text(name, value) for name, value in values.items()}
-
-
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        # A mask's size is a text, since it may also be a word.
-        return "x".join(map(str, value)) if name == "mask_size" else str(list(value))
-    return str(value)

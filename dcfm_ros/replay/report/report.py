@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dcfm_ros.config import usable_cores
 from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.measure.machine_load import LoadSample, load_json
 from dcfm_ros.measure.table import counted, reasons
 from dcfm_ros.replay.report.files import finite
 from dcfm_ros.replay.summary import SpanNumbers, Summary, summarise
 from dcfm_ros.replay.tally import Tally
+
+MAX_OTHERS_CORES = 0.5
+"""Above this, times measured here say little about a machine that does nothing else."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,13 @@ class Report:
         rest_meaning: what the part of the latency is that no step accounts for.
         run: the frames, what they were measured to be, moments to show, and the classes.
         summary: the numbers of the frames.
+        can_lose: whether a frame could come too late for its turn, so that "0 lost" says something.
         interval_ms: time between two frames as recorded, None where unknown.
         load: what the node's process used of the machine; empty where there was no such process.
         spans: the numbers of every time span of the run.
         notes: what the reader must know: frames skipped, reading that stopped early, an interrupted run.
         settings, machine: tables of words.
+        others_cores: how many cores everything else on the machine kept busy meanwhile, None where unknown.
         files: what lies beside the page: name -> what it is.
         extra: further values for the JSON.
     """
@@ -40,12 +46,14 @@ class Report:
     rest_meaning: str
     run: Tally
     summary: Summary
+    can_lose: bool = True
     interval_ms: float | None = None
     load: Sequence[LoadSample] = ()
     spans: Sequence[SpanNumbers] = ()
     notes: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
+    others_cores: float | None = None
     files: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -56,13 +64,25 @@ class Report:
         return matrix.mean_iou if matrix is not None and matrix.pixels else None
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes, and one more where the machine had other work."""
+        if self.others_cores is None or self.others_cores < MAX_OTHERS_CORES:
+            return self.notes
+        return (
+            *self.notes,
+            f"everything else on this machine kept {self.others_cores:.1f} of {usable_cores()} cores busy meanwhile; on "
+            "an idle one the times are shorter",
+        )
+
+    @property
     def headline(self) -> str:
         """The run in one sentence."""
         summary = self.summary
-        text = (
-            f"{counted(summary.frames_in, 'frame')} in, {counted(summary.masks_out, 'mask')} out, "
-            f"{summary.lost} lost"
-        )
+        text = f"{counted(summary.frames_in, 'frame')} in, {counted(summary.masks_out, 'mask')} out"
+        if summary.lost or self.can_lose:
+            text += f", {summary.lost} lost"
+        if summary.stale:
+            text += f", {summary.stale} stale"
         if summary.latency is not None:
             text += f"; 95 % within {summary.latency.percentiles[95]:.0f} ms"
         return text + "."
@@ -98,6 +118,16 @@ def report_of(
     )
 
 
+def in_common(tables: Iterable[dict[str, str]]) -> dict[str, str]:
+    """The entries that all tables of words have alike."""
+    tables = list(tables)
+    return {
+        name: value
+        for name, value in (tables[0] if tables else {}).items()
+        if all(table.get(name) == value for table in tables)
+    }
+
+
 def as_json(report: Report) -> dict[str, Any]:
     """The report's numbers. `metrics` has the names of ros2_benchmark; NaN and infinities are null."""
     run, matrix = report.run, report.run.confusion
@@ -109,6 +139,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "summary": vars(report.summary),
         "settings": report.settings,
         "machine": report.machine,
+        "others_cores": report.others_cores,
         "notes": list(report.notes),
         "spans": [vars(span) for span in report.spans],
         **report.extra,

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import yaml
 from markupsafe import Markup
 
 from dcfm_ros.measure.table import Table, number, percent
-from dcfm_ros.replay.outputs import TABLE
+from dcfm_ros.replay.outputs import PARAMETERS, TABLE
 from dcfm_ros.replay.report import tables
 from dcfm_ros.replay.report.files import write_csv, write_json, write_page
 from dcfm_ros.replay.report.svg import Plot
@@ -31,12 +32,22 @@ def write_sweep(sweep: Sweep, subject: str, folder: Path) -> Path:
         "recommended": sweep.best.name if sweep.best else None,
         "why": sweep.why,
         "interrupted": sweep.interrupted,
+        "settings": sweep.settings,
+        "machine": sweep.machine,
         "pareto": [point.name for point in sweep.pareto()],
         "runs": [asdict(point) for point in sweep.points],
     }
     write_json(folder, values)
     rows = ([*p.settings.values(), *(getattr(p, column) for column in _CSV)] for p in sweep.points)
     write_csv(folder / TABLE, (*_axes(sweep), *_CSV), rows)
+    if sweep.best:
+        values = {
+            name: text if name == "weights" else yaml.safe_load(text)
+            for name, text in sweep.parameters.items()
+        }
+        (folder / PARAMETERS).write_text(
+            yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False)
+        )
     wanted = f"for {sweep.rate:.3g} frames per second, " if sweep.rate else ""
     within = f"95 % of the frames within {sweep.budget_ms:.3g} ms"
     budget = within if math.isfinite(sweep.budget_ms) else "any latency"
@@ -50,6 +61,9 @@ def write_sweep(sweep: Sweep, subject: str, folder: Path) -> Path:
         sweep=sweep,
         table=sweep_table(sweep, sweep.points),
         plot=pareto_plot(sweep),
+        settings=sweep.settings,
+        machine=sweep.machine,
+        parameters=PARAMETERS if sweep.best else "",
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS
 from dcfm_ros.measure.spread import PERCENTILES
-from dcfm_ros.measure.table import Table, number, percent
+from dcfm_ros.measure.table import Table, counted, number, percent
 from dcfm_ros.replay.report.charts import StepTime
 from dcfm_ros.replay.report.report import Report
 from dcfm_ros.replay.summary import SpanNumbers, Summary
@@ -101,10 +101,12 @@ def summary_text(report: Report) -> str:
         "lost": _lost(report),
         "key frames": _key_frames(report),
     }
+    if summary.stale:
+        frames["stale"] = f"{counted(summary.stale, 'mask')} from a common feature older than max_age_ms"
     if summary.common_ms is not None and summary.common_ms.maximum > 0:
         frames["common branch"] = f"{number(summary.common_ms.mean)} ms on average, once per key frame"
     blocks = [_lines(frames), latency(summary).text(), _lines(_quality(report))]
-    return titled(report.title, blocks, report.notes)
+    return titled(report.title, blocks, report.remarks)
 
 
 def titled(title: str, blocks: Sequence[str], notes: Sequence[str]) -> str:
