@@ -40,7 +40,8 @@ class Input:
     """What is known of the images' publishers.
 
     publishers: how many there are now. incompatible: why one of them cannot be heard, "" where all can.
-    clock_stands: simulated time is used and does not move: silence is no fault then. no_clock: nobody tells it. loss_hint: a remedy for lost images.
+    clock_stands: simulated time is used and does not move: silence is no fault then. no_clock: nobody tells it.
+    loss_hint: a remedy for lost images. memory: what is wrong with the memory that they come through, "" if nothing.
     """
 
     publishers: int = 1
@@ -48,6 +49,7 @@ class Input:
     clock_stands: bool = False
     no_clock: bool = False
     loss_hint: str = ""
+    memory: str = ""
 
 
 class CameraDiagnostics:
@@ -81,6 +83,7 @@ class CameraDiagnostics:
             "received": counts.received,
             "failed": counts.failed,
             "lost by the middleware": counts.lost,
+            "shared memory": source.memory,
             "last reason": _commonest(report.bad_images),
         }
         return Status(f"{self._prefix}input", level, message, values)

@@ -10,8 +10,9 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from dcfm_ros.errors import one_line
 from dcfm_ros.media.diagnostics import HARDWARE_ID, Input, Limits, Status
 from dcfm_ros.node.camera import COMPRESSED, RAW, Camera
-from dcfm_ros.node.fast_dds import VARIABLES, profile_variable
+from dcfm_ros.node.fast_dds import VARIABLES, in_use, profile_variable
 from dcfm_ros.node.parameters import NodeConfig
+from dcfm_ros.node.shared_memory import shortage
 
 
 def status_message(status: Status, hardware_id: str = HARDWARE_ID) -> DiagnosticStatus:
@@ -49,7 +50,8 @@ def input_of(
             f"a publisher of {camera.topic} has a QoS that is incompatible with "
             f"input_reliability={config.input_reliability}; set it to best_effort"
         )
-    return Input(publishers, incompatible, clock_stands, no_clock, _loss_hint())
+    lacking = shortage() if in_use(os.environ) else ""
+    return Input(publishers, incompatible, clock_stands, no_clock, lacking or _loss_hint(), lacking)
 
 
 def _transport_hint(config: NodeConfig, kind: str) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-from pathlib import Path
 from threading import Event, Thread
 
 from dcfm_ros.cache import remove_own_folder
+from dcfm_ros.node.shared_memory import remove_own_segments
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_S = 0.8
-SEGMENT_LOCK = re.compile(r"(/dev/shm/fastdds_[0-9a-f]{16})_el")
-"""What Fast DDS keeps open and locked beside each segment of shared memory that this process owns."""
 
 
 class Ending:
@@ -45,17 +42,5 @@ class Ending:
         self.asked = True
         if not self._left.wait(PATIENCE_S):
             remove_own_folder()
-            _remove_own_segments()
+            remove_own_segments()
             os._exit(0)
-
-
-def _remove_own_segments() -> None:
-    """Up to 64 MiB each, which the machine would be short of until it restarts."""
-    for file in Path("/proc/self/fd").iterdir():
-        try:
-            lock = SEGMENT_LOCK.fullmatch(os.readlink(file))
-            if lock:
-                Path(lock[1]).unlink(missing_ok=True)
-                Path(lock[0]).unlink(missing_ok=True)
-        except OSError:
-            continue  # closed meanwhile, or another's

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import gc
-import resource
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from dcfm_ros.errors import DcfmError, one_line
+from dcfm_ros.node import environment, fast_dds
 from dcfm_ros.node.arguments import check
 from dcfm_ros.node.ending import Ending
 from dcfm_ros.requirements import too_old
 
 SPIN_S = 0.1  # how long a signal may go unnoticed
-MIN_FILES = 64
-MIN_ADDRESS_SPACE = 2 << 30
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(argv: Sequence[str] | None, ending: Ending) -> int:
     """Exit status."""
-    if lacking := too_old() or _lacking():
-        return _refuse(lacking)
+    if reason := too_old() or environment.unusable(os.environ, environment.installed_middlewares()):
+        return _refuse(reason)
     try:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
@@ -50,11 +50,17 @@ def _run(argv: Sequence[str] | None, ending: Ending) -> int:
         )
     except Exception as error:  # a library that is broken, or has no room
         return _refuse(f"cannot be loaded: {type(error).__name__}: {error}")
+    told = fast_dds.prepare(os.environ)  # Fast DDS reads it when the context starts
     try:
         # rclpy's own handlers end the context while the workers still use it; ours let them finish first.
         rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # of several types: an argument or a parameters file that ROS cannot read
         return _refuse(str(error))
+    log = rclpy.logging.get_logger("dcfm")
+    for line in told:
+        log.warning(line)
+    # What rclpy warns of when a node cannot be made; why it cannot follows in a line of ours.
+    warnings.filterwarnings("ignore", "Failed to fini rosout publisher", RuntimeWarning)
     gc.freeze()  # what has been imported stays: no collection walks through it again, which makes the last one quick
     try:
         node = DcfmNode()
@@ -62,7 +68,7 @@ def _run(argv: Sequence[str] | None, ending: Ending) -> int:
         Exception
     ) as error:  # of ROS's own: a parameter of rclpy's with a value of another type, no resources
         message = str(error) if isinstance(error, DcfmError) else f"{type(error).__name__}: {error}"
-        rclpy.logging.get_logger("dcfm").fatal(one_line(message))
+        log.fatal(one_line(message))
         rclpy.shutdown()
         return 1
     executor = SingleThreadedExecutor()
@@ -77,18 +83,6 @@ def _run(argv: Sequence[str] | None, ending: Ending) -> int:
         rclpy.shutdown()
         remove_own_folder()
     return status
-
-
-def _lacking() -> str:
-    """What this process is not given, "" if nothing: libraries that find out for themselves may crash."""
-    for limit, least, what, option in (
-        (resource.RLIMIT_NOFILE, MIN_FILES, "open files", "-n"),
-        (resource.RLIMIT_AS, MIN_ADDRESS_SPACE, "bytes of address space", "-v"),
-    ):
-        given = resource.getrlimit(limit)[0]
-        if given != resource.RLIM_INFINITY and given < least:
-            return f"this process may have {given} {what}; the node needs {least} at least (ulimit {option})"
-    return ""
 
 
 def _refuse(reason: str) -> int:

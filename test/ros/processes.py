@@ -43,13 +43,20 @@ class NodeProcess:
         if self.status is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.end(signal.SIGTERM, PATIENCE_S)  # one that is killed leaves its shared memory behind
-        if self.status is None:
-            self._process.kill()
-        self._process.wait()
+        self.kill()
 
     @property
     def status(self):
         return self._process.poll()
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def kill(self):
+        """As the kernel does when memory is short: without a word."""
+        self._process.kill()
+        self._process.wait()
 
     @property
     def output(self):
