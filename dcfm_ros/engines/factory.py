@@ -61,6 +61,12 @@ def choose(config: EngineConfig) -> tuple[str, str]:
     return "torch", "neither openvino nor onnxruntime, which are faster, is installed: pip install openvino"
 
 
+def faster(engine: Engine) -> str:
+    """What would make this engine faster; "" where there is nothing to advise."""
+    slow = engine.name == "torch" and engine.device == "cpu" and not _installed("openvino")
+    return "on a CPU `pip install openvino` makes it faster" if slow else ""
+
+
 def _engine(name: str, model: DCFM, config: EngineConfig, frames: Sequence[Image]) -> Engine:
     from dcfm_ros.engines.torch.engine import TorchEngine
 

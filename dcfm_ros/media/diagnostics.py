@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, quantiles
 
 from dcfm_ros.engines.base import Engine
+from dcfm_ros.engines.factory import faster
 from dcfm_ros.media.health import Report
 
 HARDWARE_ID = "dcfm"
@@ -192,6 +193,8 @@ def engine_status(prefix: str, engine: Engine | None) -> Status:
     message = f"{card.name} on {engine.device} ({engine.name}, {engine.precision})"
     if engine.problem:
         return Status(f"{prefix}engine", WARN, f"{engine.problem}; {message}", values)
+    if advice := faster(engine):
+        message = f"{message}; {advice}"
     return Status(f"{prefix}engine", OK, message, values)
 
 

@@ -20,7 +20,7 @@ from dcfm_ros.node.frame_worker import FrameWorker, Latest
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import Outputs
 from dcfm_ros.node.subscription_events import subscription_events
-from dcfm_ros.node.topics import CameraTopics
+from dcfm_ros.node.topics import CameraTopics, beside, info_topic, resolved
 from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.segmentation import Pose
 
@@ -49,12 +49,12 @@ class Camera:
         self._compressed = configuration.node.transport == "compressed"
         self.kind = COMPRESSED if self._compressed else RAW
         self.topic = (
-            _beside(node, names.image, "/compressed") if self._compressed else _resolved(node, names.image)
+            beside(node, names.image, "/compressed") if self._compressed else resolved(node, names.image)
         )
         self.name = names.base.strip("~/")
         self.incompatible_publishers = 0
         self._node = node
-        self._info_topic = _info_topic(node, names)
+        self._info_topic = info_topic(node, names)
         self._engine = engine
         self._phase = phase
         self._latest = Latest(configuration)
@@ -148,28 +148,3 @@ class Camera:
 
     def _on_incompatible(self, number: int) -> None:
         self.incompatible_publishers += number
-
-
-def _resolved(node: Node, topic: str) -> str:
-    """The full name, remapped."""
-    return str(node.resolve_topic_name(topic))
-
-
-def _remapped(node: Node, topic: str) -> bool:
-    return _resolved(node, topic) != node.resolve_topic_name(topic, only_expand=True)
-
-
-def _beside(node: Node, image: str, suffix: str) -> str:
-    """What belongs to the image: whoever remaps that means this, too, unless it is remapped itself."""
-    return (
-        _resolved(node, image + suffix)
-        if _remapped(node, image + suffix)
-        else _resolved(node, image) + suffix
-    )
-
-
-def _info_topic(node: Node, names: CameraTopics) -> str:
-    """Beside the image, where camera drivers put it."""
-    if _remapped(node, names.image) and not _remapped(node, names.camera_info):
-        return f"{_resolved(node, names.image).rpartition('/')[0]}/camera_info"
-    return _resolved(node, names.camera_info)

@@ -17,7 +17,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.msg import FrameTiming
 from dcfm_ros.node.camera_info import scaled_camera_info
-from dcfm_ros.node.topics import CameraTopics
+from dcfm_ros.node.topics import CameraTopics, beside
 from dcfm_ros.stamps import set_ns
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Segmentation
@@ -169,7 +169,9 @@ class Outputs:
         self._mask = Pictures(self._publisher(Image, names.output("mask"), depth), "mono8")
         self._confidence = Pictures(self._publisher(Image, names.output("confidence"), depth), "mono8")
         self._overlay = Pictures(self._publisher(Image, names.output("overlay"), depth), "rgb8")
-        self._png = self._publisher(CompressedImage, names.output("mask/compressed"), depth)
+        self._png = self._publisher(
+            CompressedImage, beside(self._node, names.output("mask"), "/compressed"), depth
+        )
         self._camera_info = self._publisher(CameraInfo, names.output("camera_info"), depth)
         self._timing = self._publisher(FrameTiming, names.timing, max(depth, TIMINGS_KEPT))
         self._publish_label_info(names.output("label_info"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 DEMO, REPLAY = "/dcfm_demo", "/dcfm_replay"
 """The namespaces of `dcfm demo` and of `dcfm replay --live`."""
@@ -55,6 +56,28 @@ def full_name(topic: str, namespace: str, node: str) -> str:
     if topic.startswith("/"):
         return topic
     return f"{home}/{node}{topic[1:]}" if topic.startswith("~") else f"{home}/{topic}"
+
+
+def resolved(node: Any, topic: str) -> str:
+    """The full name that the node's rules give a topic, remapped."""
+    return str(node.resolve_topic_name(topic))
+
+
+def beside(node: Any, topic: str, suffix: str) -> str:
+    """What belongs to a topic, as image_transport names it: it moves with the topic, unless it is remapped itself."""
+    own = topic + suffix
+    return resolved(node, own) if _remapped(node, own) else resolved(node, topic) + suffix
+
+
+def info_topic(node: Any, names: CameraTopics) -> str:
+    """The calibration: beside the image, where camera drivers put it, wherever that is remapped to."""
+    if _remapped(node, names.image) and not _remapped(node, names.camera_info):
+        return f"{resolved(node, names.image).rpartition('/')[0]}/camera_info"
+    return resolved(node, names.camera_info)
+
+
+def _remapped(node: Any, topic: str) -> bool:
+    return resolved(node, topic) != node.resolve_topic_name(topic, only_expand=True)
 
 
 def _namespace(topic: str) -> str:

@@ -241,6 +241,21 @@ def test_topics_can_be_remapped(graph):
     assert masks.wait()[0].header.stamp.sec == START_NS // 10**9
 
 
+@pytest.mark.parametrize(
+    ("rules", "topic"),
+    [
+        (["segmentation/mask:=/robot/labels"], "/robot/labels/compressed"),
+        (
+            ["segmentation/mask:=/robot/labels", "segmentation/mask/compressed:=/robot/png"],
+            "/robot/png",
+        ),
+    ],
+)
+def test_the_compressed_mask_moves_with_the_mask_unless_it_is_remapped_itself(graph, rules, topic):
+    node = graph.node(remap=rules)
+    assert topic in {publisher.topic_name for publisher in node.publishers}
+
+
 def test_label_info_reaches_whoever_comes_later(graph):
     """Latched: the subscriber here comes after the message. Needs vision_msgs, which not every ROS installation has."""
     vision_msgs = pytest.importorskip("vision_msgs.msg")

@@ -1,11 +1,14 @@
 """What the diagnostics say of a stream, without ROS."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
-from dcfm_ros.media.diagnostics import ERROR, OK, WARN, CameraDiagnostics, Input, Limits
+from dcfm_ros.engines import factory
+from dcfm_ros.media.diagnostics import ERROR, OK, WARN, CameraDiagnostics, Input, Limits, engine_status
 from dcfm_ros.media.health import Health
+from dcfm_ros.model.config import ModelCard
 
 LIMITS = Limits(budget_ms=200.0, over_budget_s=5.0, input_timeout_s=2.0)
 FOUND = Input()
@@ -98,3 +101,21 @@ def test_a_publisher_that_cannot_be_heard_is_an_error_until_an_image_comes():
     assert (status.level, status.message) == (ERROR, "its QoS is wrong")
     health.image_came(stamped=True)
     assert judged(health, source=source)["input"].level == OK
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "installed", "advised"),
+    [
+        ("torch", "cpu", False, True),
+        ("torch", "cpu", True, False),
+        ("torch", "cuda:0", False, False),
+        ("onnxruntime", "cpu", False, False),
+    ],
+)
+def test_a_slow_engine_is_told_with_the_remedy(monkeypatch, name, device, installed, advised):
+    monkeypatch.setattr(factory, "_installed", lambda package: installed)
+    card = ModelCard(name="small")
+    engine = SimpleNamespace(name=name, device=device, precision="fp32", card=card, problem="")
+    status = engine_status("dcfm: ", engine)
+    assert status.level == OK
+    assert ("pip install openvino" in status.message) is advised
