@@ -23,7 +23,7 @@ class EngineConfig:
     )
     compile: bool = setting(
         False,
-        "engine torch: compile the network with torch.compile, which takes up to minutes at the start and wants a C++ "
+        "engine torch: compile the network with torch.compile, which takes up to minutes at the start and needs a C++ "
         "compiler (on a GPU Triton)",
     )
 

@@ -33,7 +33,7 @@ class _Shared:
         with self._lock:
             if self.torch is None:
                 reason = f"{type(error).__name__}: {error}"
-                problem = f"engine {self._describe} failed, torch goes on in its place, slower ({reason})"
+                problem = f"engine {self._describe} failed; torch takes over, which is slower ({reason})"
                 logger.error("%s", problem, exc_info=error)
                 device = self._config.device
                 if device != "cpu" and not device.startswith("cuda"):

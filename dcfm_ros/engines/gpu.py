@@ -27,7 +27,7 @@ def first_gpu() -> torch.device | None:
         (torch.zeros(1, device=device) + 1).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n")[0]
-        logger.warning("torch %s cannot use the GPU, the CPU is taken: %s", torch.__version__, reason)
+        logger.warning("torch %s cannot use the GPU; the CPU is used instead: %s", torch.__version__, reason)
         return None
     return device
 

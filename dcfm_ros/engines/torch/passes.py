@@ -63,7 +63,7 @@ class Passes:
 
     def _failed(self, error: Exception) -> None:
         lines = str(error).strip().splitlines() or [""]
-        self.problem = f"torch.compile failed, torch goes on without it ({type(error).__name__}: {lines[0]})"
+        self.problem = f"torch.compile failed; torch runs without it ({type(error).__name__}: {lines[0]})"
         logger.warning("%s", self.problem)
 
 

@@ -60,9 +60,11 @@ class EvaluationConfig:
         choices=ALIGNS,
     )
     bidirectional: bool = setting(
-        True, "the published evaluation too, which looks ahead to the next key frame"
+        True, "also the published evaluation, which looks ahead to the next key frame"
     )
-    baselines: bool = setting(True, "the last key frame's mask too, copied and moved along the optical flow")
+    baselines: bool = setting(
+        True, "also the last key frame's mask, both copied and moved along the optical flow"
+    )
     offsets: int = setting(
         0, "how many of the K places key frames can fall on to average over, evenly spread; 0: all", 0
     )

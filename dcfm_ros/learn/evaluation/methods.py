@@ -85,12 +85,9 @@ class Bidirectional:
 
     def step(self, scene: Scene) -> tuple[Mask, bool]:
         last, following = self.keys.last(scene.index), self.keys.next(scene.index, len(scene.video))
-        if last == scene.index or following is None:
-            assert last is not None
-            return scene.mask_from(last), last == scene.index
-        if last is None:
-            return scene.mask_from(following), False
-        return scene.mask_from_both(last, following), False
+        if last == scene.index:
+            return scene.mask_from(last), True
+        return scene.mask_from(*(key for key in (last, following) if key is not None)), False
 
 
 class Carried:

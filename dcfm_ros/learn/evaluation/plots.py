@@ -16,32 +16,19 @@ from dcfm_ros.learn.evaluation.config import (
 )
 from dcfm_ros.learn.evaluation.report import Evaluation, Row
 from dcfm_ros.learn.evaluation.table import per_frame_row
-from dcfm_ros.measure.plots import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    RED,
-    SKY,
-    Label,
-    draw_band,
-    label_points,
-    new_plot,
-    save_plot,
-)
+from dcfm_ros.measure import plots
 from dcfm_ros.measure.table import size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STYLES: dict[str, dict[str, Any]] = {
-    CAUSAL: {"color": BLUE, "marker": "o", "linewidth": 2.2},
-    PUBLISHED: {"color": BLUE, "marker": "o", "markerfacecolor": "white", "linestyle": "--"},
-    BIDIRECTIONAL: {"color": SKY, "marker": "D", "linestyle": "--"},
-    WARPED: {"color": ORANGE, "marker": "s"},
-    WARPED_CHEAPLY: {"color": PURPLE, "marker": "^"},
-    COPIED: {"color": RED, "marker": "v"},
+    CAUSAL: {"color": plots.BLUE, "marker": "o", "linewidth": 2.2},
+    PUBLISHED: {"color": plots.BLUE, "marker": "o", "markerfacecolor": "white", "linestyle": "--"},
+    BIDIRECTIONAL: {"color": plots.SKY, "marker": "D", "linestyle": "--"},
+    WARPED: {"color": plots.ORANGE, "marker": "s"},
+    WARPED_CHEAPLY: {"color": plots.PURPLE, "marker": "^"},
+    COPIED: {"color": plots.RED, "marker": "v"},
 }
 
 
@@ -56,11 +43,11 @@ def save_plots(evaluation: Evaluation, folder: str | Path, name: str) -> list[Pa
     title = f"{model.name} on {data.name} {data.split}, {size(model.input_size)}"
     paths = []
     for kind, draw in (("interval", draw_interval), ("cost", draw_cost)):
-        figure, axes = new_plot(title)
+        figure, axes = plots.new_plot(title)
         draw(axes, evaluation)
         for suffix in ("png", "svg"):
             paths.append(Path(folder) / f"{name}_{kind}.{suffix}")
-            save_plot(figure, paths[-1])
+            plots.save_plot(figure, paths[-1])
     return paths
 
 
@@ -69,10 +56,10 @@ def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
     for method, rows in _by_method(evaluation):
         intervals = [row.key_interval for row in rows]
         low, high = [100 * row.mean_iou_min for row in rows], [100 * row.mean_iou_max for row in rows]
-        draw_band(axes, intervals, low, high, STYLES[method]["color"])
+        plots.draw_band(axes, intervals, low, high, STYLES[method]["color"])
         axes.plot(intervals, [100 * row.mean_iou for row in rows], label=METHODS[method], **STYLES[method])
     per_frame = 100 * per_frame_row(evaluation).mean_iou
-    axes.axhline(per_frame, color=GREY, linewidth=1, linestyle=":", label="DCFM on every frame")
+    axes.axhline(per_frame, color=plots.GREY, linewidth=1, linestyle=":", label="DCFM on every frame")
     axes.set_xticks(sorted({row.key_interval for row in evaluation.rows if row.key_interval}))
     axes.set_xlabel("key interval K (frames); the band is the range over where key frames fall")
     axes.set_ylabel("mIoU (%)")
@@ -81,7 +68,7 @@ def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
 
 def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
     """mIoU over milliseconds per frame; triggers are single points."""
-    labels: list[Label] = []
+    labels: list[plots.Label] = []
     for method, rows in _by_method(evaluation):
         x, y = [row.mean_ms for row in rows], [100 * row.mean_iou for row in rows]
         axes.plot(x, y, label=METHODS[method], **STYLES[method])
@@ -93,13 +80,13 @@ def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
     for row in evaluation.rows:
         if row.trigger:
             place = (row.mean_ms, 100 * row.mean_iou)
-            axes.plot(*place, "*", color=GREEN, markersize=11)
-            labels.append((row.trigger, place, GREEN))
+            axes.plot(*place, "*", color=plots.GREEN, markersize=11)
+            labels.append((row.trigger, place, plots.GREEN))
     axes.margins(y=0.15)  # room for labels above the best
     axes.set_xlabel(f"milliseconds per frame ({evaluation.model.engine} on {evaluation.model.device})")
     axes.set_ylabel("mIoU (%)")
     axes.legend(frameon=False)
-    label_points(axes, labels)
+    plots.label_points(axes, labels)
 
 
 def _by_method(evaluation: Evaluation) -> list[tuple[str, list[Row]]]:

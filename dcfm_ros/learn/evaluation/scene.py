@@ -54,13 +54,9 @@ class Scene:
         self.engine.at(index, unseen=self.mask_size if self.frame.label is None else None)
         self._once = _Once()
 
-    def mask_from(self, key: int) -> Mask:
-        """The current frame's mask with the common feature of frame `key`, uint8 H×W."""
-        return self.engine.mask_from((key,), self.mask_size)
-
-    def mask_from_both(self, last: int, following: int) -> Mask:
-        """The current frame's mask from the sum of its logits with two frames' common features, uint8 H×W."""
-        return self.engine.mask_from((last, following), self.mask_size)
+    def mask_from(self, *keys: int) -> Mask:
+        """The current frame's mask from the sum of its logits with the common features of frames `keys`, uint8 H×W."""
+        return self.engine.mask_from(keys, self.mask_size)
 
     def moved(self, mask: Mask, method: str) -> Mask:
         """A mask of the frame before, moved to the current one along the optical flow of `method`, uint8 H×W."""
