@@ -82,7 +82,7 @@ class Contestant(Protocol):
         """A frame that borrows the last key frame's common feature."""
 
     def labels(self, frames: Sequence[Image]) -> np.ndarray:
-        """What the published method makes of the frames, uint8 N×H×W: the first is a key frame, no other."""
+        """What the published method makes of the frames, uint8 N×H×W: the first is a key frame, the others are not."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def spread_times(value: Spread | None) -> str:
 
 
 def equal_labels(share: float | None) -> str:
-    """A share in percent, rounded down: 99.99 is never shown for less."""
+    """A share in percent, rounded down: 100.000 % means all of them."""
     return NOTHING if share is None else f"{int(share * 100_000) / 1000:.3f} %"
 
 

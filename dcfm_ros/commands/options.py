@@ -88,7 +88,7 @@ def add_words(parser: argparse._ActionsContainer, flag: str, help: str) -> None:
 
 
 def command_line(argv: Sequence[str], program: str = "dcfm") -> str:
-    """The command again, without what only this machine knows: where it wrote to, and of a path all but its last part."""
+    """The command as it was given, without what only this machine knows: where it wrote to, and the folders of paths."""
     words = iter(argv)
     told = []
     for word in words:

@@ -57,8 +57,8 @@ class ConfusionMatrix:
         """The matrix of a label map, or a stack of them, against its truth.
 
         Both hold integers and have one shape, whatever that shape is. Pixels whose target is not in 0 ...
-        num_classes-1 are left out, and so are those whose prediction is not: a published mask knows no "none"
-        class, and a pixel nothing was said about counts for nobody.
+        num_classes-1 are left out, and so are those whose prediction is not: a published mask has no class
+        "none", and a pixel without a label says nothing.
 
         Raises DcfmError where the shapes differ or a map does not hold integers.
         """

@@ -66,13 +66,13 @@ def test_engines_are_built_ahead_of_time(weights, tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--engines", "vulkan"], "engine is 'vulkan'; expected one of auto, torch"),
-        (["--size", "big"], "--size"),
-        (["--calibrate", "/nowhere"], "/nowhere does not exist"),
+        ("--engines vulkan", "engine is 'vulkan'; expected one of auto, torch"),
+        ("--size big", "--size"),
+        ("--calibrate /nowhere", "/nowhere does not exist"),
     ],
 )
 def test_wrong_arguments_are_plain_errors(weights, capsys, arguments, message):
-    assert main(["export", str(weights), *arguments]) == 2
+    assert main(["export", str(weights), *arguments.split()]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 MIN_AGREEMENT = {"fp32": 0.999, "fp16": 0.95, "bf16": 0.85, "int8": 0.85}
 """Share of pixels labelled as torch in fp32 labels them. A graph that is compiled wrongly is far below.
 
-Made-up pictures, where no class is sure, have many more ties than real ones: a trained model in bf16 agrees on 94.7 % of
+Synthetic pictures, where no class is certain, have many more ties than real ones: a trained model in bf16 agrees on 94.7 % of
 their pixels.
 """
 CHECKED_FRAMES = 4

@@ -51,7 +51,7 @@ class FrameDataset(Protocol):
         """The image `offset` frames after labelled frame `index` (before it, if negative); None where there is none."""
 
     def name(self, index: int) -> str:
-        """Name of the file that frame `index` is in, without its folder and suffix: what else is kept of it is called so."""
+        """Name of frame `index`'s file without folder and suffix; other files about it, such as soft labels, share it."""
 
     def sequence(self, index: int) -> str:
         """Name of the video that frame `index` is from. Frames of a video follow each other, in order."""

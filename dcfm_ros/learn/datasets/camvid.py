@@ -32,7 +32,7 @@ class CamVid(VideoFiles):
     Neighbours are other labelled frames. Offsets count frames of the 30 Hz drives, whose numbers are in the file names:
     in `train` and `test` labelled frames lie 30 apart, in `val` 2. `sequences`: the only ones to take, by their names;
     `without`: those to leave out. `val` is of the same drive as most of `train`; a sequence that is left out of the
-    training tells better which of two models sees more in a new place.
+    training tells better which of two models does well in a new place.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ KEPT_FRAMES = 20_000
 
 
 class Synthetic:
-    """`drives` drives, of each of which every `every`-th of the first `length` frames (15 Hz) is there and labelled.
+    """`drives` drives at 15 Hz: of each one every `every`-th of the first `length` frames, all labelled.
 
     Offsets count frames. A frame is rendered when it is first asked for (about a second) and kept in `root`.
     """

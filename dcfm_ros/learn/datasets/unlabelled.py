@@ -1,4 +1,4 @@
-"""A recording without labels: frames for others to teach, among neighbours as a camera saw them."""
+"""A recording without labels, for distillation: a teacher says what its frames show, and their neighbours are real."""
 
 from __future__ import annotations
 
