@@ -63,23 +63,33 @@ def yaw_matrix(yaw: float) -> NDArray[np.float64]:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-_EMPTY = Mesh(
-    np.zeros((0, 3, 3), np.float32),
-    np.zeros((0, 3, 2), np.float32),
-    np.zeros((0, 3), np.float32),
-    np.zeros((0, 3), np.float32),
-    np.zeros(0, np.int32),
-    np.zeros(0, np.uint8),
-    np.zeros(0, np.int32),
-    np.zeros((0, PARAMS), np.float32),
-)
+_COLUMNS = {
+    "pos": ((3, 3), np.float32),
+    "uv": ((3, 2), np.float32),
+    "normal": ((3,), np.float32),
+    "color": ((3,), np.float32),
+    "mat": ((), np.int32),
+    "label": ((), np.uint8),
+    "obj": ((), np.int32),
+}
+"""Shape and type of what a mesh has for each triangle."""
+
+
+def _triangles(count: int, *values: ArrayLike) -> Mesh:
+    """A mesh of `count` triangles without parameters; values: its columns, or what all triangles have there."""
+    pairs = zip(values, _COLUMNS.items(), strict=True)
+    columns = {
+        name: np.broadcast_to(np.asarray(value), (count, *shape)).astype(kind)
+        for value, (name, (shape, kind)) in pairs
+    }
+    return Mesh(**columns, params=np.zeros((0, PARAMS), np.float32))
 
 
 @dataclass
 class MeshBuilder:
     """Collects polygons; `build()` gives the `Mesh`. Normals follow the right-hand rule unless given."""
 
-    _parts: list[Mesh] = field(default_factory=lambda: [_EMPTY])
+    _parts: list[Mesh] = field(default_factory=lambda: [_triangles(0, *[0] * len(_COLUMNS))])
     _params: list[Floats] = field(default_factory=lambda: [np.zeros(PARAMS, np.float32)])
 
     def params(self, values: Sequence[float]) -> int:
@@ -122,18 +132,7 @@ class MeshBuilder:
         tint = np.asarray(color, np.float32)
         if tint.ndim == 2 and len(tint) * 2 == count:
             tint = np.repeat(tint, 2, 0)
-        self._parts.append(
-            Mesh(
-                pos.astype(np.float32),
-                uv.astype(np.float32),
-                normal.astype(np.float32),
-                np.broadcast_to(tint, (count, 3)).astype(np.float32),
-                np.full(count, mat, np.int32),
-                np.full(count, label, np.uint8),
-                np.full(count, obj, np.int32),
-                _EMPTY.params,
-            )
-        )
+        self._parts.append(_triangles(count, pos, uv, normal, tint, mat, label, obj))
 
     def box(
         self,

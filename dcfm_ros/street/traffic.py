@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,85 +56,61 @@ class Traffic:
     def _rng(self, stream: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, 73, stream, number + 100_000])
 
-    def _lead(self, t: float) -> list[Actor]:
-        found = []
+    def _lead(self, t: float) -> Iterator[Actor]:
         for n in range(self._leads):
             rng = self._rng(0, n)
             kind = str(rng.choice(_KINDS, p=[0.3, 0.2, 0.15, 0.15, 0.12, 0.08]))
             ahead = self._motion.distance(t + self._gap * (n + 1)) + 7.0 * (n + 1)
-            found.append(_driven(rng, kind, ahead, self._street.lane * 0.5, 0.0))
-        return found
+            yield _driven(rng, kind, ahead, self._street.lane * 0.5, 0.0)
 
-    def _stream(self, start: float, spacing: float, speed: float, t: float, s: float) -> range:
-        """Numbers of a stream's members within sight."""
-        low = int(np.floor((s - BACK - start - speed * t) / spacing)) - 1
-        high = int(np.ceil((s + AHEAD - start - speed * t) / spacing)) + 1
-        return range(low, high + 1)
+    def _stream(
+        self, stream: int, spacing: float, speed: float, t: float, s: float
+    ) -> Iterator[tuple[int, np.random.Generator]]:
+        """A stream's members within sight: their numbers, and what draws all else about them."""
+        low = int(np.floor((s - BACK - speed * t) / spacing)) - 1
+        high = int(np.ceil((s + AHEAD - speed * t) / spacing)) + 1
+        return ((n, self._rng(stream, n)) for n in range(low, high + 1))
 
-    def _oncoming(self, t: float, s: float) -> list[Actor]:
+    def _oncoming(self, t: float, s: float) -> Iterator[Actor]:
         if self._style.traffic < 0.05:
-            return []
-        found = []
+            return
         spacing = 26.0 / max(self._style.traffic, 0.1)
-        for n in self._stream(0.0, spacing, -self._speed, t, s):
-            rng = self._rng(1, n)
+        for n, rng in self._stream(1, spacing, -self._speed, t, s):
             kind = str(rng.choice(_KINDS, p=[0.33, 0.2, 0.13, 0.15, 0.12, 0.07]))
             where = n * spacing + float(rng.uniform(0, max(spacing - 14.0, 1.0))) - self._speed * t
             side = -self._street.lane * 0.5 + float(rng.normal(0, 0.1))
             if rng.random() < 0.85:
-                found.append(_driven(rng, kind, where, side, np.pi))
-        return found
+                yield _driven(rng, kind, where, side, np.pi)
 
-    def _cyclists(self, t: float, s: float) -> list[Actor]:
+    def _cyclists(self, t: float, s: float) -> Iterator[Actor]:
         if self._style.bikes < 0.05:
-            return []
-        found = []
+            return
         spacing = 42.0 / self._style.bikes
         for stream, way in ((2, 1.0), (3, -1.0)):
             speed = way * 4.4
-            for n in self._stream(0.0, spacing, speed, t, s):
-                rng = self._rng(stream, n)
+            for n, rng in self._stream(stream, spacing, speed, t, s):
                 where = n * spacing + float(rng.uniform(0, spacing - 4.0)) + speed * t
                 edge = self._street.lane - 0.55 + 0.12 * np.sin(0.8 * t + n)
                 phase = int((t * float(rng.uniform(0.9, 1.3)) * people.PHASES) % people.PHASES)
-                found.append(
-                    Actor(
-                        people.cyclist(int(rng.integers(24)), phase),
-                        where,
-                        way * edge,
-                        0.0 if way > 0 else np.pi,
-                        0.0,
-                    )
-                )
-        return found
+                cyclist = people.cyclist(int(rng.integers(24)), phase)
+                yield Actor(cyclist, where, way * edge, 0.0 if way > 0 else np.pi, 0.0)
 
-    def _walkers(self, t: float, s: float) -> list[Actor]:
+    def _walkers(self, t: float, s: float) -> Iterator[Actor]:
         if self._style.people < 0.05:
-            return []
-        found = []
+            return
         spacing = 26.0 / self._style.people
         for stream, (side, way) in enumerate(((1, 1), (1, -1), (-1, 1), (-1, -1))):
             speed = way * float(self._paces[stream])
             kerb = self._street.left if side > 0 else self._street.right
-            for n in self._stream(0.0, spacing, speed, t, s):
-                rng = self._rng(4 + stream, n)
+            for n, rng in self._stream(4 + stream, spacing, speed, t, s):
                 where = n * spacing + float(rng.uniform(0, spacing - 1.5)) + speed * t
                 room = max(self._street.walk - 1.6, 0.05)
                 edge = kerb + 1.0 + room * float(rng.random()) + 0.1 * np.sin(0.5 * t + n)
-                group = 2 if rng.random() < 0.25 else 1
-                for k in range(group):
+                for k in range(2 if rng.random() < 0.25 else 1):
                     phase = int((way * where / _STRIDE + 0.37 * n + 0.45 * k) % 1.0 * people.PHASES)
-                    person = int(rng.integers(40))
-                    found.append(
-                        Actor(
-                            people.walker(person, phase),
-                            where + 0.3 * k,
-                            side * (edge + 0.5 * k),
-                            0.0 if way > 0 else np.pi,
-                            KERB,
-                        )
-                    )
-        return found
+                    walker = people.walker(int(rng.integers(40)), phase)
+                    turn = 0.0 if way > 0 else np.pi
+                    yield Actor(walker, where + 0.3 * k, side * (edge + 0.5 * k), turn, KERB)
 
 
 def _driven(rng: np.random.Generator, kind: str, s: float, d: float, turn: float) -> Actor:
