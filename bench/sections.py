@@ -83,8 +83,8 @@ def label_map_table(rows: Iterable[LabelMapRow]) -> Table:
     return Table.of(
         rows,
         (
-            ("logits", lambda row: row.logits),
-            ("classes", lambda row: str(row.classes)),
+            "logits",
+            "classes",
             ("from", lambda row: size(row.low)),
             ("to", lambda row: size(row.size)),
             ("torch, ms", lambda row: spread_ms(row.torch_ms)),
@@ -142,11 +142,11 @@ def node_table(rows: Sequence[NodeRow]) -> Table:
         rows,
         (
             ("", lambda row: size(row.size)),
-            ("mode", lambda row: row.mode),
-            ("outputs", lambda row: row.outputs),
+            "mode",
+            "outputs",
             ("Hz", lambda row: number(row.rate_hz, "g")),
-            ("sent", lambda row: str(row.sent)),
-            ("dropped", lambda row: str(row.dropped)),
+            "sent",
+            "dropped",
             ("masks", lambda row: str(row.received)),
             ("p50, ms", lambda row: ms(row.p50_ms)),
             ("p95, ms", lambda row: ms(row.p95_ms)),
@@ -162,7 +162,7 @@ def output_table(rows: Sequence[OutputRow]) -> Table:
     return Table.of(
         rows,
         (
-            ("output", lambda row: row.output),
+            "output",
             ("image", lambda row: size(row.size)),
             ("Hz", lambda row: number(row.rate_hz, "g")),
             ("extra, share of a core", lambda row: percent(row.extra_cores)),
@@ -176,7 +176,7 @@ def rate_table(rows: Sequence[RateRow]) -> Table:
         rows,
         (
             ("image", lambda row: size(row.size)),
-            ("mode", lambda row: row.mode),
+            "mode",
             ("largest rate without loss, Hz", lambda row: number(row.rate_hz, "g")),
             ("rates tried, Hz", lambda row: ", ".join(number(hz, "g") for hz in row.tried_hz)),
         ),

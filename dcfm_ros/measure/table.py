@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 R = TypeVar("R")
 
@@ -25,10 +25,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     @classmethod
-    def of(cls, items: Iterable[R], columns: Sequence[tuple[str, Callable[[R], str]]]) -> Table:
-        """A row for each item; columns: their heads, and what an item's cell says there."""
-        rows = tuple(tuple(show(item) for _, show in columns) for item in items)
-        return cls(tuple(name for name, _ in columns), rows)
+    def of(cls, items: Iterable[R], columns: Sequence[str | tuple[str, Callable[[R], str]]]) -> Table:
+        """A row for each item; columns: their heads, and what an item's cell says there, or the name of an attribute."""
+        pairs = [_attribute(column) if isinstance(column, str) else column for column in columns]
+        rows = tuple(tuple(show(item) for _, show in pairs) for item in items)
+        return cls(tuple(name for name, _ in pairs), rows)
 
     def without_empty_columns(self) -> Table:
         """The columns that have something to say in at least one row."""
@@ -65,6 +66,11 @@ class Table:
 
         rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
         return "\n".join([line(self.head), rule, *map(line, self.rows)])
+
+
+def _attribute(name: str) -> tuple[str, Callable[[Any], str]]:
+    """The column of an attribute as it is, called by its name in words."""
+    return name.replace("_", " "), lambda item: str(getattr(item, name))
 
 
 def number(value: float | None, pattern: str = ".1f") -> str:

@@ -41,12 +41,12 @@ def steps(times: Sequence[StepTime]) -> Table:
 
 def spans(found: Sequence[SpanNumbers]) -> Table:
     """A row for every time span, with what is known of it."""
-    columns: list[tuple[str, Callable[[SpanNumbers], str]]] = [
+    columns: list[str | tuple[str, Callable[[SpanNumbers], str]]] = [
         ("from", lambda s: f"{s.start_s:.1f} s"),
         ("for", lambda s: f"{s.duration_s:.1f} s"),
-        ("frames", lambda s: str(s.frames)),
-        ("lost", lambda s: str(s.lost)),
-        ("key frames", lambda s: str(s.key_frames)),
+        "frames",
+        "lost",
+        "key_frames",
         ("p95 ms", lambda s: number(s.latency_p95)),
         ("mIoU", lambda s: percent(s.mean_iou)),
         *((f"VC{w}", lambda s, w=w: percent(s.video_consistency[w])) for w in CONSISTENCY_WINDOWS),

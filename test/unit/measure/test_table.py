@@ -1,6 +1,7 @@
 """Tables for the terminal, Markdown and HTML, and how numbers are written in them."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,6 +38,11 @@ def test_markdown():
 def test_a_row_for_each_item_and_no_column_without_a_word():
     table = Table.of([1, 2], [("half", lambda i: str(i / 2)), ("none", lambda i: NOTHING), ("it", str)])
     assert table.without_empty_columns() == Table(("half", "it"), (("0.5", "1"), ("1.0", "2")))
+
+
+def test_a_column_may_be_an_attribute_by_its_name():
+    table = Table.of([SimpleNamespace(key_frames=3)], ["key_frames"])
+    assert (table.head, table.rows) == (("key frames",), (("3",),))
 
 
 @pytest.mark.parametrize(
