@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -94,13 +95,13 @@ class Job:
         return self.clock == "fast" if self.confidence is None else self.confidence
 
 
-def node_parameters(job: Job) -> dict[str, str]:
-    """What the job has set, by name, as the node's command line takes it."""
+def node_parameters(job: Job, always: Collection[str] = ()) -> dict[str, str]:
+    """What the job has set, and what is `always` said, by name, as the node's command line takes it."""
     values: dict[str, Any] = {
         item.name: getattr(config, item.name)
         for config in (job.stream, job.engine)
         for item in fields(config)
-        if item.name != "phase" and getattr(config, item.name) != item.default
+        if item.name in always or (item.name != "phase" and getattr(config, item.name) != item.default)
     }
     if job.weights is not None:
         values["weights"] = job.weights.resolve()

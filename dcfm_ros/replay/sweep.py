@@ -68,7 +68,8 @@ class Sweep:
 
     quality: what the points' quality is, in words. rate: Hz that the recommendation is for, None where unknown.
     budget_ms: the latency it must keep. settings, machine: what all runs have in common, in words. parameters: the best
-    point's, by name, as the node takes them. best: None when no run keeps up; why: the reason for either.
+    point's, by name, as the node takes them. others_cores: that everything else kept busy, at most. best: None when no run
+    keeps up; why: the reason for either.
     """
 
     points: tuple[Point, ...]
@@ -80,6 +81,7 @@ class Sweep:
     settings: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
+    others_cores: float | None = None
     interrupted: bool = False
 
     def pareto(self) -> list[Point]:
@@ -193,11 +195,17 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
     budget = job.budget_ms or interval_ms or math.inf
     best, why = recommend(points, interval_ms, budget, count_losses=job.rate is None)
     rate = 1e3 / interval_ms if interval_ms else None
-    parameters = next((node_parameters(run) for chosen, run in grid if best and chosen == best.settings), {})
+    others = max((report.others_cores or 0.0 for report in reports), default=None)
+    swept = {name for axis in axes for setting in axis for name in setting.values} - {"phase"}
+    parameters = next(
+        (node_parameters(run, swept) for chosen, run in grid if best and chosen == best.settings), {}
+    )
     settings, machine = (
         in_common(getattr(report, name) for report in reports) for name in ("settings", "machine")
     )
-    return Sweep(tuple(points), quality, rate, budget, best, why, settings, machine, parameters, interrupted)
+    return Sweep(
+        tuple(points), quality, rate, budget, best, why, settings, machine, parameters, others, interrupted
+    )
 
 
 def _has_labels(job: Job) -> bool:

@@ -66,13 +66,7 @@ class Report:
     @property
     def remarks(self) -> tuple[str, ...]:
         """The notes, and one more where the machine had other work."""
-        if self.others_cores is None or self.others_cores < MAX_OTHERS_CORES:
-            return self.notes
-        return (
-            *self.notes,
-            f"everything else on this machine kept {self.others_cores:.1f} of {usable_cores()} cores busy meanwhile; on "
-            "an idle one the times are shorter",
-        )
+        return (*self.notes, *busy(self.others_cores))
 
     @property
     def headline(self) -> str:
@@ -116,6 +110,16 @@ def report_of(
         machine=facts,
         **fields,
     )
+
+
+def busy(others_cores: float | None) -> list[str]:
+    """What to know of times measured while everything else kept that many cores busy; nothing where that is little."""
+    if others_cores is None or others_cores < MAX_OTHERS_CORES:
+        return []
+    return [
+        f"everything else on this machine kept {others_cores:.1f} of {usable_cores()} cores busy meanwhile; on an idle one "
+        "the times are shorter"
+    ]
 
 
 def in_common(tables: Iterable[dict[str, str]]) -> dict[str, str]:

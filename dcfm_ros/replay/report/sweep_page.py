@@ -14,6 +14,7 @@ from dcfm_ros.measure.table import Table, number, percent
 from dcfm_ros.replay.outputs import PARAMETERS, TABLE
 from dcfm_ros.replay.report import tables
 from dcfm_ros.replay.report.files import write_csv, write_json, write_page
+from dcfm_ros.replay.report.report import busy
 from dcfm_ros.replay.report.svg import Plot
 from dcfm_ros.replay.sweep import Point, Sweep
 
@@ -57,7 +58,11 @@ def write_sweep(sweep: Sweep, subject: str, folder: Path) -> Path:
         title="sweep",
         headline=f"Take {sweep.best.name}." if sweep.best else "No run keeps up.",
         subject=subject,
-        notes=[*([INTERRUPTED] if sweep.interrupted else []), f"Asked {wanted}{budget}: {sweep.why}."],
+        notes=[
+            *([INTERRUPTED] if sweep.interrupted else []),
+            f"Asked {wanted}{budget}: {sweep.why}.",
+            *busy(sweep.others_cores),
+        ],
         sweep=sweep,
         table=sweep_table(sweep, sweep.points),
         plot=pareto_plot(sweep),
@@ -135,4 +140,6 @@ def sweep_text(sweep: Sweep) -> str:
     verdict = f"quality: {sweep.quality}\n{head}: {sweep.why}"
     blocks = [sweep_table(sweep, cheapest, brief=True).text(), verdict]
     notes = [f"{point.name} failed: {point.problem}" for point in cheapest if point.problem]
-    return tables.titled("sweep", blocks, [*notes, *([INTERRUPTED] if sweep.interrupted else [])])
+    return tables.titled(
+        "sweep", blocks, [*notes, *busy(sweep.others_cores), *([INTERRUPTED] if sweep.interrupted else [])]
+    )
