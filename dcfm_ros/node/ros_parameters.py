@@ -48,15 +48,15 @@ class Parameters:
         self.configured = False  # while true, parameters that change only UNCONFIGURED are refused
         # ROS ignores start values of parameters that nobody declares, and a misspelled one would go unnoticed.
         given = getattr(node, "_parameter_overrides", {})
-        configuration_of({name: _plain(given[name].value) for name in given if not FOREIGN.fullmatch(name)})
+        configuration_of({name: plain(given[name].value) for name in given if not FOREIGN.fullmatch(name)})
         self.configuration = configuration_of(
-            {name: _declare(node, parameter) for name, parameter in self._known.items()}
+            {name: declare(node, parameter) for name, parameter in self._known.items()}
         )
         node.add_on_set_parameters_callback(self._on_set)
 
     def _on_set(self, changes: Iterable[Any]) -> SetParametersResult:
         before = self.configuration.values
-        changed = {change.name: _plain(change.value) for change in changes if change.name in self._known}
+        changed = {change.name: plain(change.value) for change in changes if change.name in self._known}
         try:
             configuration = configuration_of(before | changed)
             for name, value in configuration.values.items():
@@ -78,16 +78,16 @@ class Parameters:
             )
 
 
-def _declare(node: Node, parameter: Parameter) -> Any:
+def declare(node: Node, parameter: Parameter) -> Any:
     """Declare one parameter; its start value."""
     try:
         declared = node.declare_parameter(parameter.name, parameter.ros_default, _descriptor(parameter))
     except InvalidParameterValueException as error:
         raise DcfmError(f"parameter {parameter.name}: {error}") from error
-    return _plain(declared.value)
+    return plain(declared.value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """ROS has arrays of numbers where a list is meant."""
     return value.tolist() if isinstance(value, array) else value
 
