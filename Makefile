@@ -53,8 +53,8 @@ help: ## this list
 setup: $(INSTALL)/ready ## everything that the demo and the node need, in this folder
 	@echo "ready: . tools/env.sh makes \`dcfm\`, dcfm_node and the messages available in a shell"
 
-demo: $(INSTALL)/ready ## a drive through ROS 2 into the node; INPUT=... plays your own
-	@$(ENTER) exec dcfm demo $(if $(INPUT),"$(INPUT)") $(ARGS)
+demo: $(INSTALL)/ready ## a drive through ROS 2 into the node, over an earlier one; INPUT=... plays your own
+	@$(ENTER) exec dcfm demo --force $(if $(INPUT),"$(INPUT)") $(ARGS)
 
 test: $(INSTALL)/ready $(VENV)/ready-test ## all tests
 	@echo "slow tests (over ten seconds each) are among them: ARGS='-m \"not slow\"' leaves them out, ARGS='-m slow' runs no others"

@@ -16,7 +16,7 @@ from dcfm_ros.node.topics import DEMO
 
 ARGUMENTS = {
     "input": ("", "video, bag, folder of images or camera (/dev/video0); empty: a synthetic street drive"),
-    "output": ("demo_out", "folder to write"),
+    "output": ("demo_out", "folder to write; one that is there already needs arguments:=--force"),
     "arguments": ("", "more arguments of `dcfm demo`, in one string"),
     "rviz": ("false", "watch in rviz"),
 }

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_size(parser, "--size", "image size (default: as recorded; drive: 480x360)", smallest=16)
     parser.add_argument("--seed", type=int, default=0, help="which synthetic drive (default: %(default)s)")
-    add_options(parser, Job, only=("frames", "topic", "labels", "weights"))
+    add_options(parser, Job, only=("frames", "topic", "labels", "weights", "force"))
     add_parameters(parser, "a parameter of the node; may be repeated")
 
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _job(args: argparse.Namespace, played: str | Path, **fields: Any) -> Job:
     path = Path(played)
-    fixed: dict[str, Any] = {"folder": args.output, "rate": args.fps, "clock": "robot", "force": True}
+    fixed: dict[str, Any] = {"folder": args.output, "rate": args.fps, "clock": "robot"}
     source = path if str(path).startswith("/dev/") else path.resolve()
     return read_options(args, Job, input=source, stream=StreamConfig(), **(fixed | fields))
 

@@ -18,6 +18,7 @@ import pytest
 from processes import SOURCE
 
 from dcfm_ros.media.bags import Bag
+from dcfm_ros.replay.outputs import prepare
 
 pytestmark = pytest.mark.timeout(900)
 PATIENCE_S = 400  # for one run of the command; a busy machine first compiles the renderer
@@ -98,7 +99,8 @@ def test_the_drive_is_played_and_measured(demo, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_the_middle_reports_what_was_played(tmp_path, weights, clip):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_reports_what_was_played(tmp_path, weights, clip, number):
     command = [sys.executable, "-m", "dcfm_ros.cli", "demo", str(clip), "--weights", str(weights)]
     terminal, end = os.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("4H", 40, 100, 0, 0))  # a bar needs a width
@@ -115,13 +117,13 @@ def test_ctrl_c_in_the_middle_reports_what_was_played(tmp_path, weights, clip):
         seen = ""
         while not re.search(r"\b[1-9]\d*/300\b", seen):  # a progress bar that has begun to move
             seen += os.read(terminal, 4096).decode(errors="replace")
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         out, _ = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
         os.close(terminal)
     assert process.returncode == 130
-    assert "interrupted by Ctrl-C" in (tmp_path / "demo_out" / "index.html").read_text()
+    assert "interrupted by Ctrl-C or SIGTERM" in (tmp_path / "demo_out" / "index.html").read_text()
     assert 0 < int(re.search(r"frames in +(\d+)", out.decode()).group(1)) < 300
     assert processes_in(tmp_path) == []
 
@@ -150,3 +152,12 @@ def test_a_node_that_cannot_start_ends_the_demo_with_its_reason(demo, tmp_path, 
     assert status == 2
     assert "The node exited with status 1" in err and "overlay_alpha" in err
     assert processes_in(tmp_path) == []
+
+
+def test_an_earlier_run_stays_without_force(demo, clip, tmp_path):
+    prepare(tmp_path / "out", force=False)
+    (tmp_path / "out" / "index.html").write_text("mine")
+    status, _, told = demo(str(clip), "-o", "out")
+    assert status == 2
+    assert "out holds an earlier run; add --force to replace it" in told
+    assert (tmp_path / "out" / "index.html").read_text() == "mine"

@@ -5,12 +5,14 @@ This process needs no ROS: it starts the others, watches them, and ends them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import math
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,7 +91,7 @@ def recorded_topics(namespace: str) -> Topics:
 def play(
     namespace: str, folder: Path, parameters: Mapping[str, str], played: Path, options: Mapping[str, Any]
 ) -> LiveRun:
-    """Run the graph until everything is played and recorded, Ctrl-C, or an error in any process.
+    """Run the graph until everything is played and recorded, Ctrl-C, SIGTERM, or an error in any process.
 
     Args:
         namespace: where topics and node are.
@@ -110,7 +112,7 @@ def play(
     waiting = {"listeners": _LISTENERS, "patience": _START_PATIENCE}
     player = [*_module("harness.player"), str(played), *_options({**ours, **waiting, **options})]
     outcome = LiveRun()
-    with ChildProcesses() as children:
+    with _sigterm_as_ctrl_c(), ChildProcesses() as children:
         listener = children.add(_child("recorder", recorder, folder))
         segmenter = children.add(_child("node", node, folder, sends_events=False))
         source = children.add(_child("player", player, folder))
@@ -119,7 +121,9 @@ def play(
             _live(children, segmenter, source, listener, outcome, meter.begin)
         except KeyboardInterrupt:
             outcome.interrupted = True
-            outcome.notes.append("interrupted by Ctrl-C: the report covers what was played until then")
+            outcome.notes.append(
+                "interrupted by Ctrl-C or SIGTERM: the report covers what was played until then"
+            )
         finally:
             meter.end()
             outcome.others_cores = others.cores()
@@ -132,6 +136,16 @@ def play(
     if not (folder / BAG).is_dir() or (outcome.interrupted and outcome.sent == 0):
         raise KeyboardInterrupt
     return outcome
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Whoever ends the run, a launch say, gets the report of what was played until then."""
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _child(name: str, command: list[str], folder: Path, *, sends_events: bool = True) -> Child:
