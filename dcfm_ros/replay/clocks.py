@@ -123,16 +123,22 @@ def _step(stream: Streams, frame: Frame, confidence: bool) -> Segmentation:
 def arrivals(frames: Iterator[Frame]) -> Iterator[tuple[Frame, float]]:
     """Each frame with its time of arrival in milliseconds since the first: the distances of the recorded stamps.
 
-    Where the stamps jump back, the recording goes on after the usual distance between two frames.
+    Where the stamps stand still, and at the first that moves after that (stamps in whole seconds), the distances of the
+    times of recording. Where they jump back, the recording goes on after the usual distance between two frames.
     """
     at_ms, step_ms = 0.0, _DEFAULT_STEP_MS
-    last_ns: int | None = None
+    last: Frame | None = None
+    stood = False
     for frame in frames:
-        if last_ns is not None:
-            if frame.stamp_ns > last_ns:
-                step_ms = (frame.stamp_ns - last_ns) / 1e6
+        if last is not None:
+            moved_ns = frame.stamp_ns - last.stamp_ns
+            coarse = moved_ns == 0 or (stood and moved_ns > 0)
+            passed_ns = frame.time_ns - last.time_ns if coarse else moved_ns
+            if passed_ns > 0:
+                step_ms = passed_ns / 1e6
             at_ms += step_ms
-        last_ns = frame.stamp_ns
+            stood = moved_ns == 0
+        last = frame
         yield frame, at_ms
 
 

@@ -1,6 +1,7 @@
 """A recording through DDS into the real node, in processes of their own."""
 
 import json
+import math
 
 import bags
 import numpy as np
@@ -94,7 +95,11 @@ def test_simulated_time_in_a_loop(tmp_path, recording, weights):
         message for _, _, message in Bag(tmp_path / "out" / "bag").messages("/dcfm_replay/dcfm/timing")
     ]
     # The node measures from the recorded stamps, years ago: only by simulated time this is a latency.
-    assert len(timings) == 24 and all(0 <= timing.latency_ms < 5000 for timing in timings)
+    latencies = [timing.latency_ms for timing in timings]
+    assert len(latencies) == 24 and all(0 <= each < 5000 for each in latencies if not math.isnan(each))
+    # Where a frame of the first turn is still in work when the clock jumps back, nothing can be measured.
+    unknown = [index for index, each in enumerate(latencies) if math.isnan(each)]
+    assert unknown == list(range(12))[12 - len(unknown) :] and len(unknown) < 12
     assert numbers["metrics"].get("max_memory_mb", 100) > 50
 
 

@@ -193,6 +193,15 @@ def test_stamps_that_jump_back_go_on_after_the_usual_distance():
     assert times == pytest.approx([0, 40, 80, 120, 160, 200])
 
 
+@pytest.mark.parametrize("begin_s", [1.0, 1.85])
+def test_stamps_in_whole_seconds_come_as_they_were_recorded(begin_s):
+    times_ns = [round((begin_s + 0.1 * index) * 1e9) for index in range(40)]
+    rgb = np.zeros((8, 8, 3), np.uint8)
+    source = [Frame(rgb, at // 10**9 * 10**9, at, "camera", "") for at in times_ns]
+    times = [time for _, time in arrivals(iter(source))]
+    assert times == pytest.approx([100.0 * index for index in range(40)])
+
+
 def test_the_first_common_feature_has_all_cores_and_the_others_some():
     clock = ManualClock()
     engine, beside = (

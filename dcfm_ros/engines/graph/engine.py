@@ -38,6 +38,10 @@ KEPT_CUTS = 2
 """Of common branches in pieces, those used last: each holds the weights once more, and scratch memory for each piece."""
 
 
+KEPT_SETS = 4
+"""Of graphs, those used last: each holds the weights and scratch memory for one input size and number of threads."""
+
+
 @dataclass(frozen=True)
 class Feature:
     """A handle. values: an output of one of GRAPHS. size: (width, height) of the frame it comes from."""
@@ -54,7 +58,10 @@ class Feature:
 
 
 class GraphEngine:
-    """Engine over a library. Its graphs have one input size: those of a size are built when it is first seen."""
+    """Engine over a library. Its graphs have one input size: those of a size are built when it is first seen.
+
+    The graphs of a few sizes are kept in memory.
+    """
 
     problem = ""
 
@@ -70,6 +77,7 @@ class GraphEngine:
         self._threads = config.threads
         self._common_threads = 0
         self._sets: dict[tuple[Size, int], dict[str, Runner]] = {}
+        self._used: dict[tuple[Size, int], float] = {}  # when each of them was last asked for
         self._cuts: dict[tuple[Size, int, int], list[Piece]] = {}
         self._lock = threading.Lock()
 
@@ -125,10 +133,13 @@ class GraphEngine:
     def _runner(self, name: str, size: Size) -> Runner:
         # All but the common branch are the frames', whoever asks for them.
         key = size, self._common_threads if name == "common" else 0
+        self._used[key] = time.monotonic()
         runners = self._sets.get(key)
         if runners is None:
             with self._lock:
                 if key not in self._sets:
+                    while len(self._sets) >= KEPT_SETS:
+                        del self._sets[min(self._sets, key=self._used.__getitem__)]
                     self._sets[key] = self._load(*key)
                 runners = self._sets[key]
         return runners[name]

@@ -73,18 +73,21 @@ class SimulatedTime:
     def __init__(self, node: Node) -> None:
         self._publisher = node.create_publisher(Clock, "/clock", 10)
         self._anchor: tuple[int, int] | None = None  # stamp and monotonic time of the last frame, ns
+        self._turn = threading.Lock()  # no time from before a frame is published after that frame's
         threading.Thread(target=self._run, name="clock", daemon=True).start()
 
     def reach(self, stamp_ns: int) -> None:
         """Set the clock to this time."""
-        self._anchor = stamp_ns, time.monotonic_ns()
-        self._publish()
+        with self._turn:
+            self._anchor = stamp_ns, time.monotonic_ns()
+            self._publish()
 
     def _run(self) -> None:
         while rclpy.ok():
             time.sleep(_CLOCK_PERIOD_S)
-            if self._anchor is not None and rclpy.ok():
-                self._publish()
+            with self._turn:
+                if self._anchor is not None and rclpy.ok():
+                    self._publish()
 
     def _publish(self) -> None:
         assert self._anchor is not None

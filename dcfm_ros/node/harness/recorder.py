@@ -63,7 +63,6 @@ class Recorder(Node):
             self._read(Image, IMAGE, topics.mask, self._on_mask),
             self._read(FrameTiming, FRAME_TIMING, topics.timing, self._on_timing),
         ]
-        self._topics = topics
 
     def _read(self, kind: type, name: str, topic: str, note: Callable[[int, int], None]) -> Any:
         """Record a topic; `note` gets each message's stamp and time of arrival, ns."""
@@ -76,8 +75,14 @@ class Recorder(Node):
         return self.create_subscription(kind, topic, on_message, reliable(QUEUE_DEPTH), raw=True)
 
     def is_matched(self) -> bool:
-        """The node's mask and timing publishers have been found."""
-        return all(self.count_publishers(topic) > 0 for topic in (self._topics.mask, self._topics.timing))
+        """Whether each reader has met its publisher: what is sent before would be lost to it."""
+        return all(self._met(reader) > 0 for reader in self._readers)
+
+    def _met(self, reader: Any) -> int:
+        """How many a reader has met; before Jazzy, which does not tell that, how many were announced."""
+        if hasattr(reader, "get_publisher_count"):
+            return int(reader.get_publisher_count())
+        return int(self.count_publishers(reader.topic_name))
 
     def _on_image(self, stamp: int, now: int) -> None:
         self.images[stamp] += 1

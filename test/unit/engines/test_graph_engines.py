@@ -1,6 +1,8 @@
 """Engines that run exported graphs: the labels are torch's and the published implementation's."""
 
+import gc
 import sys
+import weakref
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
@@ -14,7 +16,7 @@ from dcfm_ros.engines import factory as factory_module
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.engines.fallback import FallbackEngine
-from dcfm_ros.engines.graph.engine import GraphEngine
+from dcfm_ros.engines.graph.engine import KEPT_SETS, GraphEngine
 from dcfm_ros.engines.graph.onnxruntime import DeviceRunner, DeviceValues, OnnxRuntimeLibrary
 from dcfm_ros.engines.torch.engine import TorchEngine
 from dcfm_ros.errors import DcfmError
@@ -517,3 +519,26 @@ def test_auto_takes_the_fastest_engine_and_says_so(model, tmp_path, monkeypatch,
         with caplog.at_level("INFO"):
             engine = create_engine(given, EngineConfig(device="cpu"))
         assert engine.name == "openvino" and "engine openvino (the fastest on a CPU" in caplog.text
+
+
+class Graphs(dict):
+    """Those of one size, which can be watched for being let go."""
+
+
+def test_of_many_sizes_only_those_used_last_stay_in_memory(model, monkeypatch):
+    library = SimpleNamespace(name="library", device="cpu", precision="fp32")
+    engine = GraphEngine(model, EngineConfig(), library)
+    alive, loaded = weakref.WeakValueDictionary(), []
+
+    def load(size, threads):
+        loaded.append(size)
+        alive[size] = graphs = Graphs.fromkeys(("independent", "common", "logits"))
+        return graphs
+
+    monkeypatch.setattr(engine, "_load", load)
+    for width in range(32, 32 * 25, 32):
+        engine.prepare((width, 64))
+        engine.prepare((32, 64))  # another camera's, all the time
+    gc.collect()
+    assert len(alive) <= KEPT_SETS and (32, 64) in alive
+    assert loaded.count((32, 64)) == 1

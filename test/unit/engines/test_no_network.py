@@ -56,7 +56,39 @@ WAYS = {
         (),
         "import dcfm_ros.bench.contestants, dcfm_ros.commands.bench, dcfm_ros.measure.machine as m; m.this_machine()",
     ),
+    "bench, run": (
+        (),
+        BUILD + 'main(["bench", "--weights", "model.safetensors", "--engines", "torch", "--seconds", "1"])',
+    ),
+    "replay": (
+        (),
+        BUILD
+        + """
+import cv2, numpy, os
+os.mkdir("frames")
+for index in range(3):
+    cv2.imwrite(f"frames/{index}.png", numpy.full((64, 64, 3), 80 * index, numpy.uint8))
+raise SystemExit(main(["replay", "frames", "--weights", "model.safetensors", "-o", "out"]))
+""",
+    ),
     "node": (("rclpy",), "import dcfm_ros.node.main, dcfm_ros.node.node"),
+    "node, start": (
+        ("rclpy",),
+        BUILD
+        + """
+import os, signal
+from dcfm_ros.node import main, node
+
+class Node(node.DcfmNode):
+    def start(self):
+        started = super().start()
+        os.kill(os.getpid(), signal.SIGINT)
+        return started
+
+node.DcfmNode = Node
+main.main(["--ros-args", "-p", "weights:=model.safetensors"])
+""",
+    ),
 }
 
 
