@@ -214,30 +214,29 @@ def from_segformer(tensors: Tensors) -> Tensors:
     return rename(tensors, SEGFORMER_RULES, "MiT encoder")
 
 
-HUGGING_FACE_NAMES = (
-    ("layer_norm_1", "norm1"),
-    ("layer_norm_2", "norm2"),
-    ("attention.self.query", "attn.q"),
-    ("attention.self.sr", "attn.sr"),
-    ("attention.self.layer_norm", "attn.norm"),
-    ("attention.output.dense", "attn.proj"),
-    ("mlp.dense1", "mlp.fc1"),
-    ("mlp.dense2", "mlp.fc2"),
-    ("mlp.dwconv.dwconv", "mlp.dwconv"),
+HUGGING_FACE_RULES = (
+    (r"^(segformer\.)?encoder\.", ""),
+    (r"^patch_embeddings\.(\d)\.proj", r"stages.\1.embed.proj"),
+    (r"^patch_embeddings\.(\d)\.layer_norm", r"stages.\1.embed.norm"),
+    (r"^block\.(\d)\.(\d+)\.", r"stages.\1.blocks.\2."),
+    (r"^layer_norm\.(\d)\.", r"stages.\1.norm."),
+    (r"layer_norm_([12])", r"norm\1"),
+    (r"attention\.self\.query", "attn.q"),
+    (r"attention\.self\.sr", "attn.sr"),
+    (r"attention\.self\.layer_norm", "attn.norm"),
+    (r"attention\.output\.dense", "attn.proj"),
+    (r"mlp\.dense([12])", r"mlp.fc\1"),
+    (r"mlp\.dwconv\.dwconv", "mlp.dwconv"),
 )
+"""All of them in turn, each wherever it fits."""
 
 
 def from_hugging_face(tensors: Tensors) -> Tensors:
     """Keys and values lie apart there and together here."""
     result = {}
     for name, value in tensors.items():
-        name = re.sub(r"^(segformer\.)?encoder\.", "", name)
-        name = re.sub(r"^patch_embeddings\.(\d)\.proj", r"stages.\1.embed.proj", name)
-        name = re.sub(r"^patch_embeddings\.(\d)\.layer_norm", r"stages.\1.embed.norm", name)
-        name = re.sub(r"^block\.(\d)\.(\d+)\.", r"stages.\1.blocks.\2.", name)
-        name = re.sub(r"^layer_norm\.(\d)\.", r"stages.\1.norm.", name)
-        for theirs, ours in HUGGING_FACE_NAMES:
-            name = name.replace(theirs, ours)
+        for theirs, ours in HUGGING_FACE_RULES:
+            name = re.sub(theirs, ours, name)
         result[name] = value
     for key in [name for name in result if ".attention.self.key." in name]:
         joined = torch.cat([result.pop(key), result.pop(key.replace(".key.", ".value."))])
