@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.config import EngineConfig, installed
 from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.engines.graph.base import Library
 from dcfm_ros.model.checkpoint import load_model
@@ -53,18 +52,12 @@ def choose(config: EngineConfig) -> tuple[str, str]:
         return EngineConfig(engine=named).engine, "DCFM_ENGINE says so"
     if config.device.startswith("cuda") or (config.device == "auto" and first_gpu()):
         return "torch", "the device is a GPU"
-    if config.precision in ("fp16", "bf16", "int8") and not _installed("openvino"):
+    if config.precision in ("fp16", "bf16", "int8") and not installed("openvino"):
         return "torch", f"openvino, which has {config.precision}, is not installed: pip install openvino"
     for name in ("openvino", "onnxruntime"):
-        if _installed(name):
+        if installed(name):
             return name, "the fastest on a CPU that is installed"
     return "torch", "neither openvino nor onnxruntime, which are faster, is installed: pip install openvino"
-
-
-def faster(engine: Engine) -> str:
-    """What would make this engine faster; "" where there is nothing to advise."""
-    slow = engine.name == "torch" and engine.device == "cpu" and not _installed("openvino")
-    return "on a CPU `pip install openvino` makes it faster" if slow else ""
 
 
 def _engine(name: str, model: DCFM, config: EngineConfig, frames: Sequence[Image]) -> Engine:
@@ -87,7 +80,3 @@ def _library(name: str, config: EngineConfig) -> Library:
     from dcfm_ros.engines.graph.onnxruntime import OnnxRuntimeLibrary
 
     return OnnxRuntimeLibrary(name, config)
-
-
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None

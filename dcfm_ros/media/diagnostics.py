@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, quantiles
 
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.engines.factory import faster
+from dcfm_ros.engines.config import faster
 from dcfm_ros.media.health import Report
 
 HARDWARE_ID = "dcfm"

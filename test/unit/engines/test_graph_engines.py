@@ -498,7 +498,7 @@ def test_auto(model, tmp_path, monkeypatch):
     monkeypatch.delenv("DCFM_ENGINE")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     installed = {"openvino", "onnxruntime"}
-    monkeypatch.setattr(factory_module, "_installed", lambda package: package in installed)
+    monkeypatch.setattr(factory_module, "installed", lambda package: package in installed)
     config = EngineConfig()
     assert factory_module.choose(config)[0] == "openvino"
     assert factory_module.choose(EngineConfig(device="cuda"))[0] == "torch"

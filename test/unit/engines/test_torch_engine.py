@@ -239,7 +239,7 @@ def test_a_gpu_that_this_torch_has_no_code_for_is_not_taken(model, frames, monke
     assert engine.device == "cpu" and engine.independent(frames[0]).isfinite().all()
     assert "cannot use the GPU; the CPU is used instead" in caplog.text
     monkeypatch.delenv("DCFM_ENGINE")
-    monkeypatch.setattr("dcfm_ros.engines.factory._installed", lambda package: package == "openvino")
+    monkeypatch.setattr("dcfm_ros.engines.factory.installed", lambda package: package == "openvino")
     assert choose(EngineConfig())[0] == "openvino"
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dcfm_ros.engines import factory
+from dcfm_ros.engines import config
 from dcfm_ros.media.diagnostics import ERROR, OK, WARN, CameraDiagnostics, Input, Limits, engine_status
 from dcfm_ros.media.health import Health
 from dcfm_ros.model.config import ModelCard
@@ -113,7 +113,7 @@ def test_a_publisher_that_cannot_be_heard_is_an_error_until_an_image_comes():
     ],
 )
 def test_a_slow_engine_is_told_with_the_remedy(monkeypatch, name, device, installed, advised):
-    monkeypatch.setattr(factory, "_installed", lambda package: installed)
+    monkeypatch.setattr(config, "installed", lambda package: installed)
     card = ModelCard(name="small")
     engine = SimpleNamespace(name=name, device=device, precision="fp32", card=card, problem="")
     status = engine_status("dcfm: ", engine)
