@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from dcfm_ros import __version__
 from dcfm_ros.errors import DcfmError, printable
@@ -18,33 +17,18 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
-class Command(NamedTuple):
-    """A sub-command: its module has `configure(parser)` and `run(args) -> exit status`."""
-
-    module: str
-    summary: str
-
-
 COMMANDS = {
-    "demo": Command(
-        "dcfm_ros.commands.demo", "play a drive through ROS 2 into the node and show what comes out"
-    ),
-    "node": Command("dcfm_ros.commands.node", "run the ROS 2 node; its arguments are ROS's: --ros-args ..."),
-    "replay": Command(
-        "dcfm_ros.commands.replay", "segment a bag, a video or a folder of images and write a report"
-    ),
-    "train": Command("dcfm_ros.commands.train", "train a model"),
-    "evaluate": Command("dcfm_ros.commands.evaluate", "measure a model's accuracy, consistency and cost"),
-    "bench": Command(
-        "dcfm_ros.commands.bench", "measure how fast a model runs on this machine, and against what"
-    ),
-    "export": Command(
-        "dcfm_ros.commands.export",
-        "write a model as checked ONNX graphs, and build engines ahead of time",
-    ),
-    "convert": Command("dcfm_ros.commands.convert", "turn published checkpoints into one .safetensors file"),
-    "info": Command("dcfm_ros.commands.info", "tell what is installed here, or what is in a weights file"),
+    "demo": "play a drive through ROS 2 into the node and show what comes out",
+    "node": "run the ROS 2 node; its arguments are ROS's: --ros-args ...",
+    "replay": "segment a bag, a video or a folder of images and write a report",
+    "train": "train a model",
+    "evaluate": "measure a model's accuracy, consistency and cost",
+    "bench": "measure how fast a model runs on this machine, and against what",
+    "export": "write a model as checked ONNX graphs, and build engines ahead of time",
+    "convert": "turn published checkpoints into one .safetensors file",
+    "info": "tell what is installed here, or what is in a weights file",
 }
+"""What each does. Its module in `commands` has `configure(parser)` and `run(args) -> exit status`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,8 +67,8 @@ def _build_parser(only: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dcfm {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
-        subparser = commands.add_parser(name, help=command.summary, description=_sentence(command.summary))
+    for name, summary in COMMANDS.items():
+        subparser = commands.add_parser(name, help=summary, description=_sentence(summary))
         if name == only:
             _module(name).configure(subparser)
     return parser
@@ -97,7 +81,7 @@ def _module(name: str):
         DcfmError: a third-party package the command needs is not installed.
     """
     try:
-        return importlib.import_module(COMMANDS[name].module)
+        return importlib.import_module(f"dcfm_ros.commands.{name}")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing == "dcfm_ros" or not missing:
