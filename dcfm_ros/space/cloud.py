@@ -48,15 +48,15 @@ def labelled_points(
         square = np.einsum("hwc,hwc->hw", points, points)
         # Written so that NaN is never within reach; some drivers have zeros there.
         kept = np.flatnonzero((square >= max(reach[0], 1e-6) ** 2) & (square <= reach[1] ** 2) & wanted[mask])
-    xyz, sure = points.reshape(-1, 3)[kept], confidence.reshape(-1)[kept]
+    xyz, sure = points.reshape(-1, 3).take(kept, 0), confidence.take(kept)
     if voxel > 0:
         first = _surest(xyz, sure, voxel)
-        kept, xyz, sure = kept[first], xyz[first], sure[first]
+        kept, xyz, sure = kept[first], xyz.take(first, 0), sure[first]
     out = np.zeros(len(kept), POINT)
     out["x"], out["y"], out["z"] = xyz.T
-    red, green, blue = rgb.reshape(-1, 3)[kept].astype(np.uint32).T
-    out["rgb"] = red << 16 | green << 8 | blue
-    out["label"], out["confidence"] = mask.reshape(-1)[kept], sure / np.float32(255)
+    # Bytes in the order blue, green, red are 0x00RRGGBB.
+    out.view(np.uint8).reshape(-1, POINT.itemsize)[:, 12:15] = rgb.reshape(-1, 3).take(kept, 0)[:, ::-1]
+    out["label"], out["confidence"] = mask.take(kept), sure / np.float32(255)
     return out
 
 

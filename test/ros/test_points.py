@@ -22,7 +22,7 @@ from ros_graph import (
     stamp_ns,
     stamp_of,
 )
-from sensor_msgs.msg import PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, PointCloud2, PointField
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.node.points import mounts
@@ -222,6 +222,37 @@ def test_a_depth_of_another_size_is_told_and_the_next_frame_works(rig):
     rig.told("depth is 2×2, the mask 64×48")
     rig.play(stamp_of(1), depth=depth_image(np.ones((HEIGHT, WIDTH)), stamp_of(1)))
     rig.out.wait_for(stamp_of(1))
+
+
+def test_masks_of_dcfm_node_become_a_grid(graph):
+    """Both nodes at work: mask, confidence and calibration of a frame come with one stamp, and its grid has it, too."""
+    segmenter = graph.node()
+    camera, infos = graph.probe.camera(), graph.probe.camera("camera_info", CameraInfo)
+    out = graph.probe.listen(OccupancyGrid, "segmentation/grid")
+    values = {"source": "ground", "mount": "parameters", "pitch_deg": 20.0, "max_age_s": 3600.0}
+    node = PointsNode(
+        namespace=graph.namespace,
+        parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
+    )
+    spinner = Spinner(node)
+    try:
+        wanted = {f"{graph.namespace}/{topic}" for topic in node._inputs()}
+        graph.probe.until(
+            lambda: (
+                wanted <= {each.topic_name for each in segmenter.publishers if each.get_subscription_count()}
+            ),
+            "both nodes to meet",
+        )
+        graph.probe.matched(camera, infos)
+        stamp = time.time_ns()
+        infos.publish(camera_info((160, 96), stamp))
+        graph.probe.until(lambda: segmenter._cameras[0]._latest.infos._latest, "the calibration")
+        camera.publish(image(np.zeros((96, 160, 3), np.uint8), stamp))
+        message = out.wait_for(stamp)
+        assert message.header.frame_id == "base_footprint" and len(message.data) == 200 * 200
+    finally:
+        spinner.stop()
+        node.destroy_node()
 
 
 def test_inputs_are_subscribed_only_while_somebody_listens(rig):

@@ -4,11 +4,12 @@ import sys
 
 import pytest
 import run
+import space
 import steady
 from steady_result import STEADY_FILE, load_steady_runs
 
 
-@pytest.mark.parametrize("script", [run, steady])
+@pytest.mark.parametrize("script", [run, space, steady])
 def test_a_script_says_how_it_is_used(script, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["script", "--help"])
     with pytest.raises(SystemExit) as stop:
@@ -21,3 +22,9 @@ def test_the_committed_tables_of_latency_are_those_of_the_committed_measurements
     assert steady.PAGE.read_text(encoding="utf-8") == steady.render(runs), (
         "make them anew: python bench/steady.py --page"
     )
+
+
+def test_the_committed_tables_of_points_are_those_of_the_committed_measurements():
+    result = space.load_result(space.Result, space.RESULTS, space.FORMAT, "python bench/space.py")
+    text = space.PAGE.read_text(encoding="utf-8")
+    assert space.render(result, text) == text, "make them anew: python bench/space.py --page"

@@ -130,6 +130,15 @@ def test_other_classes_and_things_that_hang_are_unknown():
     assert not (state == OCCUPIED).any()
 
 
+def test_an_obstacle_above_another_class_has_no_foot():
+    mount = mount_of_angles(1.2, 0.4, 0.0)
+    mask = scene(mount)
+    mask[:100], mask[100:140] = CAR, SKY
+    assert not (state_of(mask, mount)[0] == OCCUPIED).any()
+    mask[100:140] = ROAD
+    assert (state_of(mask, mount)[0] == OCCUPIED).any()
+
+
 def test_an_obstacle_at_the_lower_border_is_occupied_there():
     mount = mount_of_angles(1.2, 0.4, 0.0)
     state, _ = state_of(np.full((240, 320), CAR, np.uint8), mount)
