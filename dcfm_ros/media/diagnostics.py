@@ -94,9 +94,11 @@ class CameraDiagnostics:
         now = report.new
         where = f"on {self._topic} ({source.publishers} publishers)"
         if report.silent_s == math.inf:
-            return (
-                (ERROR, source.incompatible) if source.incompatible else (WARN, f"waiting for images {where}")
-            )
+            if source.incompatible:
+                return ERROR, source.incompatible
+            lost = report.counts.lost
+            why = f"; {lost} lost on the way to the node; {source.loss_hint}" if lost else ""
+            return WARN, f"waiting for images {where}{why}"
         if source.clock_stands and now.received == 0:
             return OK, "simulated time stands still"
         if report.silent_s > limits.input_timeout_s:

@@ -32,8 +32,8 @@ def shortage(folder: Path = FOLDER) -> str:
     if size >= PROCESSES * SEGMENT_SIZE and free >= SEGMENT_SIZE:
         return ""
     return (
-        f"{folder} has {size >> 20} MiB, {free >> 20} of them free: too little shared memory for large images, most of "
-        f"which will be lost; in a container, start that with --shm-size=512m (or --ipc=host)"
+        f"{folder} has {size >> 20} MiB, {free >> 20} of them free: too little shared memory for large images, which may "
+        f"get lost; in a container, start that with --shm-size=512m (or --ipc=host)"
     )
 
 

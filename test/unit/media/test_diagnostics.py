@@ -95,6 +95,15 @@ def test_lost_images_are_a_warning_that_names_the_cure():
     assert (status.level, status.message) == (WARN, "7 images lost on the way to the node; take more memory")
 
 
+def test_where_every_image_is_lost_the_cure_is_named_while_waiting():
+    health = Health()
+    health.started()
+    health.count("lost", 28)
+    for _ in range(2):  # in later windows, too
+        status = judged(health, source=Input(publishers=1, loss_hint="take more memory"))[0]
+        assert status.level == WARN and "28 lost on the way to the node; take more memory" in status.message
+
+
 def test_a_publisher_that_cannot_be_heard_is_an_error_until_an_image_comes():
     health, source = Health(), Input(incompatible="its QoS is wrong")
     status = judged(health, source=source)["input"]
