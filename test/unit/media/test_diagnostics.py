@@ -100,7 +100,7 @@ def test_where_every_image_is_lost_the_cure_is_named_while_waiting():
     health.started()
     health.count("lost", 28)
     for _ in range(2):  # in later windows, too
-        status = judged(health, source=Input(publishers=1, loss_hint="take more memory"))[0]
+        status = judged(health, source=Input(publishers=1, loss_hint="take more memory"))["input"]
         assert status.level == WARN and "28 lost on the way to the node; take more memory" in status.message
 
 
