@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from dcfm_ros import __version__
@@ -35,8 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit status.
 
     0: done. 2: a problem the user can act on, told in one line on stderr (or argparse's own usage error).
-    130: interrupted by Ctrl-C.
+    130: interrupted by Ctrl-C or SIGTERM.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     argv = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in argv if not word.startswith("-")), None)
     try:
@@ -49,14 +52,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DcfmError as error:
         print(f"dcfm: error: {printable(str(error))}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            return _reader_has_left()
+        what = f"'{error.filename}': " if error.filename else ""
+        print(f"dcfm: error: {printable(f'{what}{error.strerror or error}')}", file=sys.stderr)
+        return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print("dcfm: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output (`dcfm ... | head`) has left: nothing is wrong. Python would complain once more when
-        # it flushes stdout at exit, so that goes to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+
+
+def _reader_has_left() -> int:
+    """The reader of our output (`dcfm ... | head`) has left: nothing is wrong. Python would complain once more when it
+    flushes stdout at exit, so that goes to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
 
 
 def _build_parser(only: str | None) -> argparse.ArgumentParser:

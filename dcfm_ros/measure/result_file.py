@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,12 +35,21 @@ def load_result(cls: type[T], path: str | Path, format: str, command: str) -> T:
 
 def write_json(content: Any, path: str | Path) -> None:
     """Writes plain values, all of them or nothing: nobody finds half a file."""
-    path = Path(path)
+    write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", Path(path))
+
+
+def write_text(text: str, path: Path) -> None:
+    """Writes a file, all of it or nothing; the folder is made where it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
+    # Beside it, under a name at which nobody can have put a link or a pipe.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with partial.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def read_json(path: str | Path) -> Any:

@@ -84,6 +84,13 @@ class Job:
             )
 
     @property
+    def read(self) -> list[Path]:
+        """The files and folders that the replay reads, of those that are there."""
+        labels = [self.labels, self.labels.rpartition(":")[0]] if self.labels else []
+        paths = [self.input, self.weights, *(Path(text) for text in labels if text)]
+        return [path for path in paths if path is not None and path.exists()]
+
+    @property
     def weights_in_words(self) -> str:
         """The file's name, and what tells it from another of that name."""
         path = self.weights or default_weights()

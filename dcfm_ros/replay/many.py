@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from dcfm_ros.config import usable_cores
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, one_line
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.media.bag_files import is_bag
 from dcfm_ros.media.source import IMAGE_SUFFIXES, natural_key
@@ -96,7 +96,7 @@ def run_many(
     Raises:
         DcfmError: the output folder is not empty, or cannot be written.
     """
-    prepare(folder, force=force)
+    prepare(folder, force=force, read=[path for job in jobs for path in job.read])
     outcomes: dict[int, Outcome] = {}
     with tqdm(total=len(jobs), unit="bag", desc="replaying", dynamic_ncols=True, disable=None) as bar:
         for index, outcome in pool.map(replay_one, jobs, stop):
@@ -112,6 +112,10 @@ def replay_one(job: Job, stop: Callable[[], bool]) -> Outcome:
         done = run_job(job, stop, quiet=True)
     except DcfmError as error:
         return Outcome(job.folder.name, "", problem=str(error))
+    except (
+        Exception
+    ) as error:  # of a recording or of a library that cannot cope with it: the others are worth their rows
+        return Outcome(job.folder.name, "", problem=one_line(f"{type(error).__name__}: {error}"))
     except KeyboardInterrupt:
         return Outcome(job.folder.name, "", interrupted=True, problem="interrupted before its first frame")
     report = done.report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from dcfm_ros.errors import DcfmError
@@ -28,12 +29,20 @@ def video_files(video: VideoWriter | None) -> dict[str, str]:
     return {video.path.name: "every frame with its mask as a video"}
 
 
-def prepare(folder: Path, *, force: bool) -> None:
+def prepare(folder: Path, *, force: bool, read: Iterable[Path] = ()) -> None:
     """Create the folder, or remove an earlier run's files from it (and nothing else) if `force`.
 
+    read: files and folders that the run will read.
+
     Raises:
-        DcfmError: an earlier run is there and `force` is not given; the folder holds something else; it cannot be written.
+        DcfmError: an earlier run is there and `force` is not given; the folder holds something else, or what the run
+            reads; it cannot be written.
     """
+    for path in read:
+        if folder.resolve() in (path.resolve(), *path.resolve().parents):
+            raise DcfmError(
+                f"{path} is read by this run and lies in its output folder {folder}; choose another folder."
+            )
     try:
         if folder.exists() and not folder.is_dir():
             raise DcfmError(f"The output {folder} is a file; give a folder.")

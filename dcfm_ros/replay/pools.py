@@ -24,12 +24,13 @@ R = TypeVar("R")
 Stop = Callable[[], bool]
 
 _POLL_S = 0.2
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _RAY_HINT = "Start one with `ray start --head`, give its address (--ray HOST:PORT), or `--ray local` for this machine."
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Stop]:
-    """Yields whether Ctrl-C was pressed: the first one is only noted; the second one interrupts as usual.
+    """Yields whether Ctrl-C was pressed or SIGTERM came: the first one is only noted; the second one interrupts as usual.
 
     Outside the main thread, where Python has no signals, none is noted.
     """
@@ -40,13 +41,17 @@ def interruptible() -> Iterator[Stop]:
 
     def note(number: int, frame: Any) -> None:
         asked.set()
-        signal.signal(signal.SIGINT, before)
+        restore()
 
-    before = signal.signal(signal.SIGINT, note)
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
     try:
         yield asked.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 class LocalPool:
@@ -76,6 +81,8 @@ class LocalPool:
                     try:
                         yield index, future.result()
                     except BrokenProcessPool as error:
+                        if stop():  # whoever ends this process has ended its workers, too
+                            return
                         raise DcfmError(
                             "A process that replays a recording ended unexpectedly; is there enough memory? Replay "
                             "fewer at a time with --jobs."
@@ -90,6 +97,15 @@ def _begin_worker(ended: Any) -> None:
     # Ctrl-C reaches every process of the terminal; the parent handles it, and tells its workers to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _ended = ended
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed tells nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(work: Callable[[J, Stop], R], job: J) -> R:

@@ -74,7 +74,7 @@ class Replayer:
             self._problem = f"ended after {counted(self._received, 'frame')}: {error}"
         finally:
             sinks.close()
-        self.failed = tuple(text for text in (self._problem, *sinks.failed) if text)
+        self.failed = tuple(text for text in (self._problem, self._source.problem, *sinks.failed) if text)
         self._tally.label_problems.update(self._labels.unused())
         if not self._tally.records:
             if self._interrupted:
@@ -175,7 +175,7 @@ class Replayer:
         notes = []
         if self._interrupted:
             notes.append(f"interrupted by Ctrl-C after {counted(len(self._tally.records), 'frame')}")
-        notes += [text for text in (*self.failed, self._source.problem, self._labels.remark) if text]
+        notes += [text for text in (*self.failed, self._labels.remark) if text]
         if self._repeated:
             notes.append(
                 f"{counted(self._repeated, 'repeated frame')} left out (same stamp as the one before)"
@@ -258,7 +258,7 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
             )
         engine = create_engine(job.weights or default_weights(), job.engine)
         labels = open_labels(source, job.labels, engine.card.colors)
-        prepare(job.folder, force=job.force)
+        prepare(job.folder, force=job.force, read=job.read)
         clock = make_clock(job.clock)
         with clock.stream(engine, job.stream) as stream:
             replayer = Replayer(job, source, labels, stream, clock)

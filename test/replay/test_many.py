@@ -2,10 +2,15 @@
 
 import importlib.util
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import bags
 import cv2
 import numpy as np
+import psutil
 import pytest
 import torch
 from bags import stamp_of
@@ -116,6 +121,36 @@ def test_a_folder_of_bags_on_all_cores(tmp_path, weights, capsys):
     assert cli.main(["replay", str(path / "drive9"), "-o", str(tmp_path / "one"), *options]) == 0
     one = json.loads((tmp_path / "one" / "results.json").read_text())
     assert one["accuracy"] == numbers["runs"][1]["results"]["accuracy"]
+
+
+@pytest.mark.slow
+def test_sigterm_ends_every_process_with_a_report(tmp_path, weights):
+    recordings = [labelled(tmp_path / name, 3000) for name in ("a", "b")]
+    command = [
+        sys.executable,
+        "-m",
+        "dcfm_ros.cli",
+        "replay",
+        *map(str, recordings),
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    process = subprocess.Popen(
+        [*command, "--labels", "/label", "--weights", str(weights), "--no-video", "--jobs", "2"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    # Both are under way once there is something of their bags.
+    while len([file for file in (tmp_path / "out").rglob("*.mcap") if file.stat().st_size > 0]) < 2:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 130
+    psutil.wait_procs(children, timeout=60)
+    assert [child for child in children if child.is_running()] == []
+    numbers = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [run["interrupted"] for run in numbers["runs"]] == [True, True]
 
 
 @pytest.mark.slow

@@ -270,6 +270,7 @@ def test_a_damaged_bag_is_reported_as_far_as_it_goes(tmp_path):
         opened.write(b"\xff" * 200_000)
     done = replay(path, tmp_path / "out", merge=True)
     assert any("reading stopped after" in note for note in done.report.notes)
+    assert any("reading stopped after" in reason for reason in done.failed)  # and so the exit status is not 0
     assert 0 < len(masks_of(tmp_path / "out")) == done.report.summary.masks_out < 60
 
 

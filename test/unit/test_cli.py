@@ -32,6 +32,22 @@ def fake_command(monkeypatch):
     return install
 
 
+def test_what_the_system_refuses_is_one_line(fake_command, capsys):
+    def full(args):
+        raise OSError(28, "No space left on device", "/data/out/page.html")
+
+    fake_command(full)
+    assert cli.main(["fake"]) == 2
+    assert capsys.readouterr().err == "dcfm: error: '/data/out/page.html': No space left on device\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_an_interruption(fake_command, capsys, number):
+    fake_command(lambda args: signal.raise_signal(number))
+    assert cli.main(["fake"]) == 130
+    assert capsys.readouterr().err == "dcfm: interrupted\n"
+
+
 def test_version():
     result = run("--version")
     assert result.returncode == 0

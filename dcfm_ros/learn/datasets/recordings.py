@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import json
-import logging
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -42,7 +41,6 @@ STAMPS = "stamps.json"
 KEPT_RECORDINGS = 1000
 STORE = Path("recordings")
 """In the package's cache."""
-_log = logging.getLogger(__name__)
 
 
 class Recordings(VideoFiles):
@@ -75,27 +73,19 @@ class Recordings(VideoFiles):
         self._check_labels()
 
     def _check_labels(self) -> None:
-        """Raises DcfmError for labels that teach nothing, before a training begins; warns of values that are no class."""
-        count, strange = len(self.classes.names), 0
-        labelled = False
+        """Raises DcfmError for labels that teach nothing, before a training begins."""
+        count, labelled = len(self.classes.names), False
         for video, number in self.places:
             label = self.read_label(video.labels[number])
-            classes, wrong = (label < count).any(), label[(label >= count) & (label != UNLABELLED)]
-            if wrong.size and not classes:
+            wrong = label[(label >= count) & (label != UNLABELLED)]
+            if wrong.size:
                 raise DcfmError(
-                    f"'{video.labels[number]}' holds the value {wrong.max()} and no class; expected class ids from 0 to "
-                    f"{count - 1}, as in classes.yaml, or {UNLABELLED} for none"
+                    f"'{video.labels[number]}' holds the value {wrong.max()}, which is no class; expected class ids from 0 "
+                    f"to {count - 1}, as in classes.yaml, or {UNLABELLED} for none"
                 )
-            labelled, strange = labelled or bool(classes), strange + bool(wrong.size)
+            labelled = labelled or bool((label < count).any())
         if not labelled:
             raise DcfmError(f"no pixel of {counted(len(self), 'label')} has a class: all are {UNLABELLED}")
-        if strange:
-            _log.warning(
-                "%s of %d hold values above %d, which count as unlabelled",
-                counted(strange, "label"),
-                len(self),
-                count - 1,
-            )
 
     def read_label(self, path: Path) -> Image:
         return read_label(path, self.classes.colors)

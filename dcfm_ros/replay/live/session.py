@@ -65,7 +65,7 @@ class Session:
         check_input(self.job)
         card = load_model(self.job.weights or default_weights()).card
         folder = self.job.folder
-        prepare(folder, force=self.job.force)
+        prepare(folder, force=self.job.force, read=self.job.read)
         (folder / LOG).mkdir()
         settings = node_parameters(self.job) | dict(self.parameters)
         outcome = play(self.namespace, folder, settings, self.job.input, self._player_options())

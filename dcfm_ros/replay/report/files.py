@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def render(template: str, **values: Any) -> str:
 def write_page(folder: Path, template: str, **values: Any) -> Path:
     """Write the page into the folder, and return its path."""
     page = folder / PAGE
-    page.write_text(render(template, **values), encoding="utf-8")
+    result_file.write_text(render(template, **values), page)
     return page
 
 
@@ -70,10 +71,11 @@ def finite(value: Any) -> Any:
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
     """Write a table for other programs: truth as 0 and 1, NaN and None as nothing."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(head)
-        table.writerows([_cell(cell) for cell in row] for row in rows)
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(head)
+    table.writerows([_cell(cell) for cell in row] for row in rows)
+    result_file.write_text(text.getvalue(), path)
 
 
 def _cell(value: object) -> object:

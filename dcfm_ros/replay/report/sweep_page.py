@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 from markupsafe import Markup
 
+from dcfm_ros.measure.result_file import write_text
 from dcfm_ros.measure.table import Table, number, percent
 from dcfm_ros.replay.outputs import PARAMETERS, TABLE
 from dcfm_ros.replay.report import tables
@@ -46,9 +47,7 @@ def write_sweep(sweep: Sweep, subject: str, folder: Path) -> Path:
             name: text if name == "weights" else yaml.safe_load(text)
             for name, text in sweep.parameters.items()
         }
-        (folder / PARAMETERS).write_text(
-            yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False)
-        )
+        write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False), folder / PARAMETERS)
     wanted = f"for {sweep.rate:.3g} frames per second, " if sweep.rate else ""
     within = f"95 % of the frames within {sweep.budget_ms:.3g} ms"
     budget = within if math.isfinite(sweep.budget_ms) else "any latency"

@@ -146,7 +146,12 @@ def test_names_decide_which_image_a_label_belongs_to(tmp_path, images, labels, p
 @pytest.mark.parametrize(
     ("images", "labels", "value", "message"),
     [
-        (("0", "1"), ("0",), 7, "0.png' holds the value 7 and no class; expected class ids from 0 to 1"),
+        (
+            ("0", "1"),
+            ("0",),
+            7,
+            "0.png' holds the value 7, which is no class; expected class ids from 0 to 1",
+        ),
         (("0", "1"), ("0",), 255, "no pixel of 1 label has a class"),
         (("0", "1"), ("0", "5"), 0, "5.png' labels no frame"),
         (("0", "1"), ("1", "001"), 0, "label the same frame"),

@@ -82,7 +82,7 @@ def recordings(root: Path) -> Path:
     for number in range(9):
         write(root / "train" / "yard" / f"{number:06d}.png", plain(10 * number))
     for number in (2, 7):
-        write(root / "train" / "yard.labels" / f"{number}.png", stripes([0, 1, 2, 255]))
+        write(root / "train" / "yard.labels" / f"{number}.png", stripes([0, 1, 255, 255]))
     (root / "classes.yaml").write_text("floor: [10, 20, 30]\nwall: [40, 50, 60]\n")
     return root
 
