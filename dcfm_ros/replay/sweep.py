@@ -196,16 +196,21 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
     best, why = recommend(points, interval_ms, budget, count_losses=job.rate is None)
     rate = 1e3 / interval_ms if interval_ms else None
     others = max((report.others_cores or 0.0 for report in reports), default=None)
-    swept = {name for axis in axes for setting in axis for name in setting.values} - {"phase"}
-    parameters = next(
-        (node_parameters(run, swept) for chosen, run in grid if best and chosen == best.settings), {}
-    )
+    parameters = _parameters(grid, axes, best)
     settings, machine = (
         in_common(getattr(report, name) for report in reports) for name in ("settings", "machine")
     )
     return Sweep(
         tuple(points), quality, rate, budget, best, why, settings, machine, parameters, others, interrupted
     )
+
+
+def _parameters(
+    grid: Sequence[tuple[dict[str, str], Job]], axes: Sequence[Sequence[Setting]], best: Point | None
+) -> dict[str, str]:
+    """Those of the best run, as the node takes them, with everything that was swept; none where no run keeps up."""
+    swept = {name for axis in axes for setting in axis for name in setting.values} - {"phase"}
+    return next((node_parameters(run, swept) for chosen, run in grid if best and chosen == best.settings), {})
 
 
 def _has_labels(job: Job) -> bool:
