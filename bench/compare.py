@@ -21,7 +21,14 @@ from suite import recorded
 
 from dcfm_ros.bench.memory import measure_memory
 from dcfm_ros.bench.table import part_text
-from dcfm_ros.commands.bench import choices_of, configure, progress_bar, setting_of, write
+from dcfm_ros.commands.bench import (
+    check_writing,
+    choices_of,
+    configure,
+    progress_bar,
+    setting_of,
+    write,
+)
 from dcfm_ros.commands.options import command_line
 from dcfm_ros.errors import DcfmError
 
@@ -50,6 +57,7 @@ def measure(args: argparse.Namespace, command: str) -> None:
     if args.segformer and not (args.backbone or "").startswith("mit"):
         raise DcfmError("--segformer needs a MiT backbone, as in --backbone mit_b0: SegFormer has no other")
     widths = (official_width(args.backbone),) if args.segformer else ()
+    check_writing(args, setting)
     entries = all_entries(choices_of(args, setting), widths, compiled=args.compile)
     options = {"seconds": args.seconds, "threads": args.threads}
     with progress_bar() as progress:

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
+from dcfm_ros.files import strict_json
+
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
@@ -55,13 +57,13 @@ def cached(
     root = cache_root() / folder
     try:
         root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
         entry = root / f"{name}-{digest_of(key)}"
         if not fresh and is_whole(entry, key):
             _touch(entry)
             return entry
         with _locked(_lock_of(entry), name):
             if fresh or not is_whole(entry, key):
-                _sweep(root, entry)
                 _build_into(entry, key, build)
                 _forget_oldest(root, kept)
             return entry
@@ -88,7 +90,7 @@ def is_whole(entry: Path, key: Mapping[str, str]) -> bool:
     if not entry.is_dir():
         return False
     try:
-        manifest = json.loads((entry / MANIFEST).read_text())
+        manifest = strict_json((entry / MANIFEST).read_bytes())
         if manifest["key"] != dict(key):
             raise ValueError("it was made for another key")
         for name, digest in manifest["files"].items():
@@ -145,14 +147,11 @@ def _lock_of(entry: Path) -> Path:
     return entry.parent / f".{entry.name}.lock"
 
 
-def _sweep(root: Path, entry: Path) -> None:
-    """Removes what builders that were killed have left half built, of `entry`, whose lock is held, and of others."""
+def _sweep(root: Path) -> None:
+    """Removes what builders that were killed have left half built."""
     for partial in [path for path in root.glob(".*.*") if path.is_dir()]:
-        other = root / partial.name[1:].rpartition(".")[0]
-        if other == entry:
-            shutil.rmtree(partial, ignore_errors=True)
-            continue
-        with contextlib.suppress(OSError), _lock_of(other).open("a") as lock:
+        entry = root / partial.name[1:].rpartition(".")[0]
+        with contextlib.suppress(OSError), _lock_of(entry).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while that entry's builder lives
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -186,9 +185,11 @@ def remove_own_folder() -> None:
 def _own_folder() -> tuple[Path, IO[str]]:
     """A folder that goes when the process ends, and a file in it that is locked until then."""
     _forget_ended_processes()
-    folder = Path(tempfile.mkdtemp(prefix=OWN_PREFIX))
-    alive = (folder / ALIVE).open("w")
+    # It gets the name that others look for when it is locked: before that they could take it for a dead one's.
+    unnamed = Path(tempfile.mkdtemp(prefix=f".{OWN_PREFIX}"))
+    alive = (unnamed / ALIVE).open("x")
     fcntl.flock(alive, fcntl.LOCK_EX)
+    folder = unnamed.rename(unnamed.with_name(unnamed.name[1:]))
     atexit.register(remove_own_folder)
     return folder, alive
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from dcfm_ros.commands.options import add_size, add_words, command_line
+from dcfm_ros.commands.options import add_force, add_size, add_words, command_line
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import check_outputs
 
 if TYPE_CHECKING:
     from dcfm_ros.bench.contestants import Setting
@@ -54,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="write everything measured to a JSON file")
     parser.add_argument("--plot", metavar="FILE", help="plot the cost over K (PNG or SVG)")
+    add_force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,11 +67,9 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_ros.bench.memory import measure_memory
     from dcfm_ros.bench.result import Part, record
     from dcfm_ros.bench.table import part_text
-    from dcfm_ros.measure.plots import require_matplotlib
 
-    if args.plot:
-        require_matplotlib()  # before the work, not after it
     setting = setting_of(args)
+    check_writing(args, setting)
     entries = entries_of(choices_of(args, setting), compiled=args.compile)
     options = {"seconds": args.seconds, "threads": args.threads}
     with progress_bar() as progress:
@@ -84,6 +85,16 @@ def run(args: argparse.Namespace) -> int:
     print(part_text(part))
     write(args, part)
     return 0
+
+
+def check_writing(args: argparse.Namespace, setting: Setting) -> None:
+    """Raises DcfmError where what was asked for cannot be written: before the work, not after it."""
+    from dcfm_ros.measure.plots import require_matplotlib
+
+    if args.plot:
+        require_matplotlib()
+    outputs = [Path(name) for name in (args.json, args.plot) if name]
+    check_outputs(outputs, force=args.force, read=[Path(setting.weights)] if setting.weights else [])
 
 
 def write(args: argparse.Namespace, part: Part) -> None:

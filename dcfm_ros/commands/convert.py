@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from dcfm_ros.cache import file_digest
-from dcfm_ros.commands.options import add_size
+from dcfm_ros.commands.options import add_force, add_size
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import check_outputs
 from dcfm_ros.model.checkpoint import read_tensors, save_model
 from dcfm_ros.model.classes import CLASS_SETS, ClassSet, read_classes
 from dcfm_ros.model.config import ModelCard
@@ -40,12 +41,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--licence", default=ModelCard.licence, help="licence of the weights, with that of their data"
     )
     parser.add_argument("--half", action="store_true", help="store float16")
+    add_force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Converts, checks the result by loading it, and says what was found."""
     if args.output.suffix != ".safetensors":
         raise DcfmError(f"--output is '{args.output}'; expected a name that ends in .safetensors")
+    named = args.classes and args.classes not in CLASS_SETS
+    read = [args.encoder, args.decoder, *([Path(args.classes)] if named else [])]
+    check_outputs([args.output], force=args.force, read=read)
     encoder, decoder = read_tensors(args.encoder), read_tensors(args.decoder)
     config = infer_config(encoder, decoder)
     if args.independent_feature:

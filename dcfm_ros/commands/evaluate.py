@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from dcfm_ros.commands.options import add_options, add_size, add_words, command_line, read_options
+from dcfm_ros.commands.options import (
+    add_force,
+    add_options,
+    add_size,
+    add_words,
+    command_line,
+    read_options,
+)
 from dcfm_ros.config import read_pair
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import check_outputs
 from dcfm_ros.learn.evaluation.config import EvaluationConfig
 from dcfm_ros.stream.trigger_grammar import HOW_TO_WRITE
 
@@ -45,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", metavar="FILE", help="write everything measured to a JSON file")
     out.add_argument("--plots", metavar="DIR", help="write plots (PNG and SVG) into a folder")
+    add_force(out)
 
 
 def _configure_comparison(group: argparse._ArgumentGroup) -> None:
@@ -89,6 +98,9 @@ def run(args: argparse.Namespace) -> int:
     engine_config = read_options(args, EngineConfig)
     weights = [Path(file) for file in args.files] or [default_weights()]
     name, _, root = args.data.partition(":")
+    check_outputs(
+        _outputs(args, len(weights)), force=args.force, read=[*weights, *([Path(root)] if root else [])]
+    )
     dataset = open_dataset(
         name, root, args.split, **dict(read_pair(pair, "--options: ") for pair in args.options)
     )
@@ -112,11 +124,28 @@ def run(args: argparse.Namespace) -> int:
 def _save_plots(report: Report, args: argparse.Namespace) -> None:
     from dcfm_ros.learn.evaluation.plots import save_plots
 
-    stem = Path(args.json).stem if args.json else f"{args.data.partition(':')[0]}_{args.split}"
-    for number, evaluation in enumerate(report.evaluations):
-        name = stem if len(report.evaluations) == 1 else f"{stem}_{number + 1}"
+    names = _plot_names(args, len(report.evaluations))
+    for name, evaluation in zip(names, report.evaluations, strict=True):
         for path in save_plots(evaluation, args.plots, name):
             print(f"wrote {path}")
+
+
+def _plot_names(args: argparse.Namespace, models: int) -> list[str]:
+    """How the plots of each model begin."""
+    stem = Path(args.json).stem if args.json else f"{args.data.partition(':')[0]}_{args.split}"
+    return [stem] if models == 1 else [f"{stem}_{number}" for number in range(1, models + 1)]
+
+
+def _outputs(args: argparse.Namespace, models: int) -> list[Path]:
+    """The files that will be written."""
+    from dcfm_ros.learn.evaluation.plots import plot_files
+
+    plots = [
+        path
+        for name in _plot_names(args, models)
+        for path in (plot_files(args.plots, name) if args.plots else ())
+    ]
+    return [*([Path(args.json)] if args.json else []), *plots]
 
 
 def _offsets(text: str) -> int:

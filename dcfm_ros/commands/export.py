@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from dcfm_ros.arrays import Image
-from dcfm_ros.commands.options import add_options, add_size, add_words, read_options
+from dcfm_ros.commands.options import add_force, add_options, add_size, add_words, read_options
 from dcfm_ros.config import Size
 from dcfm_ros.engines.config import ENGINES, EngineConfig
 from dcfm_ros.errors import DcfmError, required
+from dcfm_ros.files import check_outputs
 from dcfm_ros.media.open_source import open_source
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a bag, a video or a folder of images: what int8 is calibrated on, and graphs are compared on",
     )
     parser.add_argument("--topic", help="the image topic of the bag")
+    add_force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,6 +59,9 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_ros.model.shipped import default_weights
 
     weights = args.weights or default_weights()
+    if args.output:
+        read = [weights, *([args.calibrate] if args.calibrate else [])]
+        check_outputs(graph_files(args.output), force=args.force, read=read)
     model = load_model(weights)
     size = args.size or model.card.input_size
     frames = read_frames(args.calibrate, args.topic, size) if args.calibrate else []
@@ -86,6 +92,13 @@ def read_frames(path: Path, topic: str | None, size: Size) -> list[Image]:
     return frames
 
 
+def graph_files(folder: Path) -> list[Path]:
+    """What `export` writes."""
+    from dcfm_ros.engines.graph.export import GRAPHS
+
+    return [folder / f"{name}.onnx" for name in GRAPHS]
+
+
 def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> None:
     """Writes the graphs with their metadata and compares what ONNX Runtime makes of them with torch."""
     from dcfm_ros.engines.graph.check import check_graphs
@@ -94,13 +107,17 @@ def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> No
 
     required("onnx", "exporting a model")
     library = OnnxRuntimeLibrary("onnxruntime", EngineConfig(device="cpu"))
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = export_graphs(model, size, folder)
-    for path in paths.values():
-        add_metadata(path, model, size)
-    runners = {name: library.load(paths[name], folder, spec, 0) for name, spec in GRAPHS.items()}
-    agreement = check_graphs(model, runners, size, "fp32", frames)
-    for path in paths.values():
+    # Beside them until they are whole and checked: whoever loads a graph finds a good one.
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as name:
+        partial = Path(name)
+        paths = export_graphs(model, size, partial)
+        for path in paths.values():
+            add_metadata(path, model, size)
+        runners = {name: library.load(paths[name], partial, spec, 0) for name, spec in GRAPHS.items()}
+        agreement = check_graphs(model, runners, size, "fp32", frames)
+        for path in paths.values():
+            path.replace(folder / path.name)
+    for path in graph_files(folder):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     on = f"{min(len(frames), 4)} frames" if frames else "synthetic pictures (give real ones with --calibrate)"
     print(f"ONNX Runtime labels {100 * agreement:.3f} % of the pixels as torch does, on {on}")

@@ -13,6 +13,7 @@ from dcfm_ros.config import Size, allowed, from_text, parse_size
 
 OUTPUTS = ("--json", "--plot", "--plots")
 """Options that name what is written."""
+FORCE = "--force"
 
 
 def add_options(
@@ -87,14 +88,20 @@ def add_words(parser: argparse._ActionsContainer, flag: str, help: str) -> None:
     )
 
 
+def add_force(parser: argparse._ActionsContainer) -> None:
+    """`--force`: see `files.check_outputs`."""
+    parser.add_argument(FORCE, action="store_true", help="replace files that exist already")
+
+
 def command_line(argv: Sequence[str], program: str = "dcfm") -> str:
-    """The command as it was given, without what only this machine knows: where it wrote to, and the folders of paths."""
+    """The command as it was given, without what only this machine knows: where it wrote to, and over what, and the folders
+    of paths."""
     words = iter(argv)
     told = []
     for word in words:
         if word in OUTPUTS:
             next(words, None)
-        elif word.partition("=")[0] not in OUTPUTS:
+        elif word != FORCE and word.partition("=")[0] not in OUTPUTS:
             told.append(re.sub(r"[^:=]*/", "", word.rstrip("/")))
     return " ".join([program, shlex.join(told)])
 

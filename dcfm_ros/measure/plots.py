@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +94,7 @@ def save_plot(figure: Figure, path: Path) -> None:
     """Writes PNG or SVG by the path's suffix; the folder is made where it does not exist."""
     from matplotlib import rc_context
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    form = path.suffix[1:] or "png"
     # Text stays text, and nothing in the file is random.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dcfm_ros"}):
-        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dcfm_ros"}), whole_file(path) as file:
+        figure.savefig(file, format=form, dpi=160, metadata={"Date": None} if form == "svg" else None)

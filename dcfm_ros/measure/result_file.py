@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import strict_json, whole_file
 
 T = TypeVar("T")
 
@@ -40,22 +40,14 @@ def write_json(content: Any, path: str | Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Writes a file, all of it or nothing; the folder is made where it does not exist."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside it, under a name at which nobody can have put a link or a pipe.
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with partial.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def read_json(path: str | Path) -> Any:
     """The plain values in a file; DcfmError where it cannot be read or is not JSON."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return strict_json(Path(path).read_bytes())
     except OSError as error:
         raise DcfmError(f"'{path}' cannot be read: {error.strerror}") from error
     except ValueError as error:

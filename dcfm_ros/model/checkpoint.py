@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import strict_json, whole_file
 from dcfm_ros.model.config import ModelCard, ModelConfig, to_json
 from dcfm_ros.model.dcfm import DCFM, build_model
 from dcfm_ros.model.safetensors_file import read_safetensors, write_safetensors
@@ -19,6 +20,7 @@ from dcfm_ros.model.safetensors_file import read_safetensors, write_safetensors
 FORMAT = "dcfm_ros 1"
 COUNTER = "num_batches_tracked"
 """The end of the names of a batch norm's counter, which says nothing about what a model computes."""
+VARIANCE = "running_var"
 
 
 def save_model(model: DCFM, path: str | Path, *, half: bool = False) -> None:
@@ -30,11 +32,8 @@ def save_model(model: DCFM, path: str | Path, *, half: bool = False) -> None:
         if not name.endswith(COUNTER)
     }
     metadata = {"format": FORMAT, "config": to_json(model.config), "card": to_json(model.card)}
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_safetensors(partial, tensors, metadata)
-    partial.replace(path)
+    with whole_file(Path(path)) as file:
+        write_safetensors(file, tensors, metadata)
 
 
 def load_model(path: str | Path) -> DCFM:
@@ -50,12 +49,13 @@ def load_model(path: str | Path) -> DCFM:
             f"published checkpoints are turned into one by `dcfm convert`"
         )
     try:
-        config = from_mapping(ModelConfig, json.loads(metadata["config"]))
-        card = from_mapping(ModelCard, json.loads(metadata["card"]))
+        config = from_mapping(ModelConfig, strict_json(metadata["config"]))
+        card = from_mapping(ModelCard, strict_json(metadata["card"]))
         model = build_model(config, card)
     except (KeyError, TypeError, ValueError, DcfmError) as error:
         raise DcfmError(f"weights file '{path}' has a configuration that cannot be read: {error}") from error
-    load_strictly(model, {name: value.float() for name, value in tensors.items()}, f"weights file '{path}'")
+    values = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    load_strictly(model, values, f"weights file '{path}'")
     return model
 
 
@@ -88,6 +88,8 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: str) 
             raise DcfmError(
                 f"{source} has numbers in tensor '{name}' that are not finite; the file is damaged"
             )
+        if name.endswith(VARIANCE) and value.min() < 0:
+            raise DcfmError(f"{source} has negative variances in tensor '{name}'; the file is damaged")
     model.load_state_dict(dict(tensors), strict=False)
 
 
@@ -113,15 +115,21 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever the bytes provoke
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DcfmError(
             f"weights file '{path}' was not loaded: it is damaged, or holds objects other than tensors, "
-            f"which could run code ({reason})"
+            f"which could run code ({_reason(error)})"
         ) from error
     for wrapper in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     return _only_tensors(content, path)
+
+
+def _reason(error: Exception) -> str:
+    """The unpickler's own words, without PyTorch's advice to load such a file by running what is in it."""
+    said = re.search(r"WeightsUnpickler error: ([^\n]+?)(?:\. |\.?$)", str(error), re.MULTILINE)
+    first = said[1] if said else str(error).partition("\n")[0]
+    return type(error).__name__ if not first or "weights_only" in first else first
 
 
 def _only_tensors(content: Any, path: Path) -> dict[str, Tensor]:
@@ -139,7 +147,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     _must_exist(path)
     try:
         return read_safetensors(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise DcfmError(
             f"weights file '{path}' is damaged or not a safetensors file ({error}); fetch or convert it again"
         ) from error

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, field
 
-from dcfm_ros.config import Size, check, setting
+from dcfm_ros.config import Size, check, parse_size, setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.classes import CAMVID
 from dcfm_ros.model.normalisation import IMAGENET
+
+MIN_STD = 1e-4
+"""Of RGB / 255: a fortieth of one step of a byte."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class ModelCard:
 
     name: str = "untrained"
     classes: tuple[str, ...] = CAMVID.names
-    colors: tuple[tuple[int, int, int], ...] = CAMVID.colors
+    colors: tuple[tuple[int, int, int], ...] = field(default=CAMVID.colors, metadata={"low": 0, "high": 255})
     input_size: Size = (480, 360)
     mean: tuple[float, float, float] = IMAGENET.mean
     std: tuple[float, float, float] = IMAGENET.std
@@ -94,6 +98,14 @@ class ModelCard:
         if len(self.classes) != len(self.colors):
             raise DcfmError(
                 f"a model card has {len(self.classes)} class names and {len(self.colors)} colours"
+            )
+        parse_size(self.input_size, "input_size", smallest=1)
+        unclear = [name for name in self.classes if not name.strip() or self.classes.count(name) > 1]
+        if unclear:
+            raise DcfmError(f"a model card has a class name that is empty or given twice: '{unclear[0]}'")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) < MIN_STD:
+            raise DcfmError(
+                f"a model card has mean {self.mean} and std {self.std}; expected finite numbers, std of {MIN_STD} or more"
             )
 
 

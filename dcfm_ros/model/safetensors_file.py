@@ -15,9 +15,14 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 from torch import Tensor
 
+from dcfm_ros.files import strict_json
+
 _METADATA = "__metadata__"
 _LENGTH_BYTES = 8
-_LONGEST_HEADER = 100_000_000
+_MAX_HEADER = 100_000_000
+_MAX_DATA = 1 << 32
+"""Bytes: thirteen times the largest model that this package knows."""
+_MAX_DIMENSIONS, _MAX_LENGTH = 8, 2**31 - 1
 _ALIGNMENT = 8
 _DTYPES = {
     "F64": torch.float64,
@@ -44,7 +49,7 @@ class _Place(NamedTuple):
     shape: list[int]
 
 
-def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+def write_safetensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write contiguous tensors on the CPU. The largest element types come first, so that all are aligned."""
     ordered = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
     header: dict[str, Any] = {_METADATA: dict(metadata)}
@@ -58,11 +63,10 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata:
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    with Path(path).open("wb") as file:
-        file.write(len(text).to_bytes(_LENGTH_BYTES, "little"))
-        file.write(text)
-        for _, tensor in ordered:
-            file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    file.write(len(text).to_bytes(_LENGTH_BYTES, "little"))
+    file.write(text)
+    for _, tensor in ordered:
+        file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -73,30 +77,39 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         OSError: it cannot be read.
     """
     with Path(path).open("rb") as file:
-        header = _header(file, Path(path).stat().st_size)
+        size = Path(path).stat().st_size
+        header = _header(file, size)
+        metadata = header.pop(_METADATA, {})
+        if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+            raise ValueError("the metadata is not texts by name")
+        places = _places(header, size - file.tell())
         data = bytearray(file.read())
-    metadata = header.pop(_METADATA, {})
-    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise ValueError("the metadata is not texts by name")
+    return {place.name: _tensor(data, place) for place in places}, metadata
+
+
+def _places(header: Mapping[str, Any], size: int) -> list[_Place]:
+    """Where the tensors lie, in order. Raises ValueError unless they fill the file's other `size` bytes exactly."""
     places = sorted((_place(name, entry) for name, entry in header.items()), key=lambda place: place[:2])
     at = 0
     for place in places:
         if place.begin != at:
             raise ValueError(f"there is a gap or an overlap before tensor '{place.name}'")
         at = place.end
-    if at != len(data):
-        raise ValueError(f"the header describes {at} bytes of tensors, the file has {len(data)}")
-    return {place.name: _tensor(data, place) for place in places}, metadata
+    if at != size:
+        raise ValueError(f"the header describes {at} bytes of tensors, the file has {size}")
+    if size > _MAX_DATA:
+        raise ValueError(f"{size} bytes of tensors are more than any model has; expected at most {_MAX_DATA}")
+    return places
 
 
 def _header(file: BinaryIO, size: int) -> dict[str, Any]:
     length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-    if not 2 <= length <= min(_LONGEST_HEADER, size - _LENGTH_BYTES):
+    if not 2 <= length <= min(_MAX_HEADER, size - _LENGTH_BYTES):
         raise ValueError("the header is cut off")
     try:
-        header = json.loads(file.read(length).decode())
-    except RecursionError as error:
-        raise ValueError("the header is nested too deeply") from error
+        header = strict_json(file.read(length).decode())
+    except ValueError as error:
+        raise ValueError(f"the header cannot be read: {error}") from error
     if not isinstance(header, dict):
         raise ValueError("the header is not a table")
     return header
@@ -111,8 +124,12 @@ def _place(name: str, entry: Any) -> _Place:
     numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError(f"the header's entry for tensor '{name}' has numbers that are none")
+    if len(shape) > _MAX_DIMENSIONS:
+        raise ValueError(f"tensor '{name}' has {len(shape)} dimensions, more than any model's")
     if end - begin != math.prod(shape) * torch.empty(0, dtype=dtype).element_size():
         raise ValueError(f"tensor '{name}' is {end - begin} bytes long, which its shape is not")
+    if max(shape, default=0) > _MAX_LENGTH:  # beside a 0, which makes nothing of all of them
+        raise ValueError(f"tensor '{name}' has a shape that no model's tensor has")
     return _Place(begin, end, name, dtype, shape)
 
 

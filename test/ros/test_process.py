@@ -180,7 +180,9 @@ def truncated(path, weights):
 
 
 def without_configuration(path, weights):
-    write_safetensors(path, read_safetensors(weights)[0], {})
+    tensors = read_safetensors(weights)[0]
+    with path.open("wb") as file:
+        write_safetensors(file, tensors, {})
 
 
 @pytest.mark.parametrize(

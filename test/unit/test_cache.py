@@ -172,6 +172,20 @@ def test_what_processes_left_behind_that_have_ended_goes(temporary):
     assert not ended.exists()
 
 
+def test_a_folder_has_its_name_only_when_it_is_locked(temporary, monkeypatch):
+    """What is not locked is taken for a dead process's."""
+    seen = []
+    lock = fcntl.flock
+
+    def watched(file, how):
+        seen.extend(path.name for path in temporary.iterdir() if path.name.startswith(module.OWN_PREFIX))
+        lock(file, how)
+
+    monkeypatch.setattr(module.fcntl, "flock", watched)
+    entry = cached("m", KEY, Builder())
+    assert seen == [] and entry.parent.name.startswith(module.OWN_PREFIX)
+
+
 def test_a_child_that_was_killed_leaves_nothing_after_its_parent(temporary):
     cached("m", KEY, Builder())
     leave_a_folder()
@@ -239,8 +253,10 @@ def _die_while_building(folder):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("next_key", [KEY, {"another": "entry"}])
-def test_what_a_killed_builder_has_left_goes_at_the_next_build(root, next_key):
+@pytest.mark.parametrize("next_key", [KEY, {"another": "entry"}, {"an": "old entry"}])
+def test_what_a_killed_builder_has_left_goes_at_the_next_start(root, next_key):
+    if "an" in next_key:
+        cached("m", next_key, Builder())
     process = multiprocessing.get_context("fork").Process(target=cached, args=("m", KEY, _die_while_building))
     process.start()
     process.join()

@@ -11,6 +11,9 @@ import pytest
 
 from dcfm_ros import __version__, cli
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.model.checkpoint import save_model
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import build_model
 
 
 def run(*args, **kwargs):
@@ -46,6 +49,44 @@ def test_a_signal_is_an_interruption(fake_command, capsys, number):
     fake_command(lambda args: signal.raise_signal(number))
     assert cli.main(["fake"]) == 130
     assert capsys.readouterr().err == "dcfm: interrupted\n"
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_no_command_writes_over_what_it_reads(tmp_path, capsys, force):
+    weights = tmp_path / "model.safetensors"
+    save_model(build_model(ModelConfig(num_classes=2)), weights)
+    before = weights.read_bytes()
+    (tmp_path / "graph.onnx").symlink_to(weights)
+    camvid = tmp_path / "data" / "camvid"
+    camvid.mkdir(parents=True)
+    (camvid / "x.json").write_text("mine")
+    commands = (
+        ["bench", "--weights", str(weights), "--json", str(weights)],
+        ["bench", "--weights", str(weights), "--plot", str(weights)],
+        ["evaluate", str(weights), "--data", "synthetic:", "--json", str(weights)],
+        ["convert", str(weights), str(weights), "-o", str(weights)],
+    )
+    for command in commands:
+        assert cli.main([*command, *force]) == 2, command
+        assert f"The output {weights} is read by this command" in capsys.readouterr().err
+    assert weights.read_bytes() == before and (camvid / "x.json").read_text() == "mine"
+
+
+def test_an_existing_file_is_replaced_only_with_force(tmp_path, capsys):
+    weights = tmp_path / "model.safetensors"
+    save_model(build_model(ModelConfig(num_classes=2)), weights)
+    (tmp_path / "logits.onnx").write_text("mine")
+    out = tmp_path / "out.json"
+    out.write_text("mine")
+    commands = (
+        ["bench", "--weights", str(weights), "--json", str(out)],
+        ["evaluate", str(weights), "--data", "synthetic:", "--json", str(out)],
+        ["export", str(weights), "-o", str(tmp_path), "--size", "64x48"],
+    )
+    for command in commands:
+        assert cli.main(command) == 2, command
+        assert "exists already; add --force to replace it" in capsys.readouterr().err
+    assert out.read_text() == (tmp_path / "logits.onnx").read_text() == "mine"
 
 
 def test_version():

@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "dcfm_ros"
 # From the ground up: a room may import from the floors below its own, never from another room on the same floor.
 FLOORS = (
     {"errors", "requirements"},
-    {"share", "arrays", "config", "stamps", "cache"},
-    {"measure", "space", "street"},
+    {"share", "arrays", "config", "files", "stamps"},
+    {"cache", "measure", "space", "street"},
     {"model"},
     {"engines"},
     {"stream"},

@@ -15,6 +15,7 @@ import cv2
 from dcfm_ros.arrays import UNLABELLED, Image
 from dcfm_ros.cache import cached
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import strict_json
 from dcfm_ros.learn.datasets.base import (
     IMAGE_SUFFIXES,
     existing_file,
@@ -177,7 +178,7 @@ def recorded(path: Path, wanted: set[int] | None, topic: str, reach: int, store:
                 folder=store,
                 kept=KEPT_RECORDINGS,
             )
-            stamps = json.loads((folder / STAMPS).read_text())
+            stamps = strict_json((folder / STAMPS).read_bytes())
             frames = images_in(folder)
     places = {number: number for number in frames}
     if by_stamp:

@@ -41,14 +41,19 @@ def save_plots(evaluation: Evaluation, folder: str | Path, name: str) -> list[Pa
         return []
     model, data = evaluation.model, evaluation.data
     title = f"{model.name} on {data.name} {data.split}, {size(model.input_size)}"
-    paths = []
-    for kind, draw in (("interval", draw_interval), ("cost", draw_cost)):
+    paths = plot_files(folder, name)
+    for kind, draw in KINDS.items():
         figure, axes = plots.new_plot(title)
         draw(axes, evaluation)
-        for suffix in ("png", "svg"):
-            paths.append(Path(folder) / f"{name}_{kind}.{suffix}")
-            plots.save_plot(figure, paths[-1])
+        for path in paths:
+            if path.stem == f"{name}_{kind}":
+                plots.save_plot(figure, path)
     return paths
+
+
+def plot_files(folder: str | Path, name: str) -> list[Path]:
+    """What `save_plots` writes."""
+    return [Path(folder) / f"{name}_{kind}.{suffix}" for kind in KINDS for suffix in ("png", "svg")]
 
 
 def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
@@ -98,3 +103,7 @@ def _by_method(evaluation: Evaluation) -> list[tuple[str, list[Row]]]:
         if rows:
             lines.append((method, [first, *sorted(rows, key=lambda row: row.key_interval)]))
     return lines
+
+
+KINDS = {"interval": draw_interval, "cost": draw_cost}
+"""What is drawn, by the end of its file's name."""

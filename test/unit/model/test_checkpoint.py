@@ -1,5 +1,7 @@
 """Weights files: what is written is read, and what is wrong is said."""
 
+import json
+import os
 import pickle
 import struct
 
@@ -11,6 +13,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.checkpoint import load_model, read_tensors, save_model
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.model.safetensors_file import read_safetensors
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,68 @@ def test_an_unknown_key_in_the_configuration_is_named(weights):
         load_model(weights)
 
 
+@pytest.mark.parametrize(
+    ("card", "why"),
+    [
+        ({"std": [0, 1, 1]}, "expected finite numbers"),
+        ({"std": [-0.2, 0.2, 0.2]}, "expected finite numbers"),
+        ({"mean": [1e999, 0, 0]}, "Infinity is not a number of JSON"),
+        ({"classes": ["a", "a", "b"]}, "empty or given twice: 'a'"),
+        ({"classes": ["a", " ", "b"]}, "empty or given twice"),
+        ({"colors": [[0, 0, 256]] * 3}, "256"),
+        ({"colors": [[0, 0, 0.5]] * 3}, "0.5"),
+        ({"input_size": [0, 10]}, "from 1 to"),
+        ({"input_size": [480, 10**9]}, "to 16384"),
+        ({"align": "maybe"}, "maybe"),
+        ({"name": 3}, "name"),
+    ],
+)
+def test_a_card_that_makes_no_sense_is_refused(model, weights, card, why):
+    metadata = read_safetensors(weights)[1]
+    metadata["card"] = json.dumps(json.loads(metadata["card"]) | card)
+    save_file(read_tensors(weights), weights, metadata)
+    with pytest.raises(DcfmError, match=why):
+        load_model(weights)
+
+
+@pytest.mark.parametrize("part", ["config", "card"])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("[" * 100_000, "nested too deeply"), ('{"name": "a", "name": "b"}', "given twice"), ("[]", "")],
+)
+def test_json_that_makes_no_sense_is_refused(weights, part, text, why):
+    metadata = read_safetensors(weights)[1] | {part: text}
+    save_file(read_tensors(weights), weights, metadata)
+    with pytest.raises(DcfmError, match=f"cannot be read.*{why}"):
+        load_model(weights)
+
+
+def test_whole_numbers_as_weights_are_refused(weights):
+    tamper(weights, lambda tensors: tensors.update({name: value.int() for name, value in tensors.items()}))
+    with pytest.raises(DcfmError, match=r"of type torch\.int32, this model needs torch\.float32"):
+        load_model(weights)
+
+
+def test_negative_variances_are_refused(weights):
+    def change(tensors):
+        tensors["fusion.norm.running_var"][3] = -1e-3
+
+    tamper(weights, change)
+    with pytest.raises(DcfmError, match=r"negative variances in tensor 'fusion\.norm\.running_var'"):
+        load_model(weights)
+
+
+def test_saving_follows_no_link_and_waits_for_no_pipe(model, tmp_path):
+    target = tmp_path / "other"
+    target.write_text("mine")
+    (tmp_path / "m.safetensors.partial").symlink_to(target)
+    os.mkfifo(tmp_path / "n.safetensors.partial")
+    for name in ("m", "n"):
+        save_model(model, tmp_path / f"{name}.safetensors")
+        assert load_model(tmp_path / f"{name}.safetensors").config == model.config
+    assert target.read_text() == "mine"
+
+
 class Bomb:
     def __init__(self, target):
         self.target = target
@@ -129,6 +194,9 @@ def test_a_malicious_file_does_not_run(tmp_path):
     for name in ("a.pth", "b.pth"):
         with pytest.raises(DcfmError, match="could run code"):
             read_tensors(tmp_path / name)
+        with pytest.raises(DcfmError) as caught:
+            read_tensors(tmp_path / name)
+        assert "weights_only" not in str(caught.value) and "\n" not in str(caught.value)
     assert not target.exists()
 
 

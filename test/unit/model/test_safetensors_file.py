@@ -28,14 +28,16 @@ def equal(left, right):
 
 
 def test_round_trip(tmp_path):
-    write_safetensors(tmp_path / "x", TENSORS, {"who": "we", "é": "ü"})
+    with (tmp_path / "x").open("wb") as file:
+        write_safetensors(file, TENSORS, {"who": "we", "é": "ü"})
     tensors, metadata = read_safetensors(tmp_path / "x")
     assert equal(tensors, TENSORS) and metadata == {"who": "we", "é": "ü"}
 
 
 def test_the_format_is_the_librarys(tmp_path):
     library = pytest.importorskip("safetensors.torch")
-    write_safetensors(tmp_path / "ours", TENSORS, {"who": "we"})
+    with (tmp_path / "ours").open("wb") as file:
+        write_safetensors(file, TENSORS, {"who": "we"})
     assert equal(library.load_file(tmp_path / "ours"), TENSORS)
     library.save_file(TENSORS, tmp_path / "theirs", {"who": "they"})
     tensors, metadata = read_safetensors(tmp_path / "theirs")
@@ -65,6 +67,9 @@ def entry(begin, end, shape=(1,), dtype="F32"):
         ({"x": entry(0, 4, shape=(-1, -1))}, bytes(4), "numbers that are none"),
         ({"x": entry(0, 4, shape=(True,))}, bytes(4), "numbers that are none"),
         ({"x": entry(0, 4, shape=(2**62, 4))}, bytes(4), "'x' is 4 bytes long"),
+        ({"x": entry(0, 0, shape=(2**63, 0))}, b"", "'x' has a shape that no"),
+        ({"x": entry(0, 0, shape=(0,) * 100)}, b"", "'x' has 100 dimensions"),
+        (b'{"x": 1, "x": 1}', b"", "'x' is given twice"),
         ({"x": entry(4, 8)}, bytes(8), "gap or an overlap before tensor 'x'"),
         ({"x": entry(0, 4), "y": entry(0, 4)}, bytes(4), "gap or an overlap before tensor 'y'"),
         ({"x": entry(0, 4)}, bytes(3), "describes 4 bytes of tensors, the file has 3"),
@@ -83,6 +88,14 @@ def test_a_length_beyond_the_file_is_refused(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(ValueError, match="header is cut off"):
         read_safetensors(tmp_path / "x")
+
+
+def test_a_sparse_file_of_a_terabyte_is_refused_unread(tmp_path):
+    path = write(tmp_path / "x", {"x": entry(0, 2**40, shape=(2**38,))})
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + 2**40)
+    with pytest.raises(ValueError, match="more than any model has|no model's tensor has"):
+        read_safetensors(path)
 
 
 def test_tensors_are_aligned_and_writable(tmp_path):

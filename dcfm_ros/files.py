@@ -1,0 +1,88 @@
+"""Files that are written whole or not at all and never over what is needed, and JSON that is read strictly."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dcfm_ros.errors import DcfmError
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes its name when all of it is on the disk; nothing is left where that fails.
+
+    The folder is made where it does not exist. Raises OSError, whose `filename` is `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it, under a name at which nobody can have put a link or a pipe.
+    partial = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
+    try:
+        with partial.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def check_outputs(outputs: Iterable[Path], *, force: bool, read: Iterable[Path] = ()) -> None:
+    """To be called before work begins: whether files can be written, and nothing that matters goes.
+
+    read: files and folders that the command reads.
+
+    Raises:
+        DcfmError: a file is there already and `force` is not given, or the command reads it; it is a folder; its folder
+            cannot be written.
+    """
+    sources = [path.resolve() for path in read]
+    for path in outputs:
+        if path.is_dir():
+            raise DcfmError(f"The output {path} is a folder; give the name of a file.")
+        if os.path.lexists(path):
+            real = path.resolve()
+            if any(source in (real, *real.parents) for source in sources):
+                raise DcfmError(f"The output {path} is read by this command; choose another name.")
+            if not force:
+                raise DcfmError(f"The output {path} exists already; add --force to replace it.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            probe = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
+            probe.open("xb").close()
+            probe.unlink()
+        except OSError as error:
+            raise DcfmError(f"The output {path} cannot be written: {error.strerror}.") from error
+
+
+def strict_json(text: str | bytes) -> Any:
+    """The plain values in a JSON text.
+
+    Raises ValueError where it is none: NaN, infinities, a name given twice and endless nesting are not JSON either.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"'{twice}' is given twice")
+    return content
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not a number of JSON")
