@@ -58,6 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         what = f"'{error.filename}': " if error.filename else ""
         print(f"dcfm: error: {printable(f'{what}{error.strerror or error}')}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except MemoryError:
+        print(
+            "dcfm: error: this machine (or the limit set for this process) has too little memory",
+            file=sys.stderr,
+        )
+        return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print("dcfm: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -6,6 +6,7 @@ border. What a file or a metadata.yaml announces is compared with what is there,
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import re
 import shutil
@@ -14,7 +15,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+import lz4.frame  # type: ignore[import-untyped]
 from rosbags.rosbag1 import Reader as Ros1Reader
+from rosbags.rosbag1.reader import Chunk
 from ruamel.yaml import YAML
 
 from dcfm_ros.errors import DcfmError
@@ -24,7 +27,7 @@ from dcfm_ros.media.mcap_file import McapFile
 from dcfm_ros.media.source import natural_key
 from dcfm_ros.media.sqlite_file import MAGIC as SQLITE_MAGIC
 from dcfm_ros.media.sqlite_file import SqliteFile
-from dcfm_ros.media.storage import ZSTD_MAGIC, Channel, Damaged, Part, unzstd_file
+from dcfm_ros.media.storage import ZSTD_MAGIC, Channel, Damaged, Part, unbz2, unlz4, unzstd_file
 
 _STORAGE_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd", ".mcap.active", ".db3.active")
 _ROS1_SUFFIXES = (".bag", ".bag.active")
@@ -45,12 +48,21 @@ def _is_one(files: list[Path]) -> bool:
     return len(files) == 1 or (0 in parts and len(parts) == len(files))
 
 
+class BoundedReader(Ros1Reader):
+    """A reader whose chunks unpack to no more than a recording's do."""
+
+    def read_chunk(self) -> Chunk:
+        chunk = super().read_chunk()
+        unpack = {bz2.decompress: unbz2, lz4.frame.decompress: unlz4}.get(chunk.decompressor)
+        return chunk._replace(decompressor=unpack) if unpack else chunk
+
+
 class Ros1File:
     """A ROS 1 bag; see `Part`."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.problem = path, ""
-        with Ros1Reader(path) as reader:
+        with BoundedReader(path) as reader:
             self._known = {
                 connection.id: Channel(
                     connection.topic,
@@ -64,7 +76,7 @@ class Ros1File:
         self.channels = list(self._known.values())
 
     def messages(self, topics: Collection[str] | None) -> Iterator[tuple[Channel, int, bytes]]:
-        with Ros1Reader(self.path) as reader:
+        with BoundedReader(self.path) as reader:
             wanted = [each for each in reader.connections if topics is None or each.topic in topics]
             if wanted:  # `rosbags` takes none for all
                 for connection, time_ns, data in reader.messages(wanted):

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
 
-import lz4.frame  # type: ignore[import-untyped]
-
 from dcfm_ros.measure.table import counted
 from dcfm_ros.media.storage import (
     MAX_UNPACKED,
@@ -27,6 +25,7 @@ from dcfm_ros.media.storage import (
     Damaged,
     grown_too_far,
     qos_profiles,
+    unlz4,
     unzstd,
 )
 
@@ -283,7 +282,7 @@ def _unpacked(chunk: bytes) -> bytes:
     if compression == "zstd":
         content = unzstd(packed, size)
     elif compression == "lz4":
-        content = _unlz4(packed, size)
+        content = unlz4(packed, size)
     elif compression == "":
         content = packed
     else:
@@ -291,10 +290,3 @@ def _unpacked(chunk: bytes) -> bytes:
     if len(content) != size or (checksum and crc32(content) != checksum):
         raise Damaged("a chunk whose checksum is wrong")
     return content
-
-
-def _unlz4(packed: bytes, size: int) -> bytes:
-    try:
-        return bytes(lz4.frame.LZ4FrameDecompressor().decompress(packed, size + 1))
-    except RuntimeError as error:
-        raise Damaged("compressed data that is damaged") from error

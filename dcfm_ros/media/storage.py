@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import importlib
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+import lz4.frame  # type: ignore[import-untyped]
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
@@ -78,17 +80,32 @@ def zstd() -> Any:
 
 def unzstd(packed: bytes, size: int | None = None) -> bytes:
     """What `packed` holds, `size` bytes where that is known. Raises Damaged."""
+    return _unpacked(zstd().ZstdDecompressor, packed, size, zstd().ZstdError)
+
+
+def unlz4(packed: bytes, size: int | None = None) -> bytes:
+    """As `unzstd`, for lz4 frames."""
+    return _unpacked(lz4.frame.LZ4FrameDecompressor, packed, size, RuntimeError)
+
+
+def unbz2(packed: bytes, size: int | None = None) -> bytes:
+    """As `unzstd`, for bzip2."""
+    return _unpacked(bz2.BZ2Decompressor, packed, size, (OSError, ValueError))
+
+
+def _unpacked(unpacker_of: Callable[[], Any], packed: bytes, size: int | None, errors: Any) -> bytes:
+    """What one or several streams hold, one after the other. errors: what the unpacker raises where they are damaged."""
     limit = size if size is not None else min(MAX_UNPACKED, _ALLOWANCE + _MAX_GROWTH * len(packed))
     parts, room = [], limit + 1
     try:
         while packed and room > 0:
-            unpacker = zstd().ZstdDecompressor()
+            unpacker = unpacker_of()
             parts.append(unpacker.decompress(packed, room))
             room -= len(parts[-1])
             if not unpacker.eof and room > 0:
                 raise Damaged("compressed data that is cut off")
-            packed = unpacker.unused_data
-    except zstd().ZstdError as error:
+            packed = unpacker.unused_data or b""
+    except errors as error:
         raise Damaged("compressed data that is damaged") from error
     if room <= 0:
         raise Damaged(f"compressed data of more than {limit} bytes")

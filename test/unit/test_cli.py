@@ -44,6 +44,15 @@ def test_what_the_system_refuses_is_one_line(fake_command, capsys):
     assert capsys.readouterr().err == "dcfm: error: '/data/out/page.html': No space left on device\n"
 
 
+def test_too_little_memory_is_one_line(fake_command, capsys):
+    def hungry(args):
+        raise MemoryError
+
+    fake_command(hungry)
+    assert cli.main(["fake"]) == 2
+    assert "too little memory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_an_interruption(fake_command, capsys, number):
     fake_command(lambda args: signal.raise_signal(number))
