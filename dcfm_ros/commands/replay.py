@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,21 +137,19 @@ def _single(job: Job, stop: Callable[[], bool]) -> int:
     from dcfm_ros.replay.report.tables import summary_text
 
     done = run_job(job, stop)
-    for reason in done.failed:
-        print(f"dcfm: {one_line(reason)}", file=sys.stderr)
-    status = _INTERRUPTED if done.interrupted else 2 if done.failed else 0
-    return _told(summary_text(done.report), done.page, status)
+    return _told(summary_text(done.report), done.page, _status(done.interrupted, done.failed))
 
 
 def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
     from dcfm_ros.measure.machine import this_machine
+    from dcfm_ros.replay.grid import parse
     from dcfm_ros.replay.report.sweep_page import sweep_text, write_sweep
-    from dcfm_ros.replay.sweep import parse, run_sweep
+    from dcfm_ros.replay.sweep import run_sweep
 
     sweep = run_sweep(job, parse(args.sweep), stop)
     processor = this_machine().processor
     page = write_sweep(sweep, f"{job.input}, {len(sweep.points)} runs on {processor}.", job.folder)
-    return _told(sweep_text(sweep), page, _INTERRUPTED if sweep.interrupted else 0)
+    return _told(sweep_text(sweep), page, _status(sweep.interrupted, sweep.failed))
 
 
 def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Callable[[], bool]) -> int:
@@ -168,6 +166,13 @@ def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Call
     return _told(
         recordings_text(outcomes), write_recordings(outcomes, job.folder), _INTERRUPTED if stop() else failed
     )
+
+
+def _status(interrupted: bool, failed: Sequence[str]) -> int:
+    """The exit status; tells what is missing of what was asked for."""
+    for reason in failed:
+        print(f"dcfm: {one_line(reason)}", file=sys.stderr)
+    return _INTERRUPTED if interrupted else 2 if failed else 0
 
 
 def _told(text: str, page: Path, status: int) -> int:

@@ -15,7 +15,8 @@ matrix.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -157,12 +158,16 @@ def video_consistency(
     return meter.value(window)
 
 
+MAX_VIDEOS = 8
+"""That alternate: those seen last, since each holds what its pixels were."""
+
+
 class VideoConsistency:
     """Video consistency frame by frame, for several windows at once and over several videos.
 
     Keeps how many frames each pixel's truth and prediction have been what they are, so a video of any length
-    takes the memory of one frame. Call `next_video` between two videos. As published, all windows of all
-    videos count alike.
+    takes the memory of one frame. Call `next_video` between two videos; those whose frames alternate have names. As
+    published, all windows of all videos count alike.
     """
 
     def __init__(self, windows: Iterable[int] = CONSISTENCY_WINDOWS, num_classes: int | None = None) -> None:
@@ -171,41 +176,45 @@ class VideoConsistency:
             raise DcfmError(f"video consistency needs windows of 1 frame or more, got {self.windows}")
         self.num_classes = num_classes
         self._shares: dict[int, list[float]] = {window: [] for window in self.windows}
-        self.next_video()
+        self._videos: OrderedDict[Hashable, _Video] = OrderedDict()
 
-    def next_video(self) -> None:
-        """What follows is another video: no window reaches over the cut."""
-        self._truth: _Unchanged | None = None
-        self._prediction: _Unchanged | None = None
-        # A window counts only when a frame follows it.
-        self._pending: dict[int, float] = {}
+    def next_video(self, video: Hashable = None) -> None:
+        """What follows under this name is another video: no window reaches over the cut."""
+        self._videos.pop(video, None)
 
-    def add(self, prediction: ArrayLike, target: ArrayLike) -> None:
+    def forget(self) -> None:
+        """End all videos: their values stay, the memory of their frames goes."""
+        self._videos.clear()
+
+    def add(self, prediction: ArrayLike, target: ArrayLike, video: Hashable = None) -> None:
         """The next frame's label maps, integers H×W."""
         predicted, truth = _label_pair(prediction, target)
-        for window, share in self._pending.items():
-            self._shares[window].append(share)
-        if self._truth is None or self._prediction is None:
-            self._truth, self._prediction = _Unchanged(truth), _Unchanged(predicted)
+        known = self._videos.pop(video, None)
+        if known is None:
+            known = _Video(_Unchanged(truth), _Unchanged(predicted), {})
         else:
-            self._truth.add(truth)
-            self._prediction.add(predicted)
-        self._pending = dict(self._windows_that_end(truth))
+            for window, share in known.pending.items():
+                self._shares[window].append(share)
+            known.truth.add(truth)
+            known.prediction.add(predicted)
+        known.pending = dict(self._windows_that_end(truth, known))
+        self._videos[video] = known
+        if len(self._videos) > MAX_VIDEOS:
+            self._videos.popitem(last=False)
 
     def value(self, window: int) -> float:
         """Mean over all windows so far, 0-1; NaN where there is none."""
         shares = self._shares[window]
         return float(np.mean(shares)) if shares else float("nan")
 
-    def _windows_that_end(self, truth: Labels) -> Iterable[tuple[int, float]]:
-        assert self._truth is not None and self._prediction is not None
+    def _windows_that_end(self, truth: Labels, video: _Video) -> Iterable[tuple[int, float]]:
         for window in self.windows:
-            same = self._truth.frames >= window
+            same = video.truth.frames >= window
             if self.num_classes is not None:
                 same &= _is_class(truth, self.num_classes)
             total = np.count_nonzero(same)
             if total:
-                yield window, np.count_nonzero(same & (self._prediction.frames >= window)) / total
+                yield window, np.count_nonzero(same & (video.prediction.frames >= window)) / total
 
 
 class _Unchanged:
@@ -223,6 +232,15 @@ class _Unchanged:
         self.frames *= labels == self.labels
         self.frames += 1
         self.labels = labels.copy()
+
+
+@dataclass
+class _Video:
+    """Where a video is. pending: the share of each window that ended with the last frame: it counts when one follows."""
+
+    truth: _Unchanged
+    prediction: _Unchanged
+    pending: dict[int, float]
 
 
 def _label_pair(prediction: ArrayLike, target: ArrayLike) -> tuple[Labels, Labels]:

@@ -110,7 +110,7 @@ class PictureBook:
     def _jpeg(self, rgb: np.ndarray) -> bytes:
         height, width = rgb.shape[:2]
         if width > self._width:
-            size = (self._width, round(height * self._width / width))
+            size = (self._width, max(1, round(height * self._width / width)))
             rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         return encode_jpeg(rgb, _QUALITY)
 

@@ -74,15 +74,16 @@ class Replayer:
             self._problem = f"ended after {counted(self._received, 'frame')}: {error}"
         finally:
             sinks.close()
-        self.failed = tuple(text for text in (self._problem, self._source.problem, *sinks.failed) if text)
+        unread = reasons("unreadable frame", "skipped", self._source.skipped)
+        self.failed = tuple(
+            text for text in (self._problem, self._source.problem, *unread, *sinks.failed) if text
+        )
         self._tally.label_problems.update(self._labels.unused())
         if not self._tally.records:
             if self._interrupted:
                 raise KeyboardInterrupt
-            reasons = "; ".join(self._source.skipped) or self._source.problem or "it has no frames"
-            raise DcfmError(
-                f"No frame of {self._source.path} could be segmented: {self._problem or reasons}."
-            )
+            why = "; ".join(self._source.skipped) or self._source.problem or "it has no frames"
+            raise DcfmError(f"No frame of {self._source.path} could be segmented: {self._problem or why}.")
         return self._report(sinks), self._interrupted
 
     def _sinks(self) -> Sinks:
@@ -133,7 +134,7 @@ class Replayer:
                 self._tally.add_latest(known[-1], label)
         if result is None:
             self._dropped += 1
-            self._tally.lose(FrameRecord(frame.stamp_ns, sent_ms=played.came_ms))
+            self._tally.lose(FrameRecord(frame.stamp_ns, sent_ms=played.came_ms), frame.frame_id)
             return
         self._processed += 1
         timing = result.timing
@@ -148,7 +149,7 @@ class Replayer:
             common_ms=timing.common,
             confidence=float(result.confidence.mean()) / 255 if result.confidence is not None else NAN,
         )
-        self._tally.add(record, frame.rgb, result.mask, label)
+        self._tally.add(record, frame.rgb, result.mask, label, frame_id=frame.frame_id)
         self._masks.append((played.done_ms, result.mask))
 
     def _label(self, frame: Frame) -> np.ndarray | None:
@@ -180,7 +181,6 @@ class Replayer:
             notes.append(
                 f"{counted(self._repeated, 'repeated frame')} left out (same stamp as the one before)"
             )
-        notes += reasons("unreadable frame", "skipped", self._source.skipped)
         return notes + reasons("message", "of the input not in the output", left_out)
 
     def _report(self, sinks: Sinks) -> Report:

@@ -6,7 +6,7 @@ import functools
 import math
 import operator
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -181,11 +181,11 @@ class Span:
     labelled: int = 0
     confusion: ConfusionMatrix | None = None
 
-    def compare(self, mask: np.ndarray, label: np.ndarray, matrix: ConfusionMatrix) -> None:
-        """A labelled frame: uint8 H×W masks of one size, and their confusion matrix."""
+    def compare(self, mask: np.ndarray, label: np.ndarray, matrix: ConfusionMatrix, camera: Hashable) -> None:
+        """A labelled frame of a camera: uint8 H×W masks of one size, and their confusion matrix."""
         self.labelled += 1
         self.confusion = total((self.confusion, matrix))
-        self.video.add(mask, label)
+        self.video.add(mask, label, camera)
 
     def numbers(
         self, records: Sequence[FrameRecord], run_start_ns: int, classes: Sequence[str]

@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 from tqdm import tqdm
 
-from dcfm_ros.config import from_text
-from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.labels import NoLabels, open_labels
 from dcfm_ros.media.open_source import open_source
+from dcfm_ros.replay.grid import Setting, variants
 from dcfm_ros.replay.job import Job, node_parameters
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.replayer import run_job
 from dcfm_ros.replay.report.report import Report, in_common
 from dcfm_ros.replay.sinks import MASK
-from dcfm_ros.stream.config import StreamConfig
-from dcfm_ros.stream.trigger_grammar import OFF, parse_triggers
+from dcfm_ros.stream.trigger_grammar import OFF
 
 # A smaller difference in quality is not worth its cost: two tenths of a percentage point.
 TOLERANCE = 0.002
 _REFERENCE = "reference"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One value of one axis of the grid, as it was written, and what it changes in which part of a job."""
-
-    axis: str
-    text: str
-    part: str
-    values: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -69,7 +55,7 @@ class Sweep:
     quality: what the points' quality is, in words. rate: Hz that the recommendation is for, None where unknown.
     budget_ms: the latency it must keep. settings, machine: what all runs have in common, in words. parameters: the best
     point's, by name, as the node takes them. others_cores: that everything else kept busy, at most. best: None when no run
-    keeps up; why: the reason for either.
+    keeps up; why: the reason for either. failed: what was asked for and is not there, or not whole: why.
     """
 
     points: tuple[Point, ...]
@@ -83,6 +69,7 @@ class Sweep:
     parameters: dict[str, str] = field(default_factory=dict)
     others_cores: float | None = None
     interrupted: bool = False
+    failed: tuple[str, ...] = ()
 
     def pareto(self) -> list[Point]:
         """The points that no other one beats in both quality and cost, cheapest first."""
@@ -91,57 +78,6 @@ class Sweep:
             if not front or point.quality > front[-1].quality:
                 front.append(point)
         return front
-
-
-def parse(words: Sequence[str]) -> list[list[Setting]]:
-    """`trigger=interval:5,motion:0.1 size=480x360,640x480` as one list of settings per axis.
-
-    Axes are `trigger` (see `stream.trigger_grammar`; triggers that a value does not name are off), `size` and every
-    setting of stream and engine by name.
-
-    Raises:
-        DcfmError: an axis or a value that does not exist.
-    """
-    axes = []
-    for word in words:
-        name, equals, values = word.partition("=")
-        if not equals or not values:
-            raise DcfmError(f"--sweep {word}: expected NAME=VALUE,VALUE, as in trigger=interval:5,motion:0.1")
-        axes.append([_setting(name, value) for value in values.split(",")])
-    names = [axis[0].axis for axis in axes]
-    if len(set(names)) < len(names):
-        raise DcfmError(f"--sweep names an axis twice: {', '.join(names)}")
-    return axes
-
-
-def _setting(axis: str, text: str) -> Setting:
-    if axis == "trigger":
-        return Setting(axis, text, "stream", OFF | parse_triggers(text))
-    name = "input_size" if axis == "size" else axis.replace("-", "_")
-    known = ["trigger", "size"]
-    for part, config in (("stream", StreamConfig), ("engine", EngineConfig)):
-        names = [item.name for item in dataclasses.fields(config)]
-        if name in names:
-            return Setting(axis, text, part, {name: from_text(config, name, text, f"--sweep {axis}")})
-        known += names
-    raise DcfmError(f"--sweep knows no axis '{axis}'; known: {', '.join(known)}")
-
-
-def variants(job: Job, axes: Sequence[Sequence[Setting]]) -> list[tuple[dict[str, str], Job]]:
-    """Every combination of settings as (axis -> value, job); the reports go into folders of their own.
-
-    Raises:
-        DcfmError: a value that stream or engine refuse.
-    """
-    jobs = []
-    for combination in itertools.product(*axes):
-        parts: dict[str, Any] = {"stream": job.stream, "engine": job.engine}
-        for setting in combination:
-            parts[setting.part] = dataclasses.replace(parts[setting.part], **setting.values)
-        name = "_".join(re.sub(r"[^\w.+-]", "-", f"{s.axis}-{s.text}") for s in combination)
-        variant = dataclasses.replace(job, **parts, folder=job.folder / RUNS / name)
-        jobs.append(({setting.axis: setting.text for setting in combination}, variant))
-    return jobs
 
 
 def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bool]) -> Sweep:
@@ -162,34 +98,12 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
     quality = "mIoU" if is_truth else "share of pixels labelled as when every frame is a key frame"
     if job.clock == "robot":
         quality += ", of the newest mask finished when each frame arrives"
+    runs = _Runs()
     if not is_truth:
-        reference = _reference(job, [variant for _, variant in grid])
-        if run_job(reference, stop).interrupted:
-            raise KeyboardInterrupt
-        grid = [
-            (settings, dataclasses.replace(variant, labels=f"{reference.folder / 'bag'}:{MASK}"))
-            for settings, variant in grid
-        ]
-    points, reports, interrupted = [], [], False
-    for settings, variant in tqdm(grid, unit="run", desc="sweeping", dynamic_ncols=True, disable=None):
-        if interrupted := stop():
-            break
-        name = ", ".join(settings.values())
-        try:
-            done = run_job(variant, stop, quiet=True)
-        except DcfmError as error:
-            points.append(Point(name, settings, problem=str(error)))
-            continue
-        except KeyboardInterrupt:
-            interrupted = True
-            break
-        reports.append(done.report)
-        page = done.page.relative_to(job.folder).as_posix()
-        points.append(point_of(name, settings, done.report, page, is_truth=is_truth))
-    if not points and interrupted:
-        raise KeyboardInterrupt
-    if points and all(point.problem for point in points):
-        raise DcfmError(f"Every run of the sweep failed; the first one: {points[0].problem}")
+        labels = runs.reference(_reference(job, [variant for _, variant in grid]), stop)
+        grid = [(settings, dataclasses.replace(variant, labels=labels)) for settings, variant in grid]
+    runs.all_of(grid, job.folder, stop, is_truth=is_truth)
+    points, reports = runs.points, runs.reports
     recorded = next((report.interval_ms for report in reports if report.interval_ms), None)
     interval_ms = 1e3 / job.rate if job.rate else recorded
     budget = job.budget_ms or interval_ms or math.inf
@@ -201,8 +115,69 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
         in_common(getattr(report, name) for report in reports) for name in ("settings", "machine")
     )
     return Sweep(
-        tuple(points), quality, rate, budget, best, why, settings, machine, parameters, others, interrupted
+        tuple(points),
+        quality,
+        rate,
+        budget,
+        best,
+        why,
+        settings,
+        machine,
+        parameters,
+        others,
+        runs.interrupted,
+        tuple(runs.failed),
     )
+
+
+class _Runs:
+    """What the runs of a grid gave. failed: what was asked for and is not there, or not whole; each reason once."""
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+        self.reports: list[Report] = []
+        self.failed: dict[str, None] = {}
+        self.interrupted = False
+
+    def reference(self, job: Job, stop: Callable[[], bool]) -> str:
+        """Every frame as a key frame; returns where the masks are, as labels. KeyboardInterrupt where it was ended."""
+        done = run_job(job, stop)
+        if done.interrupted:
+            raise KeyboardInterrupt
+        self.failed.update(dict.fromkeys(done.failed))
+        return f"{job.folder / 'bag'}:{MASK}"
+
+    def all_of(
+        self,
+        grid: Sequence[tuple[dict[str, str], Job]],
+        folder: Path,
+        stop: Callable[[], bool],
+        *,
+        is_truth: bool,
+    ) -> None:
+        """One run after the other. DcfmError where all fail, KeyboardInterrupt where the first was ended at its start."""
+        for settings, variant in tqdm(grid, unit="run", desc="sweeping", dynamic_ncols=True, disable=None):
+            if stop():
+                self.interrupted = True
+                break
+            name = ", ".join(settings.values())
+            try:
+                done = run_job(variant, stop, quiet=True)
+            except DcfmError as error:
+                self.points.append(Point(name, settings, problem=str(error)))
+                self.failed[f"{name} failed: {error}"] = None
+                continue
+            except KeyboardInterrupt:
+                self.interrupted = True
+                break
+            self.reports.append(done.report)
+            self.failed.update(dict.fromkeys(done.failed))
+            page = done.page.relative_to(folder).as_posix()
+            self.points.append(point_of(name, settings, done.report, page, is_truth=is_truth))
+        if not self.points and self.interrupted:
+            raise KeyboardInterrupt
+        if self.points and all(point.problem for point in self.points):
+            raise DcfmError(f"Every run of the sweep failed; the first one: {self.points[0].problem}")
 
 
 def _parameters(

@@ -8,9 +8,9 @@ from collections import Counter
 import numpy as np
 
 from dcfm_ros.arrays import UNLABELLED
-from dcfm_ros.measure.flow import FlowConsistency
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 from dcfm_ros.model.config import ModelCard
+from dcfm_ros.replay.cameras import Camera, Cameras
 from dcfm_ros.replay.frame_record import FrameRecord
 from dcfm_ros.replay.pictures import PictureBook
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S, Span, SpanNumbers, total
@@ -38,21 +38,26 @@ class Tally:
         self.latest_mask: ConfusionMatrix | None = None
         self.label_problems: Counter[str] = Counter()
         self.breaks: Counter[str] = Counter()
-        self._consistency = FlowConsistency()
         self._video = VideoConsistency(num_classes=len(card.classes))
         self._spans: list[Span] = []
         self._span_ns = span_s * 1e9
-        self._last_ns: int | None = None
-        self._last_shape: tuple[int, ...] | None = None
+        self._cameras = Cameras()
 
-    def lose(self, record: FrameRecord) -> None:
+    def lose(self, record: FrameRecord, frame_id: str = "") -> None:
         """Add a frame without a mask."""
-        self._span(record, self._last_shape)
-        self._gap()
+        camera, why = self._cameras.at(record.stamp_ns, frame_id, None)
+        self._span(record, camera, why)
+        self._gap(camera)
         self.records.append(record)
 
     def add(
-        self, record: FrameRecord, rgb: np.ndarray, mask: np.ndarray, label: np.ndarray | None = None
+        self,
+        record: FrameRecord,
+        rgb: np.ndarray,
+        mask: np.ndarray,
+        label: np.ndarray | None = None,
+        *,
+        frame_id: str = "",
     ) -> None:
         """Add a frame with its mask; what can be measured on them is added to the record.
 
@@ -60,15 +65,17 @@ class Tally:
             rgb: uint8 H×W×3.
             mask: uint8 h×w class ids.
             label: uint8 h×w true class ids, 255 for unlabelled.
+            frame_id: of the camera. What is measured from frame to frame is so for each camera.
         """
-        span = self._span(record, (*rgb.shape[:2], *mask.shape))
+        camera, why = self._cameras.at(record.stamp_ns, frame_id, (*rgb.shape[:2], *mask.shape))
+        span = self._span(record, camera, why)
         if label is None or label.shape != mask.shape:
-            self._gap()
+            self._gap(camera)
         record = dataclasses.replace(
             record,
-            consistency=self._consistency.step(rgb, mask),
+            consistency=camera.consistency.step(rgb, mask),
             shares=self._shares(mask),
-            accuracy=self._compare(mask, label, span) if label is not None else record.accuracy,
+            accuracy=self._compare(mask, label, span, camera) if label is not None else record.accuracy,
         )
         self.pictures.offer(
             len(self.records),
@@ -107,37 +114,31 @@ class Tally:
             for span, end in zip(self._spans, ends, strict=True)
         ]
 
-    def _span(self, record: FrameRecord, shape: tuple[int, ...] | None) -> Span:
-        """The span the next record belongs to. What is measured from frame to frame starts over at a break."""
-        why = ""
-        if self._last_ns is not None and record.stamp_ns < self._last_ns:
-            why = "the stamps jump back"
-        elif None not in (shape, self._last_shape) and shape != self._last_shape:
-            why = "the images change size"
+    def _span(self, record: FrameRecord, camera: Camera, why: str) -> Span:
+        """The span the next record belongs to. why: the camera's stream begins again here, as does what is measured from
+        frame to frame."""
         if why:
             self.breaks[why] += 1
-            self._video.next_video()
-            self._consistency = FlowConsistency()
-        self._last_ns, self._last_shape = record.stamp_ns, shape or self._last_shape
+            self._video.next_video(camera)
         last = self._spans[-1] if self._spans else None
-        if last and not why and 0 <= record.stamp_ns - self.records[last.first].stamp_ns < self._span_ns:
+        if last and not why and record.stamp_ns - self.records[last.first].stamp_ns < self._span_ns:
             return last
         if last:
-            last.video.next_video()  # it is finished: its per-pixel state can go
+            last.video.forget()  # it is finished: its per-pixel state can go
         self._spans.append(Span(len(self.records), VideoConsistency(num_classes=len(self.card.classes))))
         return self._spans[-1]
 
-    def _gap(self) -> None:
+    def _gap(self, camera: Camera) -> None:
         """A frame that cannot be compared: video consistency is about frames that follow each other."""
-        self._video.next_video()
+        self._video.next_video(camera)
         if self._spans:
-            self._spans[-1].video.next_video()
+            self._spans[-1].video.next_video(camera)
 
     def _shares(self, mask: np.ndarray) -> tuple[float, ...]:
         counts = np.bincount(mask.reshape(-1), minlength=256)[: len(self.card.classes)]
         return tuple((counts / mask.size).tolist())
 
-    def _compare(self, mask: np.ndarray, label: np.ndarray, span: Span) -> float:
+    def _compare(self, mask: np.ndarray, label: np.ndarray, span: Span, camera: Camera) -> float:
         if label.shape != mask.shape:
             reason = (
                 f"the label is {label.shape[1]}×{label.shape[0]}, the mask {mask.shape[1]}×{mask.shape[0]}"
@@ -150,6 +151,6 @@ class Tally:
             self.label_problems[
                 f"in part: values that are no class (0 to {last}, or {UNLABELLED} for none)"
             ] += 1
-        self._video.add(mask, label)
-        span.compare(mask, label, matrix)
+        self._video.add(mask, label, camera)
+        span.compare(mask, label, matrix, camera)
         return matrix.pixel_accuracy

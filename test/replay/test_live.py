@@ -121,6 +121,30 @@ def test_what_cannot_be_played_costs_no_former_report(tmp_path, recording, weigh
     assert not (tmp_path / "out").exists()
 
 
+def test_images_that_cannot_be_played_are_told_and_fail_the_run(tmp_path, weights, capsys):
+    entries = [
+        ("/image", bags.IMAGE, stamp_of(i), bags.image(bags.picture(i), stamp_of(i))) for i in range(6)
+    ]
+    entries[2] = (*entries[2][:3], bags.image(bags.picture(2), stamp_of(2), encoding="martian"))
+    path = str(bags.write_ros2(tmp_path / "in", entries))
+    options = [
+        path,
+        "-o",
+        str(tmp_path / "out"),
+        "--weights",
+        weights,
+        "--live",
+        "--mode",
+        "inline",
+        *EVERY_FRAME,
+    ]
+    assert cli.main(["replay", *options, "--engine", "torch", "--no-video"]) == 2
+    numbers = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert numbers["summary"]["frames_in"] == 5
+    assert any(note.startswith("1 image not used: ") and "martian" in note for note in numbers["notes"])
+    assert "1 image not used: " in capsys.readouterr().out
+
+
 def test_labels_that_cannot_be_read_are_counted(tmp_path, recording, weights):
     """As offline: the frames are played all the same."""
     labels = tmp_path / "labels"

@@ -61,7 +61,7 @@ def test_a_file_is_whole_or_as_before(tmp_path, monkeypatch):
     path = tmp_path / "results.json"
     write_text("before", path)
     opened = type(path).open
-    monkeypatch.setattr(type(path), "open", lambda self, *a, **k: opened(type(path)("/dev/full"), "w"))
+    monkeypatch.setattr(type(path), "open", lambda self, *a, **k: opened(type(path)("/dev/full"), "wb"))
     with pytest.raises(OSError, match="No space left"):
         write_text("after" * 10_000, path)
     monkeypatch.undo()

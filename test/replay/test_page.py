@@ -18,6 +18,7 @@ from fakes import job, never
 from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.replay.grid import parse
 from dcfm_ros.replay.many import replay_one
 from dcfm_ros.replay.outputs import prepare
 from dcfm_ros.replay.replayer import run_job
@@ -27,7 +28,7 @@ from dcfm_ros.replay.report.report import as_json
 from dcfm_ros.replay.report.sweep_page import write_sweep
 from dcfm_ros.replay.report.tables import summary_text
 from dcfm_ros.replay.summary import summarise
-from dcfm_ros.replay.sweep import parse, run_sweep
+from dcfm_ros.replay.sweep import run_sweep
 from dcfm_ros.stream.config import StreamConfig
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

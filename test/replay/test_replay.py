@@ -378,7 +378,9 @@ def test_an_image_that_cannot_be_used_is_counted_and_named_in_the_bag(tmp_path):
         (IMAGE_TOPIC, bags.IMAGE, stamp_of(i), bags.image(bags.picture(i), stamp_of(i))) for i in range(12)
     ]
     entries[4] = (*entries[4][:3], bags.image(bags.picture(4), stamp_of(4), encoding="martian"))
-    replay(bags.write_ros2(tmp_path / "in", entries), tmp_path / "out")
+    done = replay(bags.write_ros2(tmp_path / "in", entries), tmp_path / "out")
+    (reason,) = done.failed  # and so the exit status is not 0
+    assert reason.startswith("1 unreadable frame skipped: ") and done.report.notes == (reason,)
     bag = Bag(tmp_path / "out" / "bag")
     told = [message.status[0] for _, _, message in bag.messages("/diagnostics")]
     counted = [message for _, _, message in bag.messages("/dcfm/timing")]

@@ -17,8 +17,9 @@ from dcfm_ros.media.bags import Bag
 from dcfm_ros.node.launch_values import given_parameters
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import FastClock, RobotClock
+from dcfm_ros.replay.grid import parse, variants
 from dcfm_ros.replay.report.sweep_page import write_sweep
-from dcfm_ros.replay.sweep import TOLERANCE, Point, Sweep, parse, recommend, run_sweep, variants
+from dcfm_ros.replay.sweep import TOLERANCE, Point, Sweep, recommend, run_sweep
 from dcfm_ros.stream.config import StreamConfig
 
 
@@ -137,13 +138,13 @@ def fake_engines(monkeypatch):
     )
 
 
-def drive(path, *, labels):
+def drive(path, *, labels, scale=1):
     """Colours that slide over the picture; the label is what a key frame at every frame would say."""
     entries = []
     for index in range(16):
-        rgb = np.zeros((48, 64, 3), np.uint8)
+        rgb = np.zeros((48 * scale, 64 * scale, 3), np.uint8)
         rgb[..., 0] = 90
-        rgb[:, : 4 * index, 1] = 120
+        rgb[:, : 4 * scale * index, 1] = 120
         stamp = stamp_of(index)
         entries.append(("/image", bags.IMAGE, stamp, bags.image(rgb, stamp)))
         if labels:
@@ -164,6 +165,8 @@ def test_a_sweep_from_bag_to_page(tmp_path, fake_engines, labels):
     )
     sweep = run_sweep(base, parse(["trigger=interval:1,interval:8", "device=auto,cuda:7"]), never)
     assert [bool(point.problem) for point in sweep.points] == [False, True, False, True]
+    failures = [f"interval:{k}, cuda:7 failed: device 'cuda:7' is not there" for k in (1, 8)]
+    assert list(sweep.failed) == failures  # and so the exit status is not 0
     assert sweep.rate == pytest.approx(10) and sweep.budget_ms == pytest.approx(100)
     often, seldom = sweep.points[0], sweep.points[2]
     assert often.quality > seldom.quality
@@ -188,6 +191,18 @@ def test_a_sweep_from_bag_to_page(tmp_path, fake_engines, labels):
         assert bool(run.problem) or (tmp_path / "out" / run.page).is_file()
     rows = (tmp_path / "out" / "table.csv").read_text().splitlines()
     assert rows[0].startswith("trigger,device,quality,cost_ms") and len(rows) == 5
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_recording_that_is_cut_off_is_told_once(tmp_path, fake_engines, labels):
+    path = drive(tmp_path / "in", labels=labels, scale=5)
+    (file,) = path.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[: 3 * file.stat().st_size // 4])
+    labels = "/label" if labels else None
+    base = job(path, tmp_path / "out", clock="robot", labels=labels, stream=StreamConfig())
+    sweep = run_sweep(base, parse(["trigger=interval:1,interval:2"]), never)
+    (reason,) = sweep.failed
+    assert "cut off" in reason and not any(point.problem for point in sweep.points)
 
 
 def test_a_former_sweep_is_replaced_with_all_its_runs(tmp_path, fake_engines):

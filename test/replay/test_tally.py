@@ -32,6 +32,44 @@ def test_video_consistency_reaches_over_no_gap(between):
     assert filled([between, *[0] * 9]).video_consistency()[8] == 1
 
 
+def two_eyes(order, sizes=((64, 48), (64, 48)), ids=("left", "right")):
+    """Each eye sees a picture of its own that stands still, and its masks stand still, too."""
+    rng = np.random.default_rng(0)
+    tally = Tally(ModelCard())
+    eyes = []
+    for width, height in sizes:
+        rgb = rng.integers(0, 255, (height // 8, width // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        eyes.append((rgb, rng.integers(0, 2, (height, width), np.uint8)))
+    for step in order:
+        for (rgb, mask), frame_id in zip(eyes, ids, strict=True):
+            tally.add(FrameRecord(10**9 + step * 10**8), rgb, mask, mask, frame_id=frame_id)
+    return tally
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ids"),
+    [(((64, 48), (64, 48)), ("left", "right")), (((64, 48), (32, 24)), ("camera", "camera"))],
+)
+def test_what_is_measured_from_frame_to_frame_is_so_for_each_camera(sizes, ids):
+    tally = two_eyes(range(10), sizes, ids)
+    assert [record.consistency for record in tally.records[2:]] == [1.0] * 18
+    assert tally.video_consistency()[8] == 1.0
+    assert sum(tally.breaks.values()) <= (ids[0] == ids[1])  # a second size is one, its return is none
+
+
+def test_neighbours_that_have_changed_places_are_no_break():
+    assert not two_eyes([0, 1, 3, 2, 4, 5, 7, 6, 8]).breaks
+    assert two_eyes([0, 1, 2, 3, 0, 1, 2]).breaks == {"the stamps jump back": 2}  # one for each eye
+
+
+def test_cameras_that_are_named_at_random_fill_no_memory():
+    tally = Tally(ModelCard())
+    picture = np.zeros((48, 64, 3), np.uint8)
+    for index in range(40):
+        tally.add(FrameRecord(10**9 + index), picture, picture[..., 0], picture[..., 0], frame_id=str(index))
+    assert len(tally._cameras._known) <= 8 and len(tally._video._videos) <= 8
+
+
 def test_values_that_are_no_class_are_told():
     tally = filled([0, 11, 200, 255])
     assert tally.label_problems == {"in part: values that are no class (0 to 10, or 255 for none)": 2}

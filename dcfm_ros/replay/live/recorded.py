@@ -142,11 +142,12 @@ def read_recording(
         record, stamp = _record(frame, sent[0].sent_ns), frame.stamp_ns
         mask_message = None if record.lost else masks.at(stamp)
         if mask_message is None or image is None:
-            run.lose(record)
+            run.lose(record, "" if image is None else image.header.frame_id)
         else:
             rgb, mask = to_rgb(image), label_of(mask_message, topics.mask)
             label = labels.at(stamp) if stamp in labelled else None
-            run.add(record, rgb, mask, None if label is None else label_of(label, topics.label))
+            truth = None if label is None else label_of(label, topics.label)
+            run.add(record, rgb, mask, truth, frame_id=image.header.frame_id)
             if video is not None:
                 video.write(draw_overlay(rgb, mask, card))
         if progress is not None:

@@ -39,11 +39,12 @@ _SETTLE_S = 0.5
 
 @dataclass
 class LiveRun:
-    """What is known of a live run besides its bag."""
+    """What is known of a live run besides its bag. failed: what of the input was not played, and why."""
 
     rate: float | None = None
     sent: int = 0
     notes: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     interrupted: bool = False
     node_load: list[LoadSample] = field(default_factory=list)
     others_cores: float | None = None
@@ -132,7 +133,7 @@ def play(
         listener.send("finish")
         listener.wait(_FINISH_PATIENCE)
         segmenter.interrupt()
-        outcome.notes += _notes(source)
+        _tell(source, outcome)
     if not (folder / BAG).is_dir() or (outcome.interrupted and outcome.sent == 0):
         raise KeyboardInterrupt
     return outcome
@@ -206,11 +207,11 @@ def _live(
         )
 
 
-def _notes(player: Child) -> list[str]:
+def _tell(player: Child, outcome: LiveRun) -> None:
     """What the report must mention of what was played."""
     done = player.events.get("done", {"skipped": {}, "labels": {}, "problem": ""})
-    unused = reasons("image", "not used", done["skipped"]) + reasons("label", "not used", done["labels"])
-    return [*unused, *filter(None, [done["problem"]])]
+    outcome.failed += [*reasons("image", "not used", done["skipped"]), *filter(None, [done["problem"]])]
+    outcome.notes += [*outcome.failed, *reasons("label", "not used", done["labels"])]
 
 
 def _options(options: Mapping[str, Any]) -> list[str]:

@@ -57,7 +57,8 @@ class Session:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     def run(self) -> int:
-        """Play, record, report. Returns 0, or 130 after Ctrl-C (the report is written then, too).
+        """Play, record, report. Returns 0; 2 where not all of the input could be played, as its notes tell; or 130 after
+        Ctrl-C (the report is written then, too).
 
         Raises:
             DcfmError: the input cannot be played, the output folder is not empty, or a process ended early.
@@ -74,7 +75,7 @@ class Session:
         print(printable(f"{summary_text(report)}\n\n  open {page}"))
         for name, what in report.files.items():
             print(f"       {folder / name}: {what}")
-        return 130 if outcome.interrupted else 0
+        return 130 if outcome.interrupted else 2 if outcome.failed else 0
 
     @property
     def _sent(self) -> Path:

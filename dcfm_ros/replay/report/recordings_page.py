@@ -72,7 +72,7 @@ def recordings_table(
 
     def remark(outcome: Outcome) -> str:
         if outcome.problem:
-            return "failed" if brief else outcome.problem
+            return _verdict(outcome) if brief else outcome.problem
         return "interrupted" if outcome.interrupted else ""
 
     table = Table.of(outcomes, [("recording", lambda outcome: outcome.name), *columns, ("", remark)])
@@ -81,7 +81,7 @@ def recordings_table(
 
 def totals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Counts over all recordings, and the accuracy of all their labelled pixels together."""
-    values: dict[str, Any] = {"recordings": len(outcomes), "failed": sum(bool(o.problem) for o in outcomes)}
+    values: dict[str, Any] = {"recordings": len(outcomes), **_unwell(outcomes)}
     for name in ("frames_in", "masks_out", "lost"):
         values[name] = sum(_at(outcome.numbers, ("summary", name)) or 0 for outcome in outcomes)
     matrix = sum_of(outcome.confusion for outcome in outcomes)
@@ -91,6 +91,17 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         values["pixel_accuracy"] = matrix.pixel_accuracy
         values["per_class_iou"] = dict(zip(classes, matrix.per_class_iou.tolist(), strict=False))
     return values
+
+
+def _verdict(outcome: Outcome) -> str:
+    """Of a recording with a problem."""
+    return "failed" if outcome.numbers is None else "incomplete"
+
+
+def _unwell(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many have no report, and how many have one that is not of all that was asked for."""
+    verdicts = [_verdict(outcome) for outcome in outcomes if outcome.problem]
+    return {word: verdicts.count(word) for word in ("failed", "incomplete")}
 
 
 def _at(values: Any, path: tuple[str, ...]) -> Any:
@@ -115,6 +126,8 @@ def recordings_text(outcomes: Sequence[Outcome]) -> str:
     """One line per recording, and the accuracy over all of them."""
     iou = totals(outcomes).get("mean_iou")
     accuracy = "" if iou is None else f"mIoU of all labelled pixels together: {percent(iou, 2)}"
-    notes = [f"{outcome.name} failed: {outcome.problem}" for outcome in outcomes if outcome.problem]
+    notes = [
+        f"{outcome.name}, {_verdict(outcome)}: {outcome.problem}" for outcome in outcomes if outcome.problem
+    ]
     table = recordings_table(outcomes, ("frames", "masks", "lost", "p95 ms", "mIoU"), brief=True).text()
     return tables.titled(counted(len(outcomes), "recording"), [table, accuracy], notes)
