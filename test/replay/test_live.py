@@ -145,6 +145,21 @@ def test_images_that_cannot_be_played_are_told_and_fail_the_run(tmp_path, weight
     assert "1 image not used: " in capsys.readouterr().out
 
 
+def test_labels_whose_stamps_were_rounded_are_told(tmp_path, weights):
+    """As offline: see `test_labels.py`."""
+    entries = []
+    for i in range(4):
+        entries.append(("/image", bags.IMAGE, stamp_of(i), bags.image(bags.picture(i), stamp_of(i))))
+        label = bags.image(np.zeros((48, 64), np.uint8), stamp_of(i) + 400, encoding="mono8")
+        entries.append(("/label", bags.IMAGE, stamp_of(i) + 1, label))
+    given = ["--topic", "/image", "--labels", "/label", "--weights", weights, "--no-video"]
+    path = str(bags.write_ros2(tmp_path / "in", entries))
+    assert cli.main(["replay", path, "-o", str(tmp_path / "out"), *given, "--live", *EVERY_FRAME]) == 0
+    numbers = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert numbers["notes"] == ["4 labels taken for the nearest frame: stamps are up to 0.4 µs off"]
+    assert numbers["accuracy"]["labelled_frames"] == 4
+
+
 def test_labels_that_cannot_be_read_are_counted(tmp_path, recording, weights):
     """As offline: the frames are played all the same."""
     labels = tmp_path / "labels"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import logging
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,8 @@ from dcfm_ros.media.files import ImageFolder
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source, natural_key
 from dcfm_ros.model.classes import read_classes
+
+logger = logging.getLogger(__name__)
 
 LAYOUT = (
     "SPLIT/NAME (a video, a folder of images, a rosbag) beside SPLIT/NAME.labels/NUMBER.png, and classes.yaml. NUMBER is "
@@ -182,17 +185,26 @@ def recorded(path: Path, wanted: set[int] | None, topic: str, reach: int, store:
             frames = images_in(folder)
     places = {number: number for number in frames}
     if by_stamp:
-        places = _nearest({int(stamp): int(number) for number, stamp in stamps.items()}, wanted, source.rate)
+        by_stamp_ns = {int(stamp): int(number) for number, stamp in stamps.items()}
+        places = _nearest(by_stamp_ns, wanted, source.rate, path)
     return Recorded(frames, places, by_stamp, source.rate or VideoFiles.fps)
 
 
-def _nearest(stamps: dict[int, int], wanted: set[int] | None, rate: float | None) -> dict[int, int]:
+def _nearest(
+    stamps: dict[int, int], wanted: set[int] | None, rate: float | None, path: Path
+) -> dict[int, int]:
     """The places of the wanted stamps: those of the frames nearest to them, within half the time between two."""
-    found = {}
+    found, off = {}, []
     for stamp in stamps if wanted is None else wanted:
         nearest = min(stamps, key=lambda other: abs(other - stamp), default=None)
         if nearest is not None and abs(nearest - stamp) <= _half(rate):
             found[stamp] = stamps[nearest]
+            off += [abs(nearest - stamp)] if nearest != stamp else []
+    if off:
+        taken, far = counted(len(off), "label"), max(off) / 1e3
+        logger.warning(
+            "%s of %s taken for the nearest image: their stamps are up to %.3g µs off", taken, path, far
+        )
     return found
 
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -152,21 +153,30 @@ def play(args: argparse.Namespace, commands: Commands) -> None:
         report("matched")
         if commands.next(args.patience) != "go":
             return
-        useless: Counter[str] = Counter()
-        sent = _send_all(player, source, args, commands, useless)
-        report("done", sent=sent, skipped=dict(source.skipped), labels=useless, problem=source.problem)
+        news = _LabelNews()
+        sent = _send_all(player, source, args, commands, news)
+        told = {"skipped": dict(source.skipped), "labels": news.useless, "remark": news.remark}
+        report("done", sent=sent, problem=source.problem, **told)
         # Whoever is slow still gets the last frames: the publisher must outlive their delivery.
         while commands.next(0.1) != Commands.END:
             pass
 
 
+@dataclass
+class _LabelNews:
+    """What the report must mention of the labels: those that could not be used, reason -> count, and how they matched."""
+
+    useless: Counter[str] = field(default_factory=Counter)
+    remark: str = ""
+
+
 def _send_all(
-    player: Player, source: Source, args: argparse.Namespace, commands: Commands, useless: Counter[str]
+    player: Player, source: Source, args: argparse.Namespace, commands: Commands, news: _LabelNews
 ) -> int:
-    """Returns how many frames were sent. useless: collects the labels that could not be read, reason -> count."""
+    """Returns how many frames were sent."""
     sent, log = 0, SentLog(args.sent)
     clock = SimulatedTime(player) if args.clock else None
-    for frame, label in itertools.islice(_looped(source, args, commands, useless), args.frames):
+    for frame, label in itertools.islice(_looped(source, args, commands, news), args.frames):
         if args.size:
             rgb = resized(frame.rgb, args.size, cv2.INTER_AREA)
             frame = Frame(rgb, frame.stamp_ns, frame.time_ns, frame.frame_id, frame.name)
@@ -179,7 +189,7 @@ def _send_all(
 
 
 def _looped(
-    source: Source, args: argparse.Namespace, commands: Commands, useless: Counter[str]
+    source: Source, args: argparse.Namespace, commands: Commands, news: _LabelNews
 ) -> Iterator[tuple[Frame, np.ndarray | None]]:
     """Frames with their labels, repeated as often as asked for."""
     for turn in itertools.count() if args.loop == 0 else range(args.loop):
@@ -192,9 +202,10 @@ def _looped(
                 label = labels.of(frame)
             except DcfmError as error:
                 label = None
-                useless[str(error)] += 1
+                news.useless[str(error)] += 1
+            news.remark = labels.remark
             yield frame, label
-        useless.update(labels.unused())
+        news.useless.update(labels.unused())
 
 
 def main() -> int:

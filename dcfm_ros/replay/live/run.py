@@ -209,9 +209,10 @@ def _live(
 
 def _tell(player: Child, outcome: LiveRun) -> None:
     """What the report must mention of what was played."""
-    done = player.events.get("done", {"skipped": {}, "labels": {}, "problem": ""})
+    done = player.events.get("done", {"skipped": {}, "labels": {}, "problem": "", "remark": ""})
     outcome.failed += [*reasons("image", "not used", done["skipped"]), *filter(None, [done["problem"]])]
-    outcome.notes += [*outcome.failed, *reasons("label", "not used", done["labels"])]
+    unused = reasons("label", "not used", done["labels"])
+    outcome.notes += [*outcome.failed, *unused, *filter(None, [done["remark"]])]
 
 
 def _options(options: Mapping[str, Any]) -> list[str]:

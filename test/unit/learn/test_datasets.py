@@ -219,7 +219,7 @@ def test_a_bag(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.png")} == before
 
 
-def test_a_label_whose_stamp_was_rounded(tmp_path):
+def test_a_label_whose_stamp_was_rounded(tmp_path, caplog):
     root = trees.recordings(tmp_path)
     shutil.rmtree(root / "train" / "yard")
     write_bag(root / "train" / "yard")
@@ -228,6 +228,8 @@ def test_a_label_whose_stamp_was_rounded(tmp_path):
         label.rename(label.with_name(f"{stamp_of(number) + off}.png"))
     dataset = open_dataset("recordings", root, "train", cache=str(tmp_path / "cache"))
     assert [trees.brightness(dataset[index].image) for index in range(2)] == [20, 70]
+    (told,) = caplog.messages
+    assert "2 labels of " in told and "taken for the nearest image: their stamps are up to 0.6 µs off" in told
 
 
 def test_a_label_whose_stamp_is_not_in_the_bag(tmp_path):
