@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Sequence
 
 from dcfm_ros import __version__
-from dcfm_ros.errors import DcfmError, printable
+from dcfm_ros.errors import DcfmError, PlainText, say
 from dcfm_ros.requirements import too_old
 
 EXIT_USER_ERROR = 2
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if logging.lastResort is not None:  # where warnings go as long as nobody has said where
+        logging.lastResort.setFormatter(PlainText())
     argv = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in argv if not word.startswith("-")), None)
     try:
@@ -50,22 +53,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(own, argparse.Namespace(argv=argv))
         return int(_module(args.command).run(args))
     except DcfmError as error:
-        print(f"dcfm: error: {printable(str(error))}", file=sys.stderr)
+        say(f"dcfm: error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             return _reader_has_left()
         what = f"'{error.filename}': " if error.filename else ""
-        print(f"dcfm: error: {printable(f'{what}{error.strerror or error}')}", file=sys.stderr)
+        say(f"dcfm: error: {what}{error.strerror or error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except MemoryError:
-        print(
+        say(
             "dcfm: error: this machine (or the limit set for this process) has too little memory",
             file=sys.stderr,
         )
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
-        print("dcfm: interrupted", file=sys.stderr)
+        say("dcfm: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 

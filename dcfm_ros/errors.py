@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import logging
+from typing import Any, TextIO
 
 MAX_LINE = 2000  # characters; names in a hostile message may be as long as it is
 
@@ -19,9 +20,21 @@ class DcfmError(Exception):
 def printable(text: str) -> str:
     """`text`, its lines as they are, with control characters and terminal escapes as Python writes them (\\x1b).
 
-    Names and formats come from messages and files: whoever hands text to a terminal, a log or a message calls this.
+    Names and formats come from messages and files: whoever hands text to a terminal (`say`), a log or a message calls this.
     """
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def say(text: object, file: TextIO | None = None) -> None:
+    """Print to stdout (or `file`) what may hold text from elsewhere."""
+    print(printable(str(text)), file=file, flush=True)
+
+
+class PlainText(logging.Formatter):
+    """A log record's message, printable."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def one_line(text: object) -> str:

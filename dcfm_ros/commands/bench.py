@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from dcfm_ros.commands.options import add_force, add_size, add_words, command_line
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.files import check_outputs
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
                 "memory": measure_memory(setting, entries) if args.memory else (),
             },
         )
-    print(part_text(part))
+    say(part_text(part))
     write(args, part)
     return 0
 
@@ -105,10 +105,10 @@ def write(args: argparse.Namespace, part: Part) -> None:
 
     if args.plot:
         plot.draw(part.cases[0], args.plot)
-        print(f"\nwrote {args.plot}")
+        say(f"\nwrote {args.plot}")
     if args.json:
         save_result(Report(FORMAT, (part,)), args.json)
-        print(f"\nwrote {args.json}")
+        say(f"\nwrote {args.json}")
 
 
 def setting_of(args: argparse.Namespace) -> Setting:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dcfm_ros.cache import file_digest
 from dcfm_ros.commands.options import add_force, add_size
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.files import check_outputs
 from dcfm_ros.model.checkpoint import read_tensors, save_model
 from dcfm_ros.model.classes import CLASS_SETS, ClassSet, read_classes
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         config["independent_feature"] = args.independent_feature
     model = from_published(encoder, decoder, config, _card(args, config["num_classes"]))
     save_model(model, args.output, half=args.half)
-    print(describe(model, args.output))
+    say(describe(model, args.output))
     return 0
 
 

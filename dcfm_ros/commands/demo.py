@@ -9,6 +9,7 @@ from typing import Any
 
 from dcfm_ros.commands.options import add_options, add_parameters, add_size, read_options
 from dcfm_ros.config import from_text
+from dcfm_ros.errors import say
 from dcfm_ros.node.topics import DEMO
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.drive import IMAGE_TOPIC, LABEL_TOPIC, Drive, rendered
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     require_ros("The demo runs", "make demo")
     job, words = _drive(args) if args.input is None else (_job(args, args.input), Path(args.input).name)
-    print(f"{words} -> ROS 2 node -> {args.output}/", file=sys.stderr)
+    say(f"{words} -> ROS 2 node -> {args.output}/", file=sys.stderr)
     return Session(
         DEMO,
         job,

@@ -19,7 +19,7 @@ from dcfm_ros.commands.options import (
 )
 from dcfm_ros.config import read_pair
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.files import check_outputs
 from dcfm_ros.learn.evaluation.config import EvaluationConfig
 from dcfm_ros.stream.trigger_grammar import HOW_TO_WRITE
@@ -106,16 +106,16 @@ def run(args: argparse.Namespace) -> int:
     )
     footage = open_footage(dataset, name, args.split, config.reach)
     if footage.note:
-        print(footage.note + "\n", file=sys.stderr)
+        say(footage.note + "\n", file=sys.stderr)
     evaluations = []
     for path in weights:
         with tqdm(total=footage.frames, desc=path.name, unit="frame", disable=None) as bar:
             evaluations.append(measure(path, footage, config, engine_config, progress=bar.update))
     report = new_report(evaluations, command_line(args.argv))
-    print(terminal(report))
+    say(terminal(report))
     if args.json:
         save_result(report, args.json)
-        print(f"\nwrote {args.json}")
+        say(f"\nwrote {args.json}")
     if args.plots:
         _save_plots(report, args)
     return 0
@@ -127,7 +127,7 @@ def _save_plots(report: Report, args: argparse.Namespace) -> None:
     names = _plot_names(args, len(report.evaluations))
     for name, evaluation in zip(names, report.evaluations, strict=True):
         for path in save_plots(evaluation, args.plots, name):
-            print(f"wrote {path}")
+            say(f"wrote {path}")
 
 
 def _plot_names(args: argparse.Namespace, models: int) -> list[str]:

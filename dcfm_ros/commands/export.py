@@ -16,7 +16,7 @@ from dcfm_ros.arrays import Image
 from dcfm_ros.commands.options import add_force, add_options, add_size, add_words, read_options
 from dcfm_ros.config import Size
 from dcfm_ros.engines.config import ENGINES, EngineConfig
-from dcfm_ros.errors import DcfmError, required
+from dcfm_ros.errors import DcfmError, required, say
 from dcfm_ros.files import check_outputs
 from dcfm_ros.media.open_source import open_source
 
@@ -118,9 +118,9 @@ def export(model: DCFM, size: Size, folder: Path, frames: Sequence[Image]) -> No
         for path in paths.values():
             path.replace(folder / path.name)
     for path in graph_files(folder):
-        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     on = f"{min(len(frames), 4)} frames" if frames else "synthetic pictures (give real ones with --calibrate)"
-    print(f"ONNX Runtime labels {100 * agreement:.3f} % of the pixels as torch does, on {on}")
+    say(f"ONNX Runtime labels {100 * agreement:.3f} % of the pixels as torch does, on {on}")
 
 
 def build(weights: Path, config: EngineConfig, size: Size, frames: Sequence[Image]) -> None:
@@ -133,6 +133,6 @@ def build(weights: Path, config: EngineConfig, size: Size, frames: Sequence[Imag
     if engine.problem:
         raise DcfmError(engine.problem)
     seconds = time.perf_counter() - begin
-    print(
+    say(
         f"engine {engine.name}, {engine.precision}, {engine.device} is ready for {size[0]}x{size[1]} ({seconds:.0f} s)"
     )

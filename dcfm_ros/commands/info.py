@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from dcfm_ros.errors import printable
+from dcfm_ros.errors import say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +25,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.file is None:
         for name, text in facts().items():
-            print(printable(f"{name:<16} {text}"))
-        print("\nthe weights that come with the package:")
+            say(f"{name:<16} {text}")
+        say("\nthe weights that come with the package:")
     path = args.file or default_weights()
-    print(printable(describe(load_model(path), path)))
+    say(describe(load_model(path), path))
     return 0
 
 

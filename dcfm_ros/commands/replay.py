@@ -16,7 +16,7 @@ from pathlib import Path
 from dcfm_ros.commands.options import add_options, add_parameters, read_options
 from dcfm_ros.config import setting, usable_cores
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.errors import DcfmError, one_line, printable
+from dcfm_ros.errors import DcfmError, one_line, say
 from dcfm_ros.node.topics import REPLAY
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.run import require_ros
@@ -137,7 +137,8 @@ def _single(job: Job, stop: Callable[[], bool]) -> int:
     from dcfm_ros.replay.report.tables import summary_text
 
     done = run_job(job, stop)
-    return _told(summary_text(done.report), done.page, _status(done.interrupted, done.failed))
+    say(summary_text(done.report))
+    return _ended(done.page, done.interrupted, done.failed)
 
 
 def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
@@ -148,8 +149,9 @@ def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
 
     sweep = run_sweep(job, parse(args.sweep), stop)
     processor = this_machine().processor
+    say(sweep_text(sweep))
     page = write_sweep(sweep, f"{job.input}, {len(sweep.points)} runs on {processor}.", job.folder)
-    return _told(sweep_text(sweep), page, _status(sweep.interrupted, sweep.failed))
+    return _ended(page, sweep.interrupted, sweep.failed)
 
 
 def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Callable[[], bool]) -> int:
@@ -162,22 +164,18 @@ def _many(args: argparse.Namespace, job: Job, recordings: list[Path], stop: Call
     pool: Pool = RayPool(args.ray) if args.ray else LocalPool(workers)
     jobs = jobs_for(job, recordings, 1 if args.ray else min(workers, len(recordings)))
     outcomes = run_many(jobs, job.folder, pool, stop, force=job.force)
-    failed = 2 if any(outcome.problem for outcome in outcomes) else 0
-    return _told(
-        recordings_text(outcomes), write_recordings(outcomes, job.folder), _INTERRUPTED if stop() else failed
-    )
+    say(recordings_text(outcomes))
+    problems = [f"{outcome.name}: {outcome.problem}" for outcome in outcomes if outcome.problem]
+    return _ended(write_recordings(outcomes, job.folder), stop(), problems)
 
 
-def _status(interrupted: bool, failed: Sequence[str]) -> int:
-    """The exit status; tells what is missing of what was asked for."""
+def _ended(page: Path, interrupted: bool, failed: Sequence[str]) -> int:
+    """The exit status; tells where the page is, and what is missing of what was asked for."""
+    if page.exists():
+        say(f"\n  open {page}")
     for reason in failed:
-        print(f"dcfm: {one_line(reason)}", file=sys.stderr)
+        say(f"dcfm: {one_line(reason)}", file=sys.stderr)
     return _INTERRUPTED if interrupted else 2 if failed else 0
-
-
-def _told(text: str, page: Path, status: int) -> int:
-    print(printable(f"{text}\n\n  open {page}"))
-    return status
 
 
 def job_of(args: argparse.Namespace) -> Job:

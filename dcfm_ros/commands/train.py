@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from dcfm_ros.errors import say
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="config/train/NAME.yaml")
@@ -18,5 +20,5 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_ros.learn.train import train
 
     weights = train(load_config(args.config, args.overrides), resume=args.resume)
-    print(f"weights: {weights}")
+    say(f"weights: {weights}")
     return 0

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from dcfm_ros.errors import say
 from dcfm_ros.learn.config import TrainConfig
 from dcfm_ros.learn.losses import Losses
 
@@ -86,7 +87,7 @@ class Journal:
         if self.bar is not None:
             self.bar.write(line)
         else:
-            print(line, flush=True)
+            say(line)
 
 
 def _tensorboard(out: Path) -> Any:

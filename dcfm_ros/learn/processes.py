@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.learn.config import TrainConfig
 
 UNSYNCHRONISED = (
@@ -44,7 +44,7 @@ class Processes:
         if cuda:
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
         elif self.first and not freeze_norm:
-            print(UNSYNCHRONISED, flush=True)
+            say(UNSYNCHRONISED)
         return DistributedDataParallel(module, device_ids=[self.device.index] if cuda else None)
 
     def leave(self) -> None:

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from dcfm_ros.errors import DcfmError, one_line
+from dcfm_ros.errors import DcfmError, one_line, say
 from dcfm_ros.node import environment, fast_dds
 from dcfm_ros.node.arguments import check
 from dcfm_ros.node.ending import Ending
@@ -86,7 +86,7 @@ def _run(argv: Sequence[str] | None, ending: Ending) -> int:
 
 
 def _refuse(reason: str) -> int:
-    print(f"dcfm_node: {one_line(reason)}", file=sys.stderr)
+    say(f"dcfm_node: {one_line(reason)}", file=sys.stderr)
     return 1
 
 

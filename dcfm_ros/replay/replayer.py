@@ -25,7 +25,7 @@ from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.replay.clocks import Clock, Played, make_clock
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.job import Job
-from dcfm_ros.replay.outputs import BAG, VIDEO, VIDEO_RATE, prepare, video_files
+from dcfm_ros.replay.outputs import BAG, PAGE, VIDEO, VIDEO_RATE, prepare, video_files
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
 from dcfm_ros.replay.sinks import Diagnostics, Sinks
@@ -263,4 +263,9 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
         with clock.stream(engine, job.stream) as stream:
             replayer = Replayer(job, source, labels, stream, clock)
             report, interrupted = replayer.run(stop, quiet=quiet)
-    return Done(report, write_report(report, job.folder), interrupted, replayer.failed)
+    page, failed = job.folder / PAGE, replayer.failed
+    try:
+        write_report(report, job.folder)
+    except OSError as error:  # what was measured is told all the same
+        failed = (*failed, f"the report could not be written: '{error.filename}': {error.strerror}")
+    return Done(report, page, interrupted, failed)

@@ -290,6 +290,16 @@ def test_an_output_that_fails_ends_neither_the_others_nor_the_run(tmp_path, monk
     assert (tmp_path / "other" / "overlay.webm").stat().st_size > 0
 
 
+def test_a_report_that_cannot_be_written_is_told_with_its_name(tmp_path, monkeypatch):
+    def full(report, folder):
+        raise OSError(28, "No space left on device", str(folder / "index.html"))
+
+    monkeypatch.setattr("dcfm_ros.replay.replayer.write_report", full)
+    done = replay(bags.write_ros2(tmp_path / "in", bags.camera_entries(3)), tmp_path / "out")
+    (reason,) = done.failed
+    assert reason.endswith("index.html': No space left on device") and done.report.summary.masks_out == 3
+
+
 def test_merged_output_keeps_the_recorded_qos(tmp_path):
     """A latched topic of the input is latched in the output, and a best-effort one best effort."""
     recorded = {

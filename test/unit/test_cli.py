@@ -98,6 +98,17 @@ def test_an_existing_file_is_replaced_only_with_force(tmp_path, capsys):
     assert out.read_text() == (tmp_path / "logits.onnx").read_text() == "mine"
 
 
+def test_escapes_in_names_do_not_reach_the_terminal(tmp_path):
+    weights = tmp_path / "a\x1b[31m.safetensors"
+    save_model(build_model(ModelConfig(num_classes=2)), weights)
+    (tmp_path / "c\x1b[31m").write_text("no cache")
+    environment = os.environ | {"DCFM_CACHE": str(tmp_path / "c\x1b[31m")}
+    told = run("export", str(weights), "-o", str(tmp_path / "g\x1b[31m"), "--size", "64x48", env=environment)
+    assert told.returncode == 0 and "\x1b" not in told.stdout + told.stderr and r"g\x1b[31m" in told.stdout
+    told = run("info", str(weights), env=environment)
+    assert told.returncode == 0 and "\x1b" not in told.stdout and r"a\x1b[31m" in told.stdout
+
+
 def test_version():
     result = run("--version")
     assert result.returncode == 0

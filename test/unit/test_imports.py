@@ -239,3 +239,14 @@ def test_a_circle_is_found(back, circle):
 
 def test_the_package_is_found_where_it_is_tested():
     assert Path(importlib.util.find_spec("dcfm_ros").origin).resolve() == PACKAGE / "__init__.py"
+
+
+def test_nothing_is_printed_but_through_say():
+    """Names from files and messages may hold terminal escapes; `control` writes JSON for a process."""
+    printing = {
+        name_of(path)
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
+    }
+    assert printing == {"dcfm_ros.errors", "dcfm_ros.node.harness.control"}

@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from dcfm_ros.errors import DcfmError, one_line
+from dcfm_ros.errors import DcfmError, one_line, say
 from dcfm_ros.node.ending import Ending
 
 SPIN_S = 0.1  # how long a signal may go unnoticed
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         status = _run(argv, ending)
     except Exception as error:  # of several types: ROS that is missing, or arguments that it cannot read
         message = str(error) if isinstance(error, DcfmError) else f"{type(error).__name__}: {error}"
-        print(f"dcfm_points: {one_line(message)}", file=sys.stderr)
+        say(f"dcfm_points: {one_line(message)}", file=sys.stderr)
         status = 1
     gc.collect()  # DDS frees its shared memory only when the last reference is gone
     sys.stdout.flush()

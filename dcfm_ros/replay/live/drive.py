@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from dcfm_ros.cache import cache_root, cached, code_digest
 from dcfm_ros.config import usable_cores
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, mono8, rgb8
 from dcfm_ros.media.source import FIRST_STAMP_NS
@@ -59,7 +59,7 @@ def rendered(drive: Drive) -> Path:
     _scene(dataclasses.replace(drive, length=1))
 
     def build(folder: Path) -> None:
-        print(f"rendering the {drive.words}: once, then it is kept in {cache_root()} ...", file=sys.stderr)
+        say(f"rendering the {drive.words}: once, then it is kept in {cache_root()} ...", file=sys.stderr)
         _write(drive, folder / _BAG)
 
     key = {"drive": repr(drive), "renderer": code_digest("street")}

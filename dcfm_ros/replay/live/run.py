@@ -19,7 +19,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.measure.machine import OthersLoad
 from dcfm_ros.measure.machine_load import LoadSample
 from dcfm_ros.measure.table import reasons
@@ -173,10 +173,10 @@ def _live(
 
     def matched() -> bool:
         for line in node.new_log_lines():
-            print(f"  node: {line}", file=sys.stderr)
+            say(f"  node: {line}", file=sys.stderr)
         return "matched" in player.events and "matched" in recorder.events
 
-    print("starting node, recorder and player ...", file=sys.stderr)
+    say("starting node, recorder and player ...", file=sys.stderr)
     children.until(
         matched,
         seconds=_START_PATIENCE,

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dcfm_ros.errors import printable
+from dcfm_ros.errors import say
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
@@ -71,10 +71,10 @@ class Session:
         settings = node_parameters(self.job) | dict(self.parameters)
         outcome = play(self.namespace, folder, settings, self.job.input, self._player_options())
         report = self._report(card, outcome, settings)
-        page = write_report(report, folder)
-        print(printable(f"{summary_text(report)}\n\n  open {page}"))
+        say(summary_text(report))
+        say(f"\n  open {write_report(report, folder)}")
         for name, what in report.files.items():
-            print(f"       {folder / name}: {what}")
+            say(f"       {folder / name}: {what}")
         return 130 if outcome.interrupted else 2 if outcome.failed else 0
 
     @property
