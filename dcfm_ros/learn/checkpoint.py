@@ -5,7 +5,6 @@ Random numbers are no part of it. Samples and dropout are functions of the seed 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import whole_file
 from dcfm_ros.learn.config import TrainConfig
 
 NAME = "state.pt"
@@ -29,12 +29,8 @@ def save_state(folder: Path, step: int, config: TrainConfig, parts: Mapping[str,
         "config": asdict(config),
         **{name: part.state_dict() for name, part in parts.items()},
     }
-    partial = folder / f"{NAME}.partial"
-    with partial.open("wb") as file:
+    with whole_file(folder / NAME) as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / NAME)
 
 
 def load_state(folder: Path, parts: Mapping[str, Any]) -> int:

@@ -19,6 +19,8 @@ from dcfm_ros.errors import say
 from dcfm_ros.learn.config import TrainConfig
 from dcfm_ros.learn.losses import Losses
 
+LOG = "log.jsonl"
+
 
 class Journal:
     """Appends to `out`/log.jsonl, prints, and feeds TensorBoard where it is installed and wanted."""
@@ -61,6 +63,14 @@ class Journal:
         # Measuring is no training: it must not make the next report look slow.
         self.began = time.monotonic()
 
+    def highest(self, where: str, name: str) -> float:
+        """The highest value of that name so far, also before the training was resumed; -inf where there is none."""
+        path = self.out / LOG
+        lines = map(json.loads, path.read_text().splitlines() if path.exists() else ())
+        return max(
+            (line[name] for line in lines if line["kind"] == where and name in line), default=-math.inf
+        )
+
     def picture(self, step: int, rgb: NDArray[np.uint8]) -> None:
         """Keeps a picture, uint8 H×W×3, as `out`/pictures/STEP.png."""
         folder = self.out / "pictures"
@@ -76,7 +86,7 @@ class Journal:
             self.bar.close()
 
     def _write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        with (self.out / "log.jsonl").open("a") as file:
+        with (self.out / LOG).open("a") as file:
             file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
         if self.board is not None:
             for name, value in values.items():

@@ -144,6 +144,23 @@ def aligned(common: Tensor, displacement: Tensor) -> Tensor:
     return warp_tensor(common, shares * torch.tensor([width, height], device=common.device))
 
 
+def _features(
+    model: DCFM, frames: Tensor, neighbours: Tensor | None, config: LossConfig
+) -> tuple[Tensor, Tensor]:
+    """Independent and common features, of the frames and then of their neighbours."""
+    if neighbours is None or not config.through_neighbour:
+        independent = model.encode_independent(frames)
+    else:
+        independent = model.encode_independent(torch.cat([frames, neighbours]))
+    common = model.encode_common(None, independent)
+    if neighbours is None or config.through_neighbour:
+        return independent, common
+    with torch.no_grad():
+        theirs = model.encode_independent(neighbours)
+        old = model.encode_common(None, theirs)
+    return torch.cat([independent, theirs]), torch.cat([common, old])
+
+
 def symmetric_losses(
     model: DCFM,
     frames: Tensor,
@@ -160,8 +177,7 @@ def symmetric_losses(
     """
     n = len(frames)
     paired = config.reused > 0 or config.consistency > 0
-    independent = model.encode_independent(torch.cat([frames, neighbours]) if paired else frames)
-    common = model.encode_common(None, independent)
+    independent, common = _features(model, frames, neighbours if paired else None, config)
     fused = model.fused(common[:n], independent[:n], normalise_first=False)
     logits = model.classify(fused)
 

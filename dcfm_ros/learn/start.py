@@ -10,15 +10,16 @@ import torch
 import yaml
 from torch import Tensor
 
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.learn.checkpoint import steps_done
 from dcfm_ros.learn.config import LossConfig, SourceConfig, TrainConfig, expanded
 from dcfm_ros.learn.datasets import FrameDataset, open_dataset
 from dcfm_ros.learn.samples import Source
 from dcfm_ros.learn.soft_labels import SoftLabels
+from dcfm_ros.learn.transfer import transferred
 from dcfm_ros.model.backbones.registry import BACKBONES
 from dcfm_ros.model.checkpoint import load_model
-from dcfm_ros.model.config import ModelCard
+from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import DCFM, build_model
 from dcfm_ros.model.imagenet import load_imagenet
 
@@ -59,8 +60,10 @@ def open_sources(config: TrainConfig) -> list[Source]:
 
 
 def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
-    """The model at step 0, with a card of its own."""
-    mean, std = BACKBONES[config.model.backbone].normalisation
+    """The model at step 0, with a card of its own. Tells what of it does not come from `init`."""
+    source = load_model(expanded(config.init, "init")) if config.init else None
+    architecture = config.model or (source.config if source else ModelConfig())
+    mean, std = BACKBONES[architecture.backbone].normalisation
     card = ModelCard(
         name=config.name,
         classes=dataset.classes.names,
@@ -72,15 +75,14 @@ def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
         notes=config.notes,
         align=config.align,
     )
-    if config.init:
-        model = load_model(expanded(config.init, "init"))
-        if len(card.classes) != model.config.num_classes:
-            raise DcfmError(
-                f"'{config.init}' tells {model.config.num_classes} classes apart, the dataset has {len(card.classes)}"
-            )
-        model.card = replace(card, mean=model.card.mean, std=model.card.std)
+    if source is not None:
+        if config.model is None:
+            architecture = replace(architecture, num_classes=len(card.classes))
+        card = replace(card, mean=source.card.mean, std=source.card.std)
+        model, new = transferred(source, architecture, card)
+        say(f"begins with '{config.init}'; {new or 'all of it is taken'}")
         return model
-    model = build_model(config.model, card)
+    model = build_model(architecture, card)
     if config.pretrained:
         load_imagenet(model, expanded(config.pretrained, "pretrained"))
     return model

@@ -8,20 +8,24 @@ import torch
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.checkpoint import load_state, save_state, steps_done
-from dcfm_ros.learn.config import TrainConfig
+from dcfm_ros.learn.config import SourceConfig, TrainConfig
+from dcfm_ros.learn.datasets import FrameDataset
 from dcfm_ros.learn.journal import Journal
 from dcfm_ros.learn.learner import Learner
 from dcfm_ros.learn.processes import StopRequest, join_processes
 from dcfm_ros.learn.samples import PairSamples, batches
 from dcfm_ros.learn.start import class_weight, open_source, open_sources, prepare_folder, starting_model
-from dcfm_ros.learn.validation import picture, validate
+from dcfm_ros.learn.validation import MEAN_IOU, picture, validate
 from dcfm_ros.model.checkpoint import save_model
+from dcfm_ros.model.dcfm import DCFM
 
-WEIGHTS = "last.safetensors"
+WEIGHTS, BEST = "last.safetensors", "best.safetensors"
 
 
 def train(config: TrainConfig, *, resume: bool = False) -> Path:
     """Runs a training to its end and returns the path of the weights (the running average's).
+
+    Beside them lie those that were best on the first of `val`, where there is one.
 
     Started by `torchrun`, every process takes its part of each batch. Ctrl-C and SIGTERM end it after the step, with the
     state saved; a kill, or a loss that is not finite, costs the steps since the last `save_every`. Raises DcfmError.
@@ -64,9 +68,7 @@ def _train(config: TrainConfig, resume: bool, stop: StopRequest) -> Path:
                 save_state(out, done, config, learner.state)
             if (config.eval_every and done % config.eval_every == 0) or done == config.steps:
                 save_model(average, out / WEIGHTS)
-                for source, dataset in validation:
-                    name = f"{source.dataset}_{source.split}"
-                    journal.measured(done, name, validate(average, dataset, config.eval_frames))
+                _measure(average, validation, config, journal, done)
         if stop.requested:
             break
 
@@ -77,6 +79,23 @@ def _train(config: TrainConfig, resume: bool, stop: StopRequest) -> Path:
     if done < config.steps:
         raise DcfmError(f"stopped after step {done} of {config.steps}; go on with --resume")
     return out / WEIGHTS
+
+
+def _measure(
+    model: DCFM,
+    validation: list[tuple[SourceConfig, FrameDataset]],
+    config: TrainConfig,
+    journal: Journal,
+    done: int,
+) -> None:
+    """On every validation set; the weights with the highest mIoU so far on the first one are kept."""
+    for number, (source, dataset) in enumerate(validation):
+        name = f"{source.dataset}_{source.split}"
+        highest = journal.highest(name, MEAN_IOU)
+        values = validate(model, dataset, config.eval_frames)
+        if number == 0 and values[MEAN_IOU] > highest:
+            save_model(model, journal.out / BEST)
+        journal.measured(done, name, values)
 
 
 def _way_on(out: Path) -> str:

@@ -18,6 +18,8 @@ from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.dcfm import DCFM
 
+MEAN_IOU = "mIoU"
+
 
 def normalise(frames: Tensor, card: ModelCard) -> Tensor:
     """uint8 N×3×H×W RGB -> float32 with the card's mean and deviation, in the memory layout of `frames`."""
@@ -40,7 +42,7 @@ def validate(model: DCFM, dataset: FrameDataset, frames: int = 0) -> dict[str, f
         labels = predict(model, x, x, (height, width))[0].cpu().numpy()
         matrix = matrix + ConfusionMatrix.of(labels, frame.label, model.config.num_classes)
     per_class = dict(zip(model.card.classes, matrix.per_class_iou.tolist(), strict=True))
-    return {"mIoU": matrix.mean_iou, "pixel_accuracy": matrix.pixel_accuracy, **per_class}
+    return {MEAN_IOU: matrix.mean_iou, "pixel_accuracy": matrix.pixel_accuracy, **per_class}
 
 
 def picture(

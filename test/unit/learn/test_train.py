@@ -24,12 +24,14 @@ from dcfm_ros.cli import main
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.config import AugmentConfig, LossConfig, OptimConfig, SourceConfig, TrainConfig
 from dcfm_ros.learn.learner import autocast_type
-from dcfm_ros.learn.losses import symmetric_losses
+from dcfm_ros.learn.losses import Truth, symmetric_losses
 from dcfm_ros.learn.start import class_weight, open_source, starting_model, to_plain
 from dcfm_ros.learn.train import train
 from dcfm_ros.learn.validation import validate
 from dcfm_ros.model.checkpoint import load_model, save_model
-from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.classes import CAMVID
+from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.dcfm import build_model
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -168,13 +170,74 @@ def test_it_goes_on_from_a_model(config, town):
     train(second)
     before, after = load_model(first).state_dict(), state_of(second.out)["model"]
     torch.testing.assert_close(after["fusion.conv.weight"], before["fusion.conv.weight"], atol=1e-6, rtol=0)
-    other = load_model(first)
-    bad = replace(other.card, classes=other.card.classes[:2], colors=other.card.colors[:2])
-    from dcfm_ros.model.dcfm import build_model
 
-    save_model(build_model(ModelConfig(num_classes=2), bad), Path(config.out) / "two.safetensors")
-    with pytest.raises(DcfmError, match="tells 2 classes apart, the dataset has 11"):
-        train(replace(second, init=str(Path(config.out) / "two.safetensors"), out=config.out + "3"))
+
+def test_it_goes_on_from_a_model_of_other_classes_and_says_so(config, tmp_path, capsys):
+    known = CAMVID.names[:3]
+    card = ModelCard(classes=(*known, "sofa"), colors=((0, 0, 0),) * 4)
+    other = build_model(ModelConfig(num_classes=4, independent_feature="stride4"), card)
+    save_model(other, tmp_path / "other.safetensors")
+    begun = beginning(replace(config, init=str(tmp_path / "other.safetensors")))
+    before = other.state_dict()
+    assert begun["classifier.1.weight"].shape[0] == 11
+    assert torch.equal(begun["classifier.1.weight"][:3], before["classifier.1.weight"][:3])
+    assert torch.equal(begun["fusion.conv.weight"], before["fusion.conv.weight"])
+    told = capsys.readouterr().out
+    assert f"classes that begin at random: {', '.join(CAMVID.names[3:])}; classes left out: sofa" in told
+    wider = replace(config, init=str(tmp_path / "other.safetensors"), model=ModelConfig())
+    assert beginning(wider)["fusion.conv.weight"].shape[1] > before["fusion.conv.weight"].shape[1]
+
+
+def test_recordings_of_ones_own_begin_with_the_shipped_weights(tmp_path, monkeypatch, capsys):
+    """The command of the documentation, in small."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("DCFM_RECORDINGS", str(trees.recordings(tmp_path / "mine")))
+    monkeypatch.setenv("DCFM_CACHE", str(tmp_path / "cache"))
+    small = [
+        "steps=2",
+        "batch=2",
+        "workers=0",
+        "threads=1",
+        "augment.crop=[64,64]",
+        f"out={tmp_path / 'out'}",
+    ]
+    assert main(["train", "config/train/recordings.yaml", *small]) == 0
+    told = capsys.readouterr().out
+    assert "classes that begin at random: floor, wall; classes left out: sky, building" in told
+    trained = load_model(tmp_path / "out" / "last.safetensors")
+    assert trained.card.classes == ("floor", "wall") and trained.config.num_classes == 2
+
+
+def test_the_best_weights_are_kept_beside_the_last(config, monkeypatch):
+    found = iter([0.2, 0.5, 0.4, 0.3, 0.6])
+    monkeypatch.setattr("dcfm_ros.learn.train.validate", lambda *_: {"mIoU": next(found)})
+    measured = replace(config, val=config.train, eval_every=1, steps=3)
+    last = train(measured)
+    best = last.with_name("best.safetensors")
+    assert not same_weights(last, best)
+    second = best.read_bytes()
+    train(replace(measured, steps=4), resume=True)  # 0.3: what was best before it was resumed stays so
+    assert best.read_bytes() == second
+    assert same_weights(train(replace(measured, steps=5), resume=True), best)
+
+
+def test_features_of_neighbours_need_not_learn(config):
+    """The loss is the same but for the batch norms' statistics; no gradient comes from the neighbour's features."""
+    model = starting_model(config, open_source(config, config.train[0])).eval()
+    rng = torch.Generator().manual_seed(0)
+    frames, neighbours = (torch.rand(2, 3, 48, 64, generator=rng) for _ in range(2))
+    target = torch.randint(0, 11, (2, 48, 64), generator=rng)
+    losses, gradients = [], []
+    for through in (True, False):
+        neighbours = neighbours.detach().requires_grad_()
+        terms = symmetric_losses(
+            model, frames, neighbours, Truth(target), LossConfig(through_neighbour=through)
+        )
+        terms.total.backward()
+        losses.append(float(terms.total.detach()))
+        gradients.append(neighbours.grad)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert gradients[0].abs().sum() > 0 and gradients[1] is None
 
 
 def test_an_aligned_training_differs_and_says_so_on_its_card(config):
@@ -294,7 +357,7 @@ def test_resuming_what_is_not_there_or_damaged(config):
 
 def test_resuming_with_another_model_is_refused(config):
     train(config)
-    other = replace(config, model=replace(config.model, deep_channels=64))
+    other = replace(config, model=ModelConfig(deep_channels=64))
     with pytest.raises(DcfmError, match="cannot be resumed with this configuration"):
         train(other, resume=True)
 
