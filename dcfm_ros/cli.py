@@ -28,6 +28,7 @@ COMMANDS = {
     "bench": "measure how fast a model runs on this machine, and against what",
     "export": "write a model as checked ONNX graphs, and build engines ahead of time",
     "convert": "turn published checkpoints into one .safetensors file",
+    "models": "list the models that come with the package",
     "info": "tell what is installed here, or what is in a weights file",
 }
 """What each does. Its module in `commands` has `configure(parser)` and `run(args) -> exit status`."""

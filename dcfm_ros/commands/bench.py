@@ -29,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what = parser.add_argument_group("what is measured")
     what.add_argument(
-        "--weights", metavar="FILE", help="model (default: the one that comes with the package)"
+        "--weights",
+        metavar="MODEL",
+        help="name (`dcfm models`) or weights file (default: the first of these)",
     )
     what.add_argument("--backbone", help="instead of weights: a random model on this backbone, as in mit_b2")
     what.add_argument(
@@ -115,14 +117,14 @@ def setting_of(args: argparse.Namespace) -> Setting:
     """The model that the options name."""
     from dcfm_ros.bench.contestants import Setting
     from dcfm_ros.model.config import ModelConfig
-    from dcfm_ros.model.shipped import default_weights
+    from dcfm_ros.model.shipped import weights_path
 
     if args.backbone and args.weights:
         raise DcfmError("give --weights or --backbone, not both")
     if args.backbone:
         config = ModelConfig(backbone=args.backbone, num_classes=args.classes)
         return Setting("quick", config=config, size=args.size)
-    return Setting("quick", weights=args.weights or str(default_weights()), size=args.size)
+    return Setting("quick", weights=str(weights_path(args.weights)), size=args.size)
 
 
 def choices_of(args: argparse.Namespace, setting: Setting) -> list[tuple[str, str]]:

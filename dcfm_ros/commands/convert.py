@@ -75,6 +75,7 @@ def describe(model: DCFM, path: Path) -> str:
             f"  input size   {card.input_size[0]}x{card.input_size[1]}",
             f"  alignment    {card.align}",
             f"  licence      {card.licence}",
+            *([f"  accuracy     {card.accuracy}"] if card.accuracy else []),
             *([f"  notes        {card.notes}"] if card.notes else []),
         )
     )

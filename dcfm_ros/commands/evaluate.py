@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="WEIGHTS",
-        help="weights to evaluate, several for one table (default: those that come with the package)",
+        help="names (`dcfm models`) or weights files to evaluate, several for one table (default: the first of these)",
     )
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="NAME:PATH", help="dataset and its folder, as in camvid:data/camvid")
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_ros.learn.evaluation.video import open_footage
     from dcfm_ros.measure.plots import require_matplotlib
     from dcfm_ros.measure.result_file import save_result
-    from dcfm_ros.model.shipped import default_weights
+    from dcfm_ros.model.shipped import weights_path
 
     if not args.data:
         raise DcfmError("--data says what to evaluate on, as in --data camvid:data/camvid")
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         require_matplotlib()
     config = read_options(args, EvaluationConfig, input_size=args.size)
     engine_config = read_options(args, EngineConfig)
-    weights = [Path(file) for file in args.files] or [default_weights()]
+    weights = [weights_path(file) for file in args.files or [None]]
     name, _, root = args.data.partition(":")
     check_outputs(
         _outputs(args, len(weights)), force=args.force, read=[*weights, *([Path(root)] if root else [])]

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "weights",
         nargs="?",
         type=Path,
-        help="a .safetensors (default: the model that comes with the package)",
+        help="name (`dcfm models`) or weights file (default: the first of these)",
     )
     parser.add_argument("-o", "--output", type=Path, help="folder for the ONNX files")
     add_size(parser, "--size", "input size (default: the model's own)")
@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
     """Exports and builds, and says what came out."""
     # Imported here, as below: with torch they take seconds, which `--help` does not need.
     from dcfm_ros.model.checkpoint import load_model
-    from dcfm_ros.model.shipped import default_weights
+    from dcfm_ros.model.shipped import weights_path
 
-    weights = args.weights or default_weights()
+    weights = weights_path(args.weights)
     if args.output:
         read = [weights, *([args.calibrate] if args.calibrate else [])]
         check_outputs(graph_files(args.output), force=args.force, read=read)

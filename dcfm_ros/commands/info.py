@@ -13,7 +13,12 @@ from dcfm_ros.errors import say
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the argument of `dcfm info`."""
-    parser.add_argument("file", nargs="?", type=Path, help="a weights file; default: this installation")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        help="a model by name (`dcfm models`) or a weights file; default: this installation",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -21,13 +26,13 @@ def run(args: argparse.Namespace) -> int:
     # Imported here: with torch it takes seconds, which `--help` does not need.
     from dcfm_ros.commands.convert import describe
     from dcfm_ros.model.checkpoint import load_model
-    from dcfm_ros.model.shipped import default_weights
+    from dcfm_ros.model.shipped import weights_path
 
     if args.file is None:
         for name, text in facts().items():
             say(f"{name:<16} {text}")
         say("\nthe weights that come with the package:")
-    path = args.file or default_weights()
+    path = weights_path(args.file)
     say(describe(load_model(path), path))
     return 0
 

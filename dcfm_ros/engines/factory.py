@@ -15,6 +15,7 @@ from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.engines.graph.base import Library
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.shipped import weights_path
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 def create_engine(
     model_or_path: DCFM | str | Path, config: EngineConfig | None = None, *, frames: Sequence[Image] = ()
 ) -> Engine:
-    """An engine that runs the model, or the model in the weights file.
+    """An engine that runs the model, or the model of that name or in that weights file.
 
     What `auto` means. device: the first CUDA GPU where torch can use one, else the CPU. engine: on a GPU torch; on a CPU
     OpenVINO, else ONNX Runtime, else torch, the first that is installed. DCFM_ENGINE in the environment names another
@@ -35,7 +36,7 @@ def create_engine(
     Raises DcfmError for an engine, a device or a precision that is not available here.
     """
     config = config or EngineConfig()
-    model = model_or_path if isinstance(model_or_path, DCFM) else load_model(model_or_path)
+    model = model_or_path if isinstance(model_or_path, DCFM) else load_model(weights_path(model_or_path))
     name, why = config.engine, "asked for"
     if name == "auto":
         name, why = choose(config)

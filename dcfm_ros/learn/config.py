@@ -79,7 +79,7 @@ class LossConfig:
     reused: float = setting(0.4, "cross entropy with the neighbour's common feature", 0.0)
     consistency: float = setting(10.0, "difference of the two fused features", 0.0)
     through_neighbour: bool = setting(
-        True, "whether the neighbour's features learn, too; if not, a step takes two thirds of the time"
+        True, "whether the neighbour's features learn, too; if not, a step takes seven tenths of the time"
     )
     lovasz: float = setting(
         0.0, "Lovász-softmax loss, which stands for mIoU, added to both cross entropies", 0.0
@@ -99,7 +99,9 @@ class DistillConfig:
         0.0, "of the divergence from what they say, added to the cross entropy of `own` and of `reused`", 0.0
     )
     temperature: float = setting(1.0, "softens both sides (Hinton et al. 2015, arXiv 1503.02531)", 0.01)
-    teacher: str = setting("", "weights file that says what each augmented frame shows; '': none")
+    teacher: str = setting(
+        "", "model by name or weights file that says what each augmented frame shows; '': none"
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -131,7 +133,7 @@ class TrainConfig:
     name, licence, notes   for the model card; input_size (width, height) too: what the model is meant to be fed with
     model          None: that of `init`, with the classes of the data; without `init` the default one
     pretrained     ImageNet weights of the backbone; "" = random
-    init           a `.safetensors` to start from instead, see `learn.transfer`
+    init           a model by name (`dcfm models`) or a `.safetensors` to start from instead, see `learn.transfer`
     freeze_norm    keep the batch norms' statistics as they are
     amp            mixed precision, where the device computes in bfloat16 (or is a GPU)
     out            folder for the state, weights, logs and pictures

@@ -11,6 +11,7 @@ from dcfm_ros.learn.config import DistillConfig, expanded
 from dcfm_ros.learn.validation import normalise
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.shipped import weights_path
 
 FLOOR = 1e-3
 """What a probability of 0 counts as in a geometric mean: soft labels of bytes hold none below 3 / 255."""
@@ -36,7 +37,7 @@ class Teachers:
 
 def load_teacher(path: str, classes: tuple[str, ...]) -> DCFM:
     """The model in a weights file, which must tell the same classes apart."""
-    model = load_model(expanded(path, "distill.teacher")).eval().requires_grad_(False)
+    model = load_model(weights_path(expanded(path, "distill.teacher"))).eval().requires_grad_(False)
     if model.card.classes != classes:
         raise DcfmError(
             f"the teacher '{path}' tells {', '.join(model.card.classes)} apart, the dataset {', '.join(classes)}; they "

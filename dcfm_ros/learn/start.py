@@ -22,6 +22,7 @@ from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import DCFM, build_model
 from dcfm_ros.model.imagenet import load_imagenet
+from dcfm_ros.model.shipped import weights_path
 
 
 def prepare_folder(config: TrainConfig, resume: bool) -> Path:
@@ -61,7 +62,7 @@ def open_sources(config: TrainConfig) -> list[Source]:
 
 def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
     """The model at step 0, with a card of its own. Tells what of it does not come from `init`."""
-    source = load_model(expanded(config.init, "init")) if config.init else None
+    source = load_model(weights_path(expanded(config.init, "init"))) if config.init else None
     architecture = config.model or (source.config if source else ModelConfig())
     mean, std = BACKBONES[architecture.backbone].normalisation
     card = ModelCard(

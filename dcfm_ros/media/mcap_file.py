@@ -179,9 +179,8 @@ class McapFile:
             damaged.append(f"{counted(bad, 'record')} of {self.path.name} could not be read: damaged")
         if not self._whole:
             lost = self._size - at
-            damaged.append(
-                f"{self.path.name} is cut off: its index and its last {counted(lost, 'byte')} could not be read"
-            )
+            rest = f" and its last {counted(lost, 'byte')}" if lost else ""
+            damaged.append(f"{self.path.name} is cut off: its index{rest} could not be read")
         elif not ended:
             damaged.append(f"{self.path.name} is damaged from byte {at} on, which could not be read")
 

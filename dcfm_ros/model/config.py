@@ -77,7 +77,7 @@ class ModelCard:
     """What a model's numbers mean: everything about it that is not its architecture.
 
     classes and colors have one entry per class (colours RGB 0-255); input_size is (width, height) in pixels; mean and
-    std are those of RGB / 255. align: whether its common features are best moved along optical flow before other frames
+    std are those of RGB / 255. accuracy: what was measured, in words. align: whether its common features are best moved along optical flow before other frames
     use them (`flow`) or used where they were, as published (`none`).
     """
 
@@ -89,6 +89,7 @@ class ModelCard:
     std: tuple[float, float, float] = IMAGENET.std
     licence: str = "not stated"
     notes: str = ""
+    accuracy: str = ""
     align: str = setting(
         "none", "what moves a common feature to where its things are now", choices=("flow", "none")
     )

@@ -1,12 +1,24 @@
-"""The weights that come with the package."""
+"""The weights that come with the package, by name."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
-NAME = "dcfm_mobilenetv2_camvid.safetensors"
+from dcfm_ros.share import share_path
+
+MODELS = {"camvid": "dcfm_mobilenetv2_camvid.safetensors"}
+"""Name -> file in `weights/`; the first one is the default."""
 
 
 def default_weights() -> Path:
-    """Path of the shipped model; raises DcfmError, naming the places looked at, when it is not installed."""
-    from dcfm_ros.share import share_path
+    """Path of the default model; raises DcfmError, naming the places looked at, when it is not installed."""
+    return weights_path(None)
 
-    return share_path("weights", NAME)
+
+def weights_path(given: str | Path | None) -> Path:
+    """The file of a model that is given by its name in MODELS or by a path; nothing or "" is the default one.
+
+    Raises DcfmError where a model of the package is not installed; whether a path exists is not looked at.
+    """
+    name = str(given or next(iter(MODELS)))
+    return share_path("weights", MODELS[name]) if name in MODELS else Path(name)

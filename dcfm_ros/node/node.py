@@ -16,7 +16,7 @@ from std_srvs.srv import SetBool, Trigger
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError, one_line
 from dcfm_ros.media.diagnostics import CameraDiagnostics, engine_status
-from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.node import ros_log
 from dcfm_ros.node.camera import Camera
 from dcfm_ros.node.diagnostics import input_of, limits_of, status_message
@@ -112,7 +112,7 @@ class DcfmNode(LifecycleNode):
 
     def _configure(self) -> None:
         configuration = self.parameters.configuration
-        weights = configuration.node.weights or default_weights()
+        weights = weights_path(configuration.node.weights)
         self.get_logger().info(f"loading {weights}")
         engine = self._engine = create_engine(weights, configuration.engine, configuration.stream)
         names = camera_topics(configuration.node.image_topics)

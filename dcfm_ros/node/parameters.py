@@ -34,7 +34,9 @@ class NodeConfig:
     Raises DcfmError, naming the field, for a value that makes no sense.
     """
 
-    weights: str = setting("", "weights file (.safetensors); empty: the model that comes with the package")
+    weights: str = setting(
+        "", "model by name (`dcfm models`), or weights file (.safetensors); empty: the first of these"
+    )
     autostart: bool = setting(
         True, "configure and activate at the start; false: a lifecycle manager does that", when=AT_START
     )

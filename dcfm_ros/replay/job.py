@@ -12,7 +12,7 @@ from dcfm_ros.config import check, setting
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import STORAGES
-from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S
 from dcfm_ros.stream.config import StreamConfig
 
@@ -34,7 +34,9 @@ class Job:
     folder: Path
     stream: StreamConfig
     engine: EngineConfig = field(default_factory=EngineConfig)
-    weights: Path | None = setting(None, "weights file (default: the model that comes with the package)")
+    weights: Path | None = setting(
+        None, "model by name (`dcfm models`), or weights file (default: the first of these)"
+    )
     topic: str | None = setting(None, "image topic of a bag with several")
     labels: str | None = setting(
         None, "ground truth: a label topic of the bag, BAG:TOPIC of another bag, or a folder of label images"
@@ -87,13 +89,13 @@ class Job:
     def read(self) -> list[Path]:
         """The files and folders that the replay reads, of those that are there."""
         labels = [self.labels, self.labels.rpartition(":")[0]] if self.labels else []
-        paths = [self.input, self.weights, *(Path(text) for text in labels if text)]
-        return [path for path in paths if path is not None and path.exists()]
+        paths = [self.input, weights_path(self.weights), *(Path(text) for text in labels if text)]
+        return [path for path in paths if path.exists()]
 
     @property
     def weights_in_words(self) -> str:
         """The file's name, and what tells it from another of that name."""
-        path = self.weights or default_weights()
+        path = weights_path(self.weights)
         return f"{path.name}, SHA-256 {file_digest(path)[:12]}"
 
     @property
@@ -111,7 +113,7 @@ def node_parameters(job: Job, always: Collection[str] = ()) -> dict[str, str]:
         if item.name in always or (item.name != "phase" and getattr(config, item.name) != item.default)
     }
     if job.weights is not None:
-        values["weights"] = job.weights.resolve()
+        values["weights"] = weights_path(job.weights).resolve()
     return {name: _text(name, value) for name, value in values.items()}
 
 

@@ -21,7 +21,7 @@ from dcfm_ros.media.labels import Labels, NoLabels, open_labels
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.media.video_writer import VideoWriter
-from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.clocks import Clock, Played, make_clock
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.job import Job
@@ -256,7 +256,7 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
             raise DcfmError(
                 f"--merge needs a bag; {source.path} is none, so that there are no messages to merge the masks with."
             )
-        engine = create_engine(job.weights or default_weights(), job.engine)
+        engine = create_engine(weights_path(job.weights), job.engine)
         labels = open_labels(source, job.labels, engine.card.colors)
         prepare(job.folder, force=job.force, read=job.read)
         clock = make_clock(job.clock)

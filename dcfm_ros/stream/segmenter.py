@@ -13,7 +13,7 @@ from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.stream.alignment import create_aligner
 from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
@@ -51,7 +51,7 @@ class StreamSegmenter:
         on_error: OnError | None = None,
         make_worker: MakeWorker | None = None,
     ) -> None:
-        model = default_weights() if model_or_engine is None else model_or_engine
+        model = weights_path(None) if model_or_engine is None else model_or_engine
         self.engine = create_engine(model) if isinstance(model, (DCFM, str, Path)) else model
         self.config = config or StreamConfig()
         self.network_size = self.config.network_size(self.engine.card.input_size)

@@ -8,4 +8,4 @@ from fakes import FakeEngine
 def fake_engine(monkeypatch):
     """No network, no weights file."""
     monkeypatch.setattr("dcfm_ros.replay.replayer.create_engine", lambda weights, config: FakeEngine())
-    monkeypatch.setattr("dcfm_ros.replay.replayer.default_weights", lambda: "none")
+    monkeypatch.setattr("dcfm_ros.replay.replayer.weights_path", lambda given: "none")

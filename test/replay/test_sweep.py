@@ -131,7 +131,7 @@ def fake_engines(monkeypatch):
         return FakeEngine(clock, independent=10, common=40)
 
     monkeypatch.setattr("dcfm_ros.replay.replayer.create_engine", create)
-    monkeypatch.setattr("dcfm_ros.replay.replayer.default_weights", lambda: "none")
+    monkeypatch.setattr("dcfm_ros.replay.replayer.weights_path", lambda given: "none")
     monkeypatch.setattr(
         "dcfm_ros.replay.replayer.make_clock",
         lambda name: RobotClock(clock) if name == "robot" else FastClock(),

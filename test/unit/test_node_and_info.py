@@ -3,12 +3,13 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import dcfm_ros
 from dcfm_ros import cli
-from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.model.shipped import MODELS, default_weights, weights_path
 from dcfm_ros.node import main as node
 from dcfm_ros.node.parameters import table
 
@@ -62,6 +63,22 @@ def test_info_tells_what_an_issue_report_needs(capsys):
     assert told["Engine"] == "torch (DCFM_ENGINE says so)"  # as all tests have it
     assert told["Devices"].startswith("cpu")
     assert {"Processor", "System", "Python", "torch", "numpy", "ROS"} <= set(told)
+
+
+def test_models_are_listed_with_what_they_cost(capsys):
+    assert cli.main(["models"]) == 0
+    head, _, *rows = capsys.readouterr().out.splitlines()
+    assert [word in head for word in ("name", "accuracy", "key frame, ms", "other frame, ms", "licence")]
+    for name, row in zip(MODELS, rows, strict=False):
+        assert row.split()[0] == name and "480×360" in row and "CC BY-NC 4.0" in row
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_name_stands_for_its_file(name, capsys):
+    assert cli.main(["info", name]) == 0
+    assert capsys.readouterr().out.startswith(MODELS[name])
+    assert weights_path(f"{name}.safetensors") == Path(f"{name}.safetensors")  # a path is a path
+    assert default_weights() == weights_path("") == weights_path(None)
 
 
 def test_info_tells_what_is_in_a_weights_file(capsys, tmp_path):

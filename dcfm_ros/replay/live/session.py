@@ -17,7 +17,7 @@ from dcfm_ros.errors import say
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
-from dcfm_ros.model.shipped import default_weights
+from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.job import Job, node_parameters
 from dcfm_ros.replay.live.recorded import read_recording, read_sent
 from dcfm_ros.replay.live.run import LiveRun, play, recorded_topics
@@ -64,7 +64,7 @@ class Session:
             DcfmError: the input cannot be played, the output folder is not empty, or a process ended early.
         """
         check_input(self.job)
-        card = load_model(self.job.weights or default_weights()).card
+        card = load_model(weights_path(self.job.weights)).card
         folder = self.job.folder
         prepare(folder, force=self.job.force, read=self.job.read)
         (folder / LOG).mkdir()

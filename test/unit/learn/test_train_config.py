@@ -15,6 +15,7 @@ from dcfm_ros.learn.optimiser import Schedule, build_optimiser
 from dcfm_ros.model.classes import CLASS_SETS
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.model.shipped import weights_path
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted((ROOT / "config" / "train").glob("*.yaml"))
@@ -55,7 +56,7 @@ def test_shipped_configurations_hold_together(path):
         assert source.dataset in DATASETS
     classes = CLASS_SETS.get(config.train[0].dataset.split("_")[0])
     if classes is None:  # the user's own, and all but them from the weights that it begins with
-        assert config.model is None and (ROOT / config.init).is_file()
+        assert config.model is None and weights_path(config.init).is_file()
     else:
         assert config.model.num_classes == len(classes.names)
     assert config.out == f"runs/{path.stem}"
