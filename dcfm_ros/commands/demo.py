@@ -9,6 +9,7 @@ from typing import Any
 
 from dcfm_ros.commands.options import add_options, add_parameters, add_size, read_options
 from dcfm_ros.config import from_text
+from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import say
 from dcfm_ros.node.topics import DEMO
 from dcfm_ros.replay.job import Job
@@ -38,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_size(parser, "--size", "image size (default: as recorded; drive: 480x360)", smallest=16)
     parser.add_argument("--seed", type=int, default=0, help="which synthetic drive (default: %(default)s)")
     add_options(parser, Job, only=("frames", "topic", "labels", "weights", "force"))
+    add_options(parser, EngineConfig, only=("classes_file",))
     add_parameters(parser, "a parameter of the node; may be repeated")
 
 
@@ -63,7 +65,8 @@ def _job(args: argparse.Namespace, played: str | Path, **fields: Any) -> Job:
     path = Path(played)
     fixed: dict[str, Any] = {"folder": args.output, "rate": args.fps, "clock": "robot"}
     source = path if str(path).startswith("/dev/") else path.resolve()
-    return read_options(args, Job, input=source, stream=StreamConfig(), **(fixed | fields))
+    fixed |= {"stream": StreamConfig(), "engine": read_options(args, EngineConfig)}
+    return read_options(args, Job, input=source, **(fixed | fields))
 
 
 def _drive(args: argparse.Namespace) -> tuple[Job, str]:

@@ -29,6 +29,10 @@ class EngineConfig:
         "compiler (on a GPU Triton)",
     )
 
+    classes_file: str = setting(
+        "", "YAML file of groups of classes that take the classes' place; empty: the model's own classes"
+    )
+
     def __post_init__(self) -> None:
         check(self)
 

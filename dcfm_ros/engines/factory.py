@@ -15,6 +15,7 @@ from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.engines.graph.base import Library
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.groups import grouped
 from dcfm_ros.model.shipped import weights_path
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def create_engine(
     """
     config = config or EngineConfig()
     model = model_or_path if isinstance(model_or_path, DCFM) else load_model(weights_path(model_or_path))
+    if config.classes_file:
+        model = grouped(model, config.classes_file)
     name, why = config.engine, "asked for"
     if name == "auto":
         name, why = choose(config)

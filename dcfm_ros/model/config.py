@@ -6,6 +6,9 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 
+import numpy as np
+
+from dcfm_ros.arrays import Mask
 from dcfm_ros.config import Size, check, parse_size, setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.classes import CAMVID
@@ -77,7 +80,8 @@ class ModelCard:
     """What a model's numbers mean: everything about it that is not its architecture.
 
     classes and colors have one entry per class (colours RGB 0-255); input_size is (width, height) in pixels; mean and
-    std are those of RGB / 255. accuracy: what was measured, in words. align: whether its common features are best moved along optical flow before other frames
+    std are those of RGB / 255. accuracy: what was measured, in words. members: where the classes are groups (see `model.groups`), the group that
+    each class of the weights is in, 255 for none, and their colours; else empty. align: whether its common features are best moved along optical flow before other frames
     use them (`flow`) or used where they were, as published (`none`).
     """
 
@@ -90,6 +94,8 @@ class ModelCard:
     licence: str = "not stated"
     notes: str = ""
     accuracy: str = ""
+    members: tuple[int, ...] = ()
+    member_colors: tuple[tuple[int, int, int], ...] = ()
     align: str = setting(
         "none", "what moves a common feature to where its things are now", choices=("flow", "none")
     )
@@ -108,6 +114,15 @@ class ModelCard:
             raise DcfmError(
                 f"a model card has mean {self.mean} and std {self.std}; expected finite numbers, std of {MIN_STD} or more"
             )
+
+
+def in_groups(label: Mask, card: ModelCard) -> Mask:
+    """A label of the weights' classes, uint8 H×W, with the card's groups in their place; the same where it has none."""
+    if not card.members:
+        return label
+    table = np.arange(256, dtype=np.uint8)
+    table[: len(card.members)] = card.members
+    return table[label]
 
 
 def to_json(value: ModelConfig | ModelCard) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -48,6 +50,7 @@ class DCFM(nn.Module):
         self.independent_channels = config.independent_channels or self.backbone.independent.channels
         self.fusion = Fusion(channels, self.independent_channels)
         self.classifier = build_classifier(config, channels)
+        self.grouping: nn.Module | None = None
 
     def encode_independent(self, x: Tensor) -> Tensor:
         """The shallow feature of every frame.
@@ -79,8 +82,21 @@ class DCFM(nn.Module):
         return unit(F.relu(self.fusion(common, self._shallow(common, independent, normalise_first))))
 
     def classify(self, fused: Tensor) -> Tensor:
-        """Fused feature -> logits, float32 N×num_classes×h×w."""
-        return self.classifier(fused)
+        """Fused feature -> logits, float32 N×`outputs`×h×w."""
+        logits = self.classifier(fused)
+        return logits if self.grouping is None else self.grouping(logits)
+
+    @property
+    def outputs(self) -> int:
+        """How many logits a pixel has: one for each class, or for each group of classes, dropped ones included."""
+        return self.config.num_classes if self.grouping is None else len(next(self.grouping.buffers()))
+
+    def with_grouping(self, grouping: nn.Module, card: ModelCard) -> DCFM:
+        """The same model, with the same tensors, whose logits are those of groups of its classes; see `model.groups`."""
+        other = copy.copy(self)
+        other._modules = dict(self._modules)
+        other.grouping, other.card = grouping, card
+        return other
 
     def logits(self, common: Tensor, independent: Tensor) -> Tensor:
         """Logits of a frame at low resolution, float32 N×num_classes×h×w, from any key frame's common feature."""

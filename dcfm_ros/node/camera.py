@@ -58,7 +58,8 @@ class Camera:
         self._engine = engine
         self._phase = phase
         self._latest = Latest(configuration)
-        self._outputs = Outputs(node, names, engine.card, configuration.node.input_depth)
+        selected = configuration.node.selected
+        self._outputs = Outputs(node, names, engine.card, configuration.node.input_depth, selected)
         self._health = Health()
         self._last_image: Any = None
         self._subscriptions: list[Any] = []

@@ -37,6 +37,11 @@ class NodeConfig:
     weights: str = setting(
         "", "model by name (`dcfm models`), or weights file (.safetensors); empty: the first of these"
     )
+    selection: str = setting(
+        "",
+        "classes (or groups of classes_file), separated by commas, that segmentation/selection shows as 255, all else as 0; "
+        "empty: it is not published",
+    )
     autostart: bool = setting(
         True, "configure and activate at the start; false: a lifecycle manager does that", when=AT_START
     )
@@ -72,6 +77,11 @@ class NodeConfig:
     over_budget_s: float = _at_any_time(
         10.0, "diagnostics: over budget for this many seconds is an error", 0.0, 3600.0
     )
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The names in `selection`."""
+        return tuple(name.strip() for name in self.selection.split(",") if name.strip())
 
     def __post_init__(self) -> None:
         check(self)

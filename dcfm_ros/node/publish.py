@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -96,19 +97,35 @@ def png_message(header: Any, mask: np.ndarray) -> CompressedImage:
     return message
 
 
+def selection_table(classes: Sequence[str], selected: Sequence[str]) -> np.ndarray:
+    """uint8 of 256: 255 for the ids of the selected classes, 0 for all others. DcfmError for one that does not exist."""
+    table = np.zeros(256, np.uint8)
+    for name in selected:
+        if name not in classes:
+            raise DcfmError(f"selection names '{name}'; the classes are {', '.join(classes)}")
+        table[classes.index(name)] = 255
+    return table
+
+
 class Outputs:
     """The publishers of one camera. `lock` is held while a frame is published.
 
     depth: how many messages each keeps until all subscribers have them; as many as frames may wait for the network.
-    Raises what rclpy raises for invalid names; no topic is left behind then.
+    selected: names of the classes that `selection` shows; none: it is not published.
+    Raises DcfmError for a class that the card does not have, and what rclpy raises for invalid names; no topic is left
+    behind then.
     """
 
-    def __init__(self, node: Node, names: CameraTopics, card: ModelCard, depth: int) -> None:
+    def __init__(
+        self, node: Node, names: CameraTopics, card: ModelCard, depth: int, selected: Sequence[str] = ()
+    ) -> None:
         self.lock = threading.Lock()
         self._node = node
         self._card = card
         self._publishers: list[Any] = []  # of what is made from frames
         self._label_info: Any = None
+        self._selection: Pictures | None = None
+        self._selected = selection_table(card.classes, selected) if selected else None
         try:
             self._create(names, depth)
         except BaseException:
@@ -145,6 +162,9 @@ class Outputs:
         if info is not None and _watched(self._camera_info):
             size = (mask.shape[1], mask.shape[0])
             self._camera_info.publish(scaled_camera_info(info, header, size))
+        if self._selection is not None and self._selection.watched:
+            np.take(self._selected, mask, out=self._selection.canvas(mask.shape), mode="clip")
+            self._selection.publish_canvas(header)
         if _watched(self._png):
             self._png.publish(png_message(header, mask))
         if self._overlay.watched:
@@ -169,6 +189,8 @@ class Outputs:
         self._mask = Pictures(self._publisher(Image, names.output("mask"), depth), "mono8")
         self._confidence = Pictures(self._publisher(Image, names.output("confidence"), depth), "mono8")
         self._overlay = Pictures(self._publisher(Image, names.output("overlay"), depth), "rgb8")
+        if self._selected is not None:
+            self._selection = Pictures(self._publisher(Image, names.output("selection"), depth), "mono8")
         self._png = self._publisher(
             CompressedImage, beside(self._node, names.output("mask"), "/compressed"), depth
         )

@@ -24,7 +24,7 @@ class Job:
     """Everything a replay needs, in a form that can be sent to other processes and machines.
 
     input: bag, video or folder of images. folder: where the report goes. topic, labels: as for `open_source` and
-    `open_labels`.
+    `open_labels`. grouped_labels: these are of the groups in `engine.classes_file`, not of the classes of the weights.
 
     Raises:
         DcfmError: a value that makes no sense, or a mode whose outcome the clock cannot know.
@@ -72,6 +72,7 @@ class Job:
         "subscribes to it)",
     )
     force: bool = setting(False, "replace an earlier run in the report's folder")
+    grouped_labels: bool = False
 
     def __post_init__(self) -> None:
         check(self)
@@ -88,8 +89,9 @@ class Job:
     @property
     def read(self) -> list[Path]:
         """The files and folders that the replay reads, of those that are there."""
-        labels = [self.labels, self.labels.rpartition(":")[0]] if self.labels else []
-        paths = [self.input, weights_path(self.weights), *(Path(text) for text in labels if text)]
+        named = [self.labels, self.labels.rpartition(":")[0]] if self.labels else []
+        named.append(self.engine.classes_file)
+        paths = [self.input, weights_path(self.weights), *(Path(text) for text in named if text)]
         return [path for path in paths if path.exists()]
 
     @property
@@ -112,6 +114,8 @@ def node_parameters(job: Job, always: Collection[str] = ()) -> dict[str, str]:
         for item in fields(config)
         if item.name in always or (item.name != "phase" and getattr(config, item.name) != item.default)
     }
+    if "classes_file" in values:
+        values["classes_file"] = str(Path(values["classes_file"]).resolve())
     if job.weights is not None:
         values["weights"] = weights_path(job.weights).resolve()
     return {name: _text(name, value) for name, value in values.items()}

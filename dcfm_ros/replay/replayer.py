@@ -21,6 +21,7 @@ from dcfm_ros.media.labels import Labels, NoLabels, open_labels
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.media.video_writer import VideoWriter
+from dcfm_ros.model.config import in_groups
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.clocks import Clock, Played, make_clock
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
@@ -154,10 +155,11 @@ class Replayer:
 
     def _label(self, frame: Frame) -> np.ndarray | None:
         try:
-            return self._labels.of(frame)
+            label = self._labels.of(frame)
         except DcfmError as error:
             self._tally.label_problems[str(error)] += 1
             return None
+        return label if label is None or self._job.grouped_labels else in_groups(label, self._card)
 
     def _counts(self) -> FrameCounts:
         failed = sum(self._source.skipped.values())
@@ -257,7 +259,7 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
                 f"--merge needs a bag; {source.path} is none, so that there are no messages to merge the masks with."
             )
         engine = create_engine(weights_path(job.weights), job.engine)
-        labels = open_labels(source, job.labels, engine.card.colors)
+        labels = open_labels(source, job.labels, engine.card.member_colors or engine.card.colors)
         prepare(job.folder, force=job.force, read=job.read)
         clock = make_clock(job.clock)
         with clock.stream(engine, job.stream) as stream:

@@ -101,7 +101,10 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
     runs = _Runs()
     if not is_truth:
         labels = runs.reference(_reference(job, [variant for _, variant in grid]), stop)
-        grid = [(settings, dataclasses.replace(variant, labels=labels)) for settings, variant in grid]
+        grid = [
+            (settings, dataclasses.replace(variant, labels=labels, grouped_labels=True))
+            for settings, variant in grid
+        ]
     runs.all_of(grid, job.folder, stop, is_truth=is_truth)
     points, reports = runs.points, runs.reports
     recorded = next((report.interval_ms for report in reports if report.interval_ms), None)

@@ -16,9 +16,11 @@ import torch
 from bags import stamp_of
 
 from dcfm_ros import cli
+from dcfm_ros.media.bags import Bag
 from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.replay import sinks
 from dcfm_ros.replay.many import Outcome, jobs_for, recordings_in
 from dcfm_ros.replay.report.recordings_page import totals
 
@@ -160,6 +162,29 @@ def test_a_folder_of_bags_through_ray(tmp_path, weights):
     options = ["--labels", "/label", "--weights", str(weights), "--no-video", "--ray", "local"]
     assert cli.main(["replay", str(path), "-o", str(tmp_path / "out"), *options]) == 2
     check_table(tmp_path / "out")
+
+
+def test_groups_take_the_classes_place_in_the_report(tmp_path, weights):
+    """Labels are of the weights' classes: 0, 1 and 2 here."""
+    path = labelled(tmp_path / "in", 4)
+    (tmp_path / "groups.yaml").write_text("one: [building, sky]\ntwo: rest\n")  # 1 and 0; all others
+    options = [str(path), "--labels", "/label", "--weights", str(weights), "--no-video", "--engine", "torch"]
+    groups = ["--classes-file", str(tmp_path / "groups.yaml")]
+    assert cli.main(["replay", *options, "-o", str(tmp_path / "out"), *groups]) == 0
+    numbers = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert set(numbers["accuracy"]["per_class_iou"]) == {"one", "two"}
+    masks = [np.asarray(message.data) for _, _, message in Bag(tmp_path / "out" / "bag").messages(sinks.MASK)]
+    truth = [0 if index % 3 < 2 else 1 for index in range(4)]
+    right = np.mean([(mask == label).mean() for mask, label in zip(masks, truth, strict=True)])
+    assert numbers["accuracy"]["pixel_accuracy"] == pytest.approx(right)
+    sweep = ["--sweep", "trigger=interval:1,interval:2", "--clock", "fast"]
+    unlabelled = [word for word in options if word not in ("--labels", "/label")]
+    assert (
+        cli.main(["replay", *unlabelled, "--topic", "/image", "-o", str(tmp_path / "sweep"), *groups, *sweep])
+        == 0
+    )
+    points = json.loads((tmp_path / "sweep" / "results.json").read_text())["runs"]
+    assert points[0]["quality"] == 1.0  # what every frame as a key frame says, against itself
 
 
 def test_no_labels_no_accuracy():

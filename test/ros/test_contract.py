@@ -19,6 +19,8 @@ from ros_graph import (
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.model.checkpoint import load_model
+from dcfm_ros.model.classes import CAMVID
+from dcfm_ros.model.groups import grouped
 from dcfm_ros.node import publish
 from dcfm_ros.node.camera_info import CameraInfos
 from dcfm_ros.stream.config import StreamConfig
@@ -105,6 +107,55 @@ def test_compressed_mask_is_a_png_of_the_mask(graph):
     assert png.data[:4].tobytes() == b"\x89PNG"
     unpacked = cv2.imdecode(np.frombuffer(png.data, np.uint8), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(unpacked, pixels_of(mask))
+
+
+def test_selection_is_255_where_a_selected_class_is(graph, weights):
+    seen = np.bincount(offline(weights, [picture()])[0].mask.ravel()).argsort()[
+        -3:-1
+    ]  # common ones, not the commonest
+    outputs = MASKS, (Image, "segmentation/selection")
+    names = ", ".join(CAMVID.names[index] for index in seen)
+    camera, masks, selections = graph.segmenting(*outputs, selection=names)
+    camera.publish(image(picture(), stamp_of(0), frame_id=FRAME_ID))
+    (mask,), (selection,) = masks.wait(), selections.wait()
+    assert (selection.header, selection.encoding) == (mask.header, "mono8")
+    wanted = np.isin(pixels_of(mask), seen)
+    assert 0 < wanted.sum() < wanted.size, "all or nothing proves nothing"
+    np.testing.assert_array_equal(pixels_of(selection), np.where(wanted, 255, 0))
+
+
+def test_without_a_selection_there_is_no_topic_for_it(graph):
+    topics = {publisher.topic_name for publisher in graph.node().publishers}
+    assert not any(topic.endswith("/selection") for topic in topics)
+
+
+def test_a_selection_of_what_the_model_does_not_know_is_refused(graph, capfd):
+    graph.node(selection="road, lawn")
+    told = capfd.readouterr().err
+    assert "cannot configure: selection names 'lawn'; the classes are sky, building," in told
+
+
+GROUPS = """
+drivable: [road, pavement]
+person: [pedestrian, bicyclist]
+sky: {classes: [sky], drop: true}
+"""
+
+
+def test_groups_take_the_classes_place_in_everything(graph, weights, tmp_path):
+    (tmp_path / "groups.yaml").write_text(GROUPS)
+    outputs = MASKS, (Image, "segmentation/selection"), (Image, "segmentation/overlay")
+    given = {"classes_file": str(tmp_path / "groups.yaml"), "selection": "drivable"}
+    camera, masks, selections, overlays = graph.segmenting(*outputs, **given)
+    camera.publish(image(picture(), stamp_of(0)))
+    (mask,), (selection,), (overlay,) = masks.wait(), selections.wait(), overlays.wait()
+    with StreamSegmenter(grouped(load_model(weights), tmp_path / "groups.yaml")) as stream:
+        wanted = stream.step(picture(), stamp_of(0)).mask
+        card = stream.engine.card
+    assert card.classes[:2] == ("drivable", "person") and len(card.classes) == 8
+    np.testing.assert_array_equal(pixels_of(mask), wanted)
+    np.testing.assert_array_equal(pixels_of(selection), np.where(wanted == 0, 255, 0))
+    np.testing.assert_array_equal(pixels_of(overlay), draw_overlay(picture(), wanted, card, 0.5, True))
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,8 @@ class GraphEngine:
     def label_map(
         self, logits: Feature, size: tuple[int, int], *, confidence: bool = False
     ) -> tuple[Mask, Mask | None]:
-        return label_array(np.asarray(logits.values)[0].transpose(1, 0, 2), size, confidence=confidence)
+        rows = np.asarray(logits.values)[0].transpose(1, 0, 2)
+        return label_array(rows, size, confidence=confidence, shown=len(self.card.classes))
 
     def _run_pieces(self, pieces: list[Piece], independent: Feature) -> Generator[None, None, Feature]:
         values: dict[str, Values] = {pieces[0].inputs[0]: independent.values}
@@ -178,7 +179,7 @@ class GraphEngine:
             rows = band if name == "logits" else 0
             runners[name] = self._library.load(graphs / f"{name}.onnx", built, spec, self._threads, rows)
         if band != self._rows(size):
-            runners["logits"] = InBands(runners["logits"], band, self.model.config.num_classes)
+            runners["logits"] = InBands(runners["logits"], band, self.model.outputs)
         return runners
 
     def _rows(self, size: Size) -> int:

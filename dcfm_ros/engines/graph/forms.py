@@ -66,6 +66,8 @@ def _products(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
     if layers[1:]:
         assert layers[0].bias is not None
         logits = F.relu(logits + layers[0].bias) @ _weight(layers[1]).T
+    if model.grouping is not None:
+        logits = model.grouping(logits, -1)
     return logits.transpose(2, 3)
 
 

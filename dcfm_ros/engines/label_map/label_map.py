@@ -28,27 +28,39 @@ THREAD_WORK = 1 << 18
 """Numbers read and bytes written that are worth a thread of their own."""
 
 
-def label_map(logits: Tensor, size: tuple[int, int], *, confidence: bool = False) -> tuple[Mask, Mask | None]:
+def label_map(
+    logits: Tensor, size: tuple[int, int], *, confidence: bool = False, shown: int = UNLABELLED
+) -> tuple[Mask, Mask | None]:
     """logits: C×h×w of any float type; size: (width, height). Returns the mask and, when asked, the winner's probability.
 
     Both are uint8 H×W. A pixel between logits that are not finite is `UNLABELLED`, with probability 0; of equal
-    classes the first wins.
+    classes the first wins. Where a class wins that is not among the first `shown`, the pixel is `UNLABELLED`, too.
     """
-    if logits.is_cuda:
-        mask, share = _cuda(logits, size, confidence)
-        return _fetched(mask), None if share is None else _fetched(share)
-    return label_array(logits.float().numpy(), size, confidence=confidence)
+    if not logits.is_cuda:
+        return label_array(logits.float().numpy(), size, confidence=confidence, shown=shown)
+    winner, probability = _cuda(logits, size, confidence)
+    mask = _fetched(winner)
+    _hide(mask, shown, len(logits))
+    return mask, None if probability is None else _fetched(probability)
 
 
 def label_array(
-    logits: NDArray[np.float32], size: tuple[int, int], *, confidence: bool = False
+    logits: NDArray[np.float32], size: tuple[int, int], *, confidence: bool = False, shown: int = UNLABELLED
 ) -> tuple[Mask, Mask | None]:
     """`label_map` for an array: fastest where its rows lie in order, class by class or all classes of a row together."""
     kernel = _kernel()
     if kernel is None:
-        mask, share = label_tiles(torch.from_numpy(logits), size, confidence=confidence)
-        return mask.numpy(), None if share is None else share.numpy()
-    return _by_kernel(kernel, np.asarray(logits, np.float32), size, confidence)
+        winner, probability = label_tiles(torch.from_numpy(logits), size, confidence=confidence)
+        mask, share = winner.numpy(), None if probability is None else probability.numpy()
+    else:
+        mask, share = _by_kernel(kernel, np.asarray(logits, np.float32), size, confidence)
+    _hide(mask, shown, len(logits))
+    return mask, share
+
+
+def _hide(mask: Mask, shown: int, classes: int) -> None:
+    if shown < classes:
+        mask[mask >= shown] = UNLABELLED
 
 
 def _by_kernel(

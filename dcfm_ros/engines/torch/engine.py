@@ -133,7 +133,7 @@ class TorchEngine:
     ) -> tuple[Mask, Mask | None]:
         settle_threads(self._threads)
         with self._entered():
-            return label_map(logits[0], size, confidence=confidence)
+            return label_map(logits[0], size, confidence=confidence, shown=len(self.card.classes))
 
     def adopt(self, feature: Tensor) -> Tensor:
         """Another engine's feature, float 1×C×h×w, as this one's."""

@@ -51,7 +51,7 @@ class Passes:
         if not self.in_bands:
             return (fused_logits(self.model, *features).transpose(1, 2),)
         number, rows, columns, channels = features[0].shape
-        logits = common.new_empty(number, rows, self.model.config.num_classes, columns)
+        logits = common.new_empty(number, rows, self.model.outputs, columns)
         band = band_rows(rows, columns * channels * common.element_size(), torch.get_num_threads())
         for first in band_starts(rows, band):
             here = slice(first, first + band)

@@ -57,7 +57,7 @@ def measure(
     return Evaluation(
         model=_model_facts(weights, model, engine, cost, size, config.align),
         data=_data_facts(footage),
-        classes=model.card.classes,
+        classes=engine.card.classes,
         rows=tuple(
             _row(spec, accuracy, speeds[spec], speeds[PER_FRAME].key_ms, cost)
             for spec, accuracy in accuracies.items()

@@ -13,7 +13,7 @@ from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.labels import label_of
 from dcfm_ros.media.video_writer import VideoWriter
-from dcfm_ros.model.config import ModelCard
+from dcfm_ros.model.config import ModelCard, in_groups
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S
 from dcfm_ros.replay.tally import Tally
@@ -146,7 +146,7 @@ def read_recording(
         else:
             rgb, mask = to_rgb(image), label_of(mask_message, topics.mask)
             label = labels.at(stamp) if stamp in labelled else None
-            truth = None if label is None else label_of(label, topics.label)
+            truth = None if label is None else in_groups(label_of(label, topics.label), card)
             run.add(record, rgb, mask, truth, frame_id=image.header.frame_id)
             if video is not None:
                 video.write(draw_overlay(rgb, mask, card))

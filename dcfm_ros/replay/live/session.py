@@ -17,6 +17,7 @@ from dcfm_ros.errors import say
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
+from dcfm_ros.model.groups import grouped
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.job import Job, node_parameters
 from dcfm_ros.replay.live.recorded import read_recording, read_sent
@@ -64,11 +65,11 @@ class Session:
             DcfmError: the input cannot be played, the output folder is not empty, or a process ended early.
         """
         check_input(self.job)
-        card = load_model(weights_path(self.job.weights)).card
+        settings = node_parameters(self.job) | dict(self.parameters)
+        card = card_of(settings)
         folder = self.job.folder
         prepare(folder, force=self.job.force, read=self.job.read)
         (folder / LOG).mkdir()
-        settings = node_parameters(self.job) | dict(self.parameters)
         outcome = play(self.namespace, folder, settings, self.job.input, self._player_options())
         report = self._report(card, outcome, settings)
         say(summary_text(report))
@@ -128,3 +129,9 @@ class Session:
             others_cores=outcome.others_cores,
             extra=dict(odd),
         )
+
+
+def card_of(settings: Mapping[str, str]) -> ModelCard:
+    """Of what a node with these parameters publishes. Raises DcfmError for weights or groups that cannot be read."""
+    model, groups = load_model(weights_path(settings.get("weights"))), settings.get("classes_file")
+    return (grouped(model, groups) if groups else model).card

@@ -40,6 +40,27 @@ def weights(tmp_path_factory) -> list[Path]:
     return paths
 
 
+def test_groups_are_measured_in_the_classes_place(footage, weights, tmp_path, capsys):
+    (tmp_path / "groups.yaml").write_text(
+        "ground: [road, pavement]\nsky: {classes: sky, drop: true}\nthing: rest\n"
+    )
+    words = [
+        "evaluate",
+        str(weights[0]),
+        "--data",
+        f"camvid:{footage}",
+        "--engine",
+        "torch",
+        "--threads",
+        "1",
+    ]
+    words += ["--key-intervals", "1", "--speed-frames", "3", "--json", str(tmp_path / "groups.json")]
+    assert main([*words, "--classes-file", str(tmp_path / "groups.yaml")]) == 0
+    (evaluation,) = load_report(tmp_path / "groups.json").evaluations
+    assert evaluation.classes == ("ground", "thing")
+    assert len(evaluation.rows[0].per_class_iou) == 2 and 0 < evaluation.rows[0].mean_iou < 1
+
+
 def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
     words = [
         "evaluate",
