@@ -190,6 +190,8 @@ def job_of(args: argparse.Namespace) -> Job:
         raise DcfmError(
             "--live plays one recording in real time; leave out --sweep, --clock and further recordings"
         )
+    if args.masks and (args.live or args.sweep):
+        raise DcfmError("--masks writes those of a replay; leave out --live and --sweep")
     clock = args.clock or ("robot" if args.sweep or args.live else "fast")
     idle = [name for name in _BACKGROUND_ONLY if getattr(args, name) != getattr(StreamConfig, name)]
     if idle and (clock == "fast" or args.mode == "inline"):

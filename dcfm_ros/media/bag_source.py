@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from dcfm_ros.media.bags import IMAGE_TYPES, Bag, Stamps, Topic
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.stream.stopwatch import Stopwatch
+
+_NO_CAMERA = re.compile(r"/segmentation/(mask|confidence|overlay|selection)(/compressed)?$|/labels?$")
+"""What this package calls masks, pictures made of them, and labels: images, but of no camera."""
 
 
 class BagSource(Source):
@@ -51,7 +55,7 @@ class BagSource(Source):
 
 
 def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:
-    """The topic asked for, or the only image topic beside the one with labels.
+    """The topic asked for, or the only image topic of a camera.
 
     Raises:
         DcfmError: no such topic, not an image topic, no image topic at all, or several.
@@ -59,8 +63,9 @@ def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:
     images = [topic for topic in bag.topics if topic.type in IMAGE_TYPES]
     if name is None:
         found = [topic for topic in images if topic.count and topic.name != labels]
-        if len(found) == 1:
-            return found[0]
+        cameras = [topic for topic in found if not _NO_CAMERA.search(topic.name)]
+        if len(cameras) == 1 or len(found) == 1:
+            return (cameras or found)[0]
         if found:
             raise DcfmError(
                 f"The bag {bag.path} has {len(found)} image topics; choose one with --topic:\n{_table(bag, found)}"

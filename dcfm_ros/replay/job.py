@@ -64,6 +64,10 @@ class Job:
     span: float = setting(DEFAULT_SPAN_S, "seconds: length of the time spans with numbers of their own", 0.1)
     bag: bool = setting(True, "write the bag of masks")
     video: bool = setting(True, "write the overlay video")
+    masks: Path | None = setting(
+        None,
+        "folder for the masks as PNG files: pixel = class id, in the classes' colours, with classes.yaml beside them",
+    )
     merge: bool = setting(False, "put all messages of the input into the bag, too")
     storage: str = setting("mcap", "of the bag of masks", choices=sorted(STORAGES))
     confidence: bool | None = setting(

@@ -77,9 +77,10 @@ def jobs_for(job: Job, recordings: Sequence[Path], workers: int) -> list[Job]:
             name, number = f"{base}_{number}", number + 1
         taken.add(name)
         folder = job.folder / RUNS / name
+        masks = (job.masks / name).resolve() if job.masks else None
         jobs.append(
             dataclasses.replace(
-                job, input=path.resolve(), folder=folder.resolve(), engine=engine, force=False
+                job, input=path.resolve(), folder=folder.resolve(), masks=masks, engine=engine
             )
         )
     return jobs

@@ -18,10 +18,11 @@ from dcfm_ros.media.bag_source import BagSource
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.frame_timing import FrameCounts
 from dcfm_ros.media.labels import Labels, NoLabels, open_labels
+from dcfm_ros.media.mask_writer import MaskWriter
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.media.video_writer import VideoWriter
-from dcfm_ros.model.config import in_groups
+from dcfm_ros.model.config import ModelCard, in_groups
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.clocks import Clock, Played, make_clock
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
@@ -48,9 +49,17 @@ _WAYS = {
 class Replayer:
     """Puts the frames of a source through a stream, measures, and collects what the report must mention."""
 
-    def __init__(self, job: Job, source: Source, labels: Labels, stream: Streams, clock: Clock) -> None:
+    def __init__(
+        self,
+        job: Job,
+        source: Source,
+        labels: Labels,
+        stream: Streams,
+        clock: Clock,
+        masks: MaskWriter | None = None,
+    ) -> None:
         self._job, self._source, self._labels = job, source, labels
-        self._stream, self._clock = stream, clock
+        self._stream, self._clock, self._mask_writer = stream, clock, masks
         self._card = stream.engine.card
         self._tally = Tally(self._card, job.span)
         # When each was done, ms, and the mask; newest last.
@@ -96,6 +105,8 @@ class Replayer:
             VideoWriter(job.folder / VIDEO, source.rate or VIDEO_RATE) if job.video else None,
             Diagnostics(self._stream.engine, source, job.budget_ms),
             merge,
+            self._mask_writer,
+            by_stamp=bool(source.topic),
         )
 
     def _process(self, sinks: Sinks, stop: Callable[[], bool], quiet: bool) -> None:
@@ -229,6 +240,12 @@ class Done:
     failed: tuple[str, ...] = ()
 
 
+def _mask_writer(job: Job, card: ModelCard) -> MaskWriter | None:
+    if job.masks is None:
+        return None
+    return MaskWriter(job.masks, card.classes, card.colors, force=job.force, read=job.read)
+
+
 def check_input(job: Job) -> None:
     """Refuse what cannot be played before anything is started or an earlier report is replaced.
 
@@ -261,9 +278,10 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
         engine = create_engine(weights_path(job.weights), job.engine)
         labels = open_labels(source, job.labels, engine.card.member_colors or engine.card.colors)
         prepare(job.folder, force=job.force, read=job.read)
+        masks = _mask_writer(job, engine.card)
         clock = make_clock(job.clock)
         with clock.stream(engine, job.stream) as stream:
-            replayer = Replayer(job, source, labels, stream, clock)
+            replayer = Replayer(job, source, labels, stream, clock, masks)
             report, interrupted = replayer.run(stop, quiet=quiet)
     page, failed = job.folder / PAGE, replayer.failed
     try:

@@ -17,6 +17,7 @@ from dcfm_ros.media.bags import Bag, RawMessage
 from dcfm_ros.media.diagnostics import CameraDiagnostics, Input, Limits, Status, engine_status
 from dcfm_ros.media.frame_timing import FrameCounts
 from dcfm_ros.media.health import Health
+from dcfm_ros.media.mask_writer import MaskWriter
 from dcfm_ros.media.source import Source
 from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.config import ModelCard
@@ -72,10 +73,11 @@ class InputCopy:
 
 
 class Sinks:
-    """A bag and a video, or one of them, or nothing.
+    """A bag, a video and a folder of masks, or some of them, or nothing.
 
     Args:
         merge: the input's bag, where its messages are to be in the output, too.
+        by_stamp: masks are called by their frames' stamps, not by their names.
 
     Attributes:
         failed: why outputs are missing or incomplete.
@@ -88,8 +90,12 @@ class Sinks:
         video: VideoWriter | None,
         diagnostics: Diagnostics,
         merge: Bag | None = None,
+        masks: MaskWriter | None = None,
+        *,
+        by_stamp: bool = False,
     ) -> None:
-        self.bag, self.video = bag, video
+        self.bag, self.video, self.masks = bag, video, masks
+        self._by_stamp = by_stamp
         self.failed: list[str] = []
         self._card = card
         self._diagnostics = diagnostics
@@ -98,7 +104,14 @@ class Sinks:
     def write(self, played: Played, counts: FrameCounts) -> None:
         """Write a frame with its mask; a dropped one shows only in the diagnostics."""
         result = played.result
-        if result is None or (self.bag is None and self.video is None):
+        if result is None:
+            return
+        masks = self.masks
+        if masks is not None and not self._works(
+            masks, lambda: masks.write(self._mask_name(played), result.mask)
+        ):
+            self.masks = None
+        if self.bag is None and self.video is None:
             return
         overlay = draw_overlay(played.frame.rgb, result.mask, self._card)
         video, bag = self.video, self.bag
@@ -109,7 +122,11 @@ class Sinks:
         ):
             self.bag = None
 
-    def _works(self, sink: BagWriter | VideoWriter, write: Callable[[], None]) -> bool:
+    def _mask_name(self, played: Played) -> str:
+        """As `media.labels` finds a frame's label: by its image's name, its number in a video, its stamp in a bag."""
+        return str(played.frame.stamp_ns) if self._by_stamp else played.frame.name
+
+    def _works(self, sink: BagWriter | VideoWriter | MaskWriter, write: Callable[[], None]) -> bool:
         """Whether `write` succeeds. An output that fails is told and closed; it ends neither the others nor the run."""
         try:
             write()

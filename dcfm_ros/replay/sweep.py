@@ -92,7 +92,9 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
     Raises:
         DcfmError: settings that make no sense, or no run worked.
     """
-    grid = variants(dataclasses.replace(job, bag=False, video=False, merge=False, force=False), axes)
+    grid = variants(
+        dataclasses.replace(job, bag=False, video=False, masks=None, merge=False, force=False), axes
+    )
     prepare(job.folder, force=job.force, read=job.read)
     is_truth = job.labels is not None or _has_labels(job)
     quality = "mIoU" if is_truth else "share of pixels labelled as when every frame is a key frame"

@@ -84,8 +84,8 @@ class Session:
 
     def _player_options(self) -> dict[str, Any]:
         job, labels = self.job, self.job.labels
-        if labels is not None and Path(labels).exists():
-            labels = str(Path(labels).resolve())
+        if labels is not None:
+            labels = _absolute(labels)
         played = {"topic": job.topic, "labels": labels, "frames": job.frames, "fps": job.rate}
         log = {"sent": self._sent.resolve(), "recorded-stamps": True} if self.recorded_stamps else {}
         return {**played, **self.options, **log}
@@ -129,6 +129,14 @@ class Session:
             others_cores=outcome.others_cores,
             extra=dict(odd),
         )
+
+
+def _absolute(labels: str) -> str:
+    """The same labels for a process in another folder: a folder, BAG:TOPIC, or a topic, which stays as it is."""
+    bag, colon, topic = labels.rpartition(":")
+    if Path(labels).exists():
+        return str(Path(labels).resolve())
+    return f"{Path(bag).resolve()}:{topic}" if colon and Path(bag).exists() else labels
 
 
 def card_of(settings: Mapping[str, str]) -> ModelCard:
