@@ -15,9 +15,8 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.strict_yaml import strict_yaml
 
 _hints: Callable[[Any], dict[str, Any]] = functools.cache(get_type_hints)
 T = TypeVar("T")
@@ -173,7 +172,10 @@ def _number(hint: type, value: Any, where: str, limits: Mapping[str, Any]) -> An
     within = number and (low is None or value >= low) and (high is None or value <= high)
     if not within or (hint is int and not whole):
         raise _unexpected(where, value, _NOUNS[hint] + _range(limits, " from {} to {}", " of {} or more"))
-    return hint(value)
+    try:
+        return hint(value)
+    except OverflowError:  # a whole number that is no float
+        raise DcfmError(f"{where} is a number of hundreds of digits; expected {_NOUNS[hint]}") from None
 
 
 def _range(limits: Mapping[str, Any], both: str = "{} to {}", only_low: str = "{} or more") -> str:
@@ -195,7 +197,9 @@ def parse_size(value: object, where: str, expected: str = _NOUNS[Size], *, small
     Raises DcfmError naming `where` and what was expected.
     """
     match = (
-        re.fullmatch(r"\s*\[?\s*(\d+)\s*[x×,]\s*(\d+)\s*\]?\s*", value) if isinstance(value, str) else None
+        re.fullmatch(r"\s*\[?\s*(\d{1,9})\s*[x×,]\s*(\d{1,9})\s*\]?\s*", value)
+        if isinstance(value, str)
+        else None
     )
     pair = tuple(map(int, match.groups())) if match else value
     try:
@@ -210,21 +214,12 @@ def parse_size(value: object, where: str, expected: str = _NOUNS[Size], *, small
 # -- from text and files ---------------------------------------------------------------------------------------
 
 
-class Loader(yaml.SafeLoader):
-    """YAML 1.1 takes `1e-4` for text; here it is a number."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
-)
-
-
 def plain_value(text: str, where: str) -> Any:
     """What `text` means as a value in a YAML file. Raises DcfmError naming `where`."""
     try:
-        return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise DcfmError(f"{where} is '{text}', which is not valid YAML: {_on_one_line(error)}") from error
+        return strict_yaml(text)
+    except ValueError as error:
+        raise DcfmError(f"{where} is '{text}', which is not valid YAML: {error}") from error
 
 
 def read_pair(text: str, where: str = "") -> tuple[str, Any]:
@@ -263,9 +258,9 @@ def truth(text: str, where: str) -> bool:
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
     """The keys and values in a YAML file; DcfmError, which begins with `what`, where there is none."""
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DcfmError(f"{what} '{path}' is not valid YAML: {_on_one_line(error)}") from error
+        values = strict_yaml(path.read_text(encoding="utf-8")) or {}
+    except ValueError as error:
+        raise DcfmError(f"{what} '{path}' is not valid YAML: {error}") from error
     except OSError as error:
         raise DcfmError(f"{what} '{path}' cannot be read: {error.strerror}") from error
     if not isinstance(values, dict):
@@ -289,7 +284,3 @@ def _join(where: str, key: object) -> str:
 
 def _unexpected(where: str, value: object, expected: str) -> DcfmError:
     return DcfmError(f"{where} is {value!r}; expected {expected}")
-
-
-def _on_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -67,10 +69,11 @@ def check_outputs(outputs: Iterable[Path], *, force: bool, read: Iterable[Path] 
 def strict_json(text: str | bytes) -> Any:
     """The plain values in a JSON text.
 
-    Raises ValueError where it is none: NaN, infinities, a name given twice and endless nesting are not JSON either.
+    Raises ValueError where it is none: NaN, infinities, numbers beyond floats, a name given twice and endless nesting are
+    not JSON either.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
@@ -78,10 +81,14 @@ def strict_json(text: str | bytes) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"'{twice}' is given twice")
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f"'{counts.most_common(1)[0][0]}' is given twice")
     return content
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def _refuse(word: str) -> Any:

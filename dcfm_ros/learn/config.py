@@ -229,7 +229,7 @@ def _place(node: Any, part: str, where: str) -> str | int:
         raise DcfmError(
             f"cannot set '{where}': the value that should hold '{part}' is {node!r}, not a mapping"
         )
-    if not part.isdigit() or int(part) >= len(node):
+    if not re.fullmatch(r"\d{1,9}", part) or int(part) >= len(node):
         raise DcfmError(f"'{where}': '{part}' is not an index of a list of {len(node)}")
     return int(part)
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import lz4.frame  # type: ignore[import-untyped]
 from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag1.reader import Chunk
-from ruamel.yaml import YAML
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.table import counted
@@ -28,6 +27,7 @@ from dcfm_ros.media.source import natural_key
 from dcfm_ros.media.sqlite_file import MAGIC as SQLITE_MAGIC
 from dcfm_ros.media.sqlite_file import SqliteFile
 from dcfm_ros.media.storage import ZSTD_MAGIC, Channel, Damaged, Part, unbz2, unlz4, unzstd_file
+from dcfm_ros.strict_yaml import strict_yaml
 
 _STORAGE_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd", ".mcap.active", ".db3.active")
 _ROS1_SUFFIXES = (".bag", ".bag.active")
@@ -198,7 +198,7 @@ def _metadata(folder: Path) -> tuple[list[Path], dict[str, int]]:
         DcfmError: no valid metadata, or files missing.
     """
     try:
-        about = YAML(typ="safe").load((folder / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+        about = strict_yaml((folder / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
         files = [folder / Path(name).name for name in about["relative_file_paths"]]
         announced: Counter[str] = Counter()
         for topic in about["topics_with_message_count"]:

@@ -119,7 +119,9 @@ def decode_compressed(format: str, data: Any) -> np.ndarray:
         raise BadImage(f"{what} is a depth image; expected a colour or grey picture")
     header = header_of(data, what, ON_TOPICS)
     if encoding.startswith("bayer_") and header.channels == 1:
-        return _demosaiced(encoding, decode_known(data, cv2.IMREAD_UNCHANGED, what, header))
+        mosaic = decode_known(data, cv2.IMREAD_UNCHANGED, what, header)
+        if mosaic.ndim == 2:  # else it has a palette: a colour picture
+            return _demosaiced(encoding, mosaic)
     bgr = decode_known(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, what, header)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
 

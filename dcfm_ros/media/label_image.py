@@ -17,6 +17,7 @@ from dcfm_ros.media.image_header import BadImage
 LOSSLESS = ("png", "tiff", "bmp", "pnm")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3
+_DEPTHS = 1, 2, 4, 8  # bits per value of those that fit into a byte
 _DEPTH = 24  # where in a PNG its bits per value are; the kind of its pixels is behind it
 _MAX_COLOURS = 3  # that a message lists
 
@@ -64,7 +65,7 @@ def _as_grey(png: bytes) -> tuple[bytes, int]:
     Decoders replace places in a palette by its colours, and stretch values of less than 8 bits to 0-255.
     """
     depth, kind = png[_DEPTH], png[_DEPTH + 1]
-    if kind not in (_GREY, _PALETTE) or depth > 8:
+    if kind not in (_GREY, _PALETTE) or depth not in _DEPTHS:
         return png, 1
     kept = [
         (name, content[:9] + bytes([_GREY]) + content[10:] if name == b"IHDR" else content)

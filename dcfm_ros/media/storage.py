@@ -15,6 +15,7 @@ from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.strict_yaml import strict_yaml
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_UNPACKED = 512 << 20
@@ -63,7 +64,7 @@ class Part(Protocol):
 def qos_profiles(text: Any) -> tuple[Qos, ...]:
     """The offered profiles as recorders write them (YAML); none where they cannot be read."""
     try:
-        return tuple(parse_qos(text))
+        return tuple(parse_qos(strict_yaml(text)))
     except Exception:  # whatever the library's parser stumbles over
         return ()
 

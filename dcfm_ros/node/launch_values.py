@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dcfm_ros.config import from_text
 from dcfm_ros.errors import DcfmError, one_line
 from dcfm_ros.node.parameters import Parameter, table
+from dcfm_ros.strict_yaml import strict_yaml
 
 _WILD = {"*": "/[^/]+", "**": "(/[^/]+)*"}
 
@@ -52,8 +51,8 @@ def file_parameters(files: Sequence[str], node: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for path in files:
         try:
-            document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            document = strict_yaml(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise DcfmError(f"params_file '{path}' cannot be read: {one_line(error)}") from error
         for pattern, section in _sections(document, ""):
             if re.fullmatch(pattern, node):

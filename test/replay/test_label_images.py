@@ -62,6 +62,8 @@ def test_what_is_no_label_is_refused():
     deep = cv2.imencode(".png", np.zeros((4, 4), np.uint16))[1].tobytes()
     with pytest.raises(DcfmError, match="is uint16"):
         class_ids(deep, "here")
-    for damaged in (b"", b"no image", png(np.zeros((4, 4), np.uint8), 4, 3)[:60]):
+    whole = png(np.zeros((4, 4), np.uint8), 4, 3)
+    no_depth = whole[:24] + b"\0" + whole[25:]
+    for damaged in (b"", b"no image", whole[:60], no_depth):
         with pytest.raises(DcfmError, match="A label image of here is unreadable"):
             class_ids(damaged, "here")

@@ -119,3 +119,12 @@ def test_sizes():
     for wrong in (None, 5, "", "4x", [4], [4, 5, 6], [4.5, 5], ["4", "5"], [True, 5]):
         with pytest.raises(DcfmError, match="^x is .*; expected a pair"):
             parse_size(wrong, "x", "a pair")
+
+
+def test_numbers_that_are_no_floats():
+    @dataclass(frozen=True)
+    class Endless:
+        length: float = setting(1.0, "m", 0.0)
+
+    with pytest.raises(DcfmError, match="^length is a number of hundreds of digits; expected a number$"):
+        from_mapping(Endless, {"length": 10**400})

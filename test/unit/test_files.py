@@ -95,6 +95,8 @@ def test_a_folder_and_a_place_that_refuses_are_told(tmp_path):
         ('{"x": -Infinity}', "-Infinity is not a number"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
+        ('{"x": 1e999}', "1e999 is not a number"),
+        ("{" + "".join(f'"{i}": 0, ' for i in range(200_000)) + '"7": 1}', "'7' is given twice"),
         ("{", "Expecting"),
         (b"\xff\xfe", "decode|Expecting"),
     ],

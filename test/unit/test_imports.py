@@ -15,7 +15,7 @@ PUBLIC = set(dcfm_ros.__all__) - {"__version__"}
 PACKAGE = Path(__file__).resolve().parents[2] / "dcfm_ros"
 # From the ground up: a room may import from the floors below its own, never from another room on the same floor.
 FLOORS = (
-    {"errors", "requirements"},
+    {"errors", "requirements", "strict_yaml"},
     {"share", "arrays", "config", "files", "stamps"},
     {"cache", "measure", "space", "street"},
     {"model"},

@@ -133,6 +133,14 @@ def test_a_wrong_key_is_named(tmp_path, text, message):
     assert "\n" not in str(error.value)
 
 
+def _laughs(mapping):
+    """A few lines that stand for a thousand million values, by aliases in lists, or merged into mappings."""
+    lines = ["a: &a {x: 1}"]
+    for before, name in zip("abcdefghi", "bcdefghij"):
+        lines.append(f"{name}: &{name} " + mapping.format(f"[{', '.join([f'*{before}'] * 10)}]"))
+    return "\n".join([*lines, "train: *j"])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -142,11 +150,21 @@ def test_a_wrong_key_is_named(tmp_path, text, message):
         ("steps: 3", "key 'train' is missing"),
         ("train: [", "is not valid YAML"),
         ("[1, 2]", "must hold keys and values"),
+        ("train: [{dataset: 2020-99-99}]", "is not valid YAML: month must be"),
+        ("steps: !!int many", "is not valid YAML: invalid literal"),
+        ("amp: !!bool many", "is not valid YAML"),
+        ("train: " + "[" * 5000, "is not valid YAML: it is nested too deeply"),
+        ("train: &a [*a]", "is not valid YAML: 'a' holds itself"),
+        ("seed: 0x" + "f" * 6000, "is not valid YAML: it has a whole number beyond 64 bits"),
+        ("train: []\ninput_size: " + "9" * 5000 + "x3", "expected WIDTHxHEIGHT"),
+        (_laughs("{}"), "is not valid YAML: it has more than 1000000 values"),
+        (_laughs("{{<<: {}}}"), "is not valid YAML: it has more than 1000000 values"),
     ],
 )
 def test_a_wrong_file_says_so(tmp_path, text, message):
-    with pytest.raises(DcfmError, match=message):
+    with pytest.raises(DcfmError, match=message) as error:
         load_config(written(tmp_path, text))
+    assert "\n" not in str(error.value)
 
 
 def test_a_missing_file():
@@ -173,7 +191,10 @@ def test_overrides(tmp_path):
         ("lr", "'lr' is not of the form KEY=VALUE"),
         ("optim.rate=1", "unknown key 'optim.rate'"),
         ("train.3.root=x", "'train.3': '3' is not an index of a list of 1"),
+        ("train.².root=x", "'train.²': '²' is not an index of a list of 1"),
+        ("train." + "9" * 5000 + ".root=x", "is not an index of a list of 1"),
         ("steps=x", "steps is 'x'; expected a whole number"),
+        ("steps=2020-99-99", "steps is .*not valid YAML"),
         ("steps=[", "steps is .*not valid YAML"),
     ):
         with pytest.raises(DcfmError, match=message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import struct
+from zlib import compress, crc32
 
 import cv2
 import numpy as np
@@ -280,6 +281,16 @@ def test_compressed_bayer_is_demosaiced(pattern: str, format: str, extension: st
 def test_a_bayer_encoding_of_a_colour_picture_is_demosaiced_already() -> None:
     data = cv2.imencode(".png", picture()[:, :, ::-1])[1]
     np.testing.assert_array_equal(decode_compressed("bayer_rggb8; png compressed bgr8", data), picture())
+
+
+def test_a_bayer_encoding_of_a_palette_is_demosaiced_already() -> None:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc32(name + content))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 8, 3, 0, 0, 0))
+    rows = chunk(b"IDAT", compress(b"\0\1\0"))
+    data = b"\x89PNG\r\n\x1a\n" + head + chunk(b"PLTE", bytes(range(6))) + rows + chunk(b"IEND", b"")
+    assert decode_compressed("bayer_rggb8; png compressed ", data).tolist() == [[[3, 4, 5], [0, 1, 2]]]
 
 
 def test_an_unknown_bayer_pattern_is_refused() -> None:

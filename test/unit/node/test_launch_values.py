@@ -107,6 +107,7 @@ def test_a_parameters_file_may_nest_namespaces_and_must_be_yaml(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("robot:\n  eyes:\n    ros__parameters: {threads: 3}\n")
     assert file_parameters([str(file)], "/robot/eyes") == {"threads": 3}
-    file.write_text("robot: [")
-    with pytest.raises(DcfmError, match=r"mine.yaml' cannot be read"):
-        file_parameters([str(file)], "/robot/eyes")
+    for text in ("robot: [", "robot: &a {b: *a}", "robot: !!int x"):
+        file.write_text(text)
+        with pytest.raises(DcfmError, match=r"mine.yaml' cannot be read"):
+            file_parameters([str(file)], "/robot/eyes")
