@@ -42,7 +42,9 @@ REQUIREMENTS := pyproject.toml setup.py $(wildcard tools/*.txt) tools/patch_whee
 # are not among them here, since tools/env.sh takes those from the tree.
 SOURCES := CMakeLists.txt package.xml $(wildcard msg/*.msg) $(shell find config launch weights scripts -type d)
 
-.PHONY: help setup demo test lint docs build clean
+MINUTES ?= 10
+
+.PHONY: help setup demo test fuzz lint docs build clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -59,6 +61,9 @@ demo: $(INSTALL)/ready ## a drive through ROS 2 into the node, over an earlier o
 test: $(INSTALL)/ready $(VENV)/ready-test ## all tests
 	@echo "slow tests (over ten seconds each) are among them: ARGS='-m \"not slow\"' leaves them out, ARGS='-m slow' runs no others"
 	@$(ENTER) exec python -m pytest $(ARGS)
+
+fuzz: $(INSTALL)/ready $(VENV)/ready-test ## hostile input at every public door, other each time, for MINUTES=10
+	@$(ENTER) DCFM_FUZZ_MINUTES=$(MINUTES) exec python -m pytest test/fuzz -o faulthandler_timeout=0 $(ARGS)
 
 lint: $(VENV)/ready-dev ## style, types, workflows, containers
 	@$(ENTER) ruff check . && ruff format --check . && mypy
