@@ -14,6 +14,8 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.classes import CAMVID
 from dcfm_ros.model.normalisation import IMAGENET
 
+MAX_CHANNELS = 4096
+"""Those of the widest published model. What a file claims beyond would only take memory."""
 MIN_STD = 1e-4
 """Of RGB / 255: a fortieth of one step of a byte."""
 
@@ -24,11 +26,6 @@ class ModelConfig:
 
     backbone             one of `backbones.registry.BACKBONES`
     independent_feature  which early feature is computed on every frame (paper 3.2)
-    independent_channels how many of the independent feature's first channels enter the fusion (0: all of them)
-    deep_channels        channels of the deep head's output
-    common_channels      channels of the common feature after a 1×1 reduction (0: no reduction)
-    classifier_channels  hidden channels of the "conv" classifier
-    drop_path            stochastic depth while training MiT backbones
     """
 
     backbone: str = "mobilenetv2"
@@ -36,16 +33,20 @@ class ModelConfig:
     num_classes: int = setting(
         11, "classes the classifier tells apart; a mask of bytes has room for 255", 1, 255
     )
-    independent_channels: int = 0
-    deep_channels: int = 0
-    common_channels: int = 0
+    independent_channels: int = setting(
+        0, "how many of the independent feature's first channels enter the fusion; 0: all of them", 0, 1024
+    )
+    deep_channels: int = setting(0, "channels of the deep head's output", 0, MAX_CHANNELS)
+    common_channels: int = setting(
+        0, "channels of the common feature after a 1×1 reduction; 0: no reduction", 0, MAX_CHANNELS
+    )
     classifier: str = setting(
         "linear",
         "linear: one 1×1 conv; mlp: two 1×1 convs; conv: a 3×3 conv, then a 1×1 conv",
         choices=("linear", "mlp", "conv"),
     )
-    classifier_channels: int = 256
-    drop_path: float = 0.0
+    classifier_channels: int = setting(256, 'hidden channels of the "conv" classifier', 1, 1024)
+    drop_path: float = setting(0.0, "stochastic depth while training MiT backbones", 0.0, 0.9)
     stem: str = setting(
         "",
         "ResNet only: plain, a 7×7 conv (default of 18), or deep, three 3×3 convs (default of 50 and 101)",

@@ -47,7 +47,13 @@ class DCFM(nn.Module):
             if config.common_channels
             else nn.Identity()
         )
-        self.independent_channels = config.independent_channels or self.backbone.independent.channels
+        there = self.backbone.independent.channels
+        self.independent_channels = config.independent_channels or there
+        if self.independent_channels > there:
+            raise DcfmError(
+                f"independent_channels is {self.independent_channels}; the independent feature "
+                f"'{config.independent_feature}' has {there}"
+            )
         self.fusion = Fusion(channels, self.independent_channels)
         self.classifier = build_classifier(config, channels)
         self.grouping: nn.Module | None = None

@@ -22,7 +22,7 @@ _LENGTH_BYTES = 8
 _MAX_HEADER = 100_000_000
 _MAX_DATA = 1 << 32
 """Bytes: thirteen times the largest model that this package knows."""
-_MAX_DIMENSIONS, _MAX_LENGTH = 8, 2**31 - 1
+_MAX_DIMENSIONS, _MAX_ELEMENTS = 8, 2**31 - 1
 _ALIGNMENT = 8
 _DTYPES = {
     "F64": torch.float64,
@@ -128,7 +128,7 @@ def _place(name: str, entry: Any) -> _Place:
         raise ValueError(f"tensor '{name}' has {len(shape)} dimensions, more than any model's")
     if end - begin != math.prod(shape) * torch.empty(0, dtype=dtype).element_size():
         raise ValueError(f"tensor '{name}' is {end - begin} bytes long, which its shape is not")
-    if max(shape, default=0) > _MAX_LENGTH:  # beside a 0, which makes nothing of all of them
+    if math.prod(filter(None, shape)) > _MAX_ELEMENTS:  # beside a 0, which makes nothing of all of them
         raise ValueError(f"tensor '{name}' has a shape that no model's tensor has")
     return _Place(begin, end, name, dtype, shape)
 

@@ -141,6 +141,26 @@ def test_a_card_that_makes_no_sense_is_refused(model, weights, card, why):
         load_model(weights)
 
 
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"deep_channels": -1}, "deep_channels is -1; expected a whole number from 0 to 4096"),
+        ({"deep_channels": 10**9}, "deep_channels is 1000000000; expected"),
+        ({"common_channels": 10**6}, "common_channels is 1000000; expected"),
+        ({"independent_channels": -2}, "independent_channels is -2; expected"),
+        ({"independent_channels": 999}, "independent_channels is 999; the independent feature '.*' has "),
+        ({"classifier": "conv", "classifier_channels": 0}, "classifier_channels is 0; expected"),
+        ({"drop_path": 7.0}, "drop_path is 7.0; expected a number from 0 to 0.9"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(weights, config, why):
+    metadata = read_safetensors(weights)[1]
+    metadata["config"] = json.dumps(json.loads(metadata["config"]) | config)
+    save_file(read_tensors(weights), weights, metadata)
+    with pytest.raises(DcfmError, match=why):
+        load_model(weights)
+
+
 @pytest.mark.parametrize("part", ["config", "card"])
 @pytest.mark.parametrize(
     ("text", "why"),

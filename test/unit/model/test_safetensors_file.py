@@ -68,6 +68,7 @@ def entry(begin, end, shape=(1,), dtype="F32"):
         ({"x": entry(0, 4, shape=(True,))}, bytes(4), "numbers that are none"),
         ({"x": entry(0, 4, shape=(2**62, 4))}, bytes(4), "'x' is 4 bytes long"),
         ({"x": entry(0, 0, shape=(2**63, 0))}, b"", "'x' has a shape that no"),
+        ({"x": entry(0, 0, shape=(2**30, 0, 2**30, 2**30))}, b"", "'x' has a shape that no"),
         ({"x": entry(0, 0, shape=(0,) * 100)}, b"", "'x' has 100 dimensions"),
         (b'{"x": 1, "x": 1}', b"", "'x' is given twice"),
         ({"x": entry(4, 8)}, bytes(8), "gap or an overlap before tensor 'x'"),
