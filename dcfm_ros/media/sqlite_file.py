@@ -7,6 +7,7 @@ import sqlite3
 import struct
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from dcfm_ros.measure.table import counted
 from dcfm_ros.media.storage import Channel, Damaged, qos_profiles
@@ -42,7 +43,8 @@ class SqliteFile:
         )
         with self._opened() as database:
             for number, time_ns, data in database.execute(query, wanted):
-                yield self._known[number], time_ns, data if isinstance(data, bytes) else b""
+                if type(time_ns) is int:  # columns hold values of any type
+                    yield self._known[number], time_ns, data if isinstance(data, bytes) else b""
         if missing := self._missing():
             raise Damaged(f"its last {counted(missing, 'byte')} are missing")
 
@@ -90,19 +92,45 @@ class SqliteFile:
 
 
 def _channels(database: sqlite3.Connection) -> dict[int, Channel]:
-    there = {row[1] for row in database.execute("PRAGMA table_info(topics)")}
-    if not there:
-        raise Damaged("it has no table of topics")
+    there = _columns(database, "topics")
+    _columns(database, "messages")
     columns = ", ".join(name if name in there else "''" for name in _COLUMNS)
     definitions = {}
-    if database.execute("PRAGMA table_info(message_definitions)").fetchone():
+    if _is_table(database, "message_definitions"):
         definitions = dict(
             database.execute("SELECT topic_type, encoded_message_definition FROM message_definitions")
         )
     counts = dict(database.execute("SELECT topic_id, count(*) FROM messages GROUP BY topic_id"))
     return {
         number: Channel(
-            name, kind, counts.get(number, 0), form, definitions.get(kind, ""), digest, qos_profiles(qos)
+            name,
+            kind,
+            counts.get(number, 0),
+            form,
+            _text(definitions.get(kind)),
+            _text(digest),
+            qos_profiles(qos),
         )
         for number, name, kind, form, qos, digest in database.execute(f"SELECT {columns} FROM topics")
+        if all(isinstance(text, str) for text in (name, kind, form))
     }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _columns(database: sqlite3.Connection, table: str) -> set[str]:
+    """The columns of a table. Raises Damaged where it is none, or computes them: both can be endless, and no recorder does it."""
+    columns = list(database.execute(f"PRAGMA table_xinfo({table})"))
+    if not columns or not _is_table(database, table):
+        raise Damaged(f"it has no table of {table}")
+    if any(hidden for *_, hidden in columns):
+        raise Damaged(f"its table of {table} is computed")
+    return {name for _, name, *_ in columns}
+
+
+def _is_table(database: sqlite3.Connection, name: str) -> bool:
+    query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND lower(name) = ?"
+    (made_by,) = database.execute(query, (name,)).fetchone() or ("",)
+    return made_by.upper().startswith("CREATE TABLE")

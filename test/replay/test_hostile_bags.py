@@ -2,6 +2,7 @@
 
 import bz2
 import resource
+import sqlite3
 import struct
 
 import bags
@@ -94,6 +95,70 @@ def bz2_zeros(megabytes):
 
 def lz4_zeros(megabytes):
     return lz4.frame.compress(bytes(1 << 20)) * megabytes
+
+
+def database(path, *statements):
+    """A .db3 file of one image, changed by these statements."""
+    bag = bags.write_ros2(
+        path.with_suffix(""), bags.camera_entries(1, size=(8, 6)), storage=StoragePlugin.SQLITE3
+    )
+    (file,) = bag.glob("*.db3")
+    file.rename(path)
+    with sqlite3.connect(path) as changed:
+        for statement in statements:
+            changed.execute(statement)
+    changed.close()
+    return path
+
+
+@pytest.mark.parametrize("table", ["topics", "messages"])
+def test_a_database_whose_rows_are_endless(tmp_path, table):
+    path = database(
+        tmp_path / "bag.db3",
+        f"ALTER TABLE {table} RENAME TO other",
+        f"CREATE VIEW {table} AS WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless) "
+        "SELECT n AS id, 1 AS topic_id, n AS timestamp, '' AS data, '' AS name, '' AS type, '' AS "
+        "serialization_format, '' AS offered_qos_profiles FROM endless",
+    )
+    with pytest.raises(DcfmError, match=f"it has no table of {table}"):
+        open_source(path)
+
+
+def test_a_database_whose_data_are_computed(tmp_path, bounded):
+    path = database(
+        tmp_path / "bag.db3",
+        "DROP TABLE messages",
+        "CREATE TABLE messages(id INTEGER, topic_id INTEGER, timestamp INTEGER, data BLOB AS (zeroblob(1000000000)))",
+        "INSERT INTO messages VALUES(1, 1, 1)",
+    )
+    with pytest.raises(DcfmError, match="its table of messages is computed"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("time", ["NULL", "'soon'", "1e30", "x'00'"])
+def test_a_database_with_times_that_are_none(tmp_path, time):
+    path = database(
+        tmp_path / "bag.db3",
+        "CREATE TABLE copied AS SELECT * FROM messages",
+        "DROP TABLE messages",
+        "ALTER TABLE copied RENAME TO messages",
+        f"INSERT INTO messages SELECT id + 1, topic_id, {time}, data FROM messages",
+    )
+    with open_source(path) as source:
+        assert len(list(source)) == 1 and "1 of 2 messages" in source.problem
+
+
+def test_a_database_with_names_that_are_none(tmp_path):
+    path = database(
+        tmp_path / "bag.db3",
+        "CREATE TABLE copied AS SELECT * FROM topics",
+        "DROP TABLE topics",
+        "ALTER TABLE copied RENAME TO topics",
+        "INSERT INTO topics(id, name, type, serialization_format) VALUES(2, NULL, 3, x'00')",
+        "INSERT INTO messages SELECT id + 1, 2, timestamp, data FROM messages",
+    )
+    with open_source(path) as source:
+        assert len(list(source)) == 1 and "1 message of bag.db3 belong to no topic" in source.problem
 
 
 FILES = {}
