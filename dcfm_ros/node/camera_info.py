@@ -12,6 +12,7 @@ from dcfm_ros.config import Size
 from dcfm_ros.stamps import to_ns
 
 KEPT = 16  # messages, and names of frames
+_MAX_UINT32 = 2**32 - 1
 
 
 class CameraInfos:
@@ -68,15 +69,19 @@ def scaled_camera_info(info: CameraInfo, header: Any, mask_size: tuple[int, int]
 
     out = CameraInfo()
     out.header = header
-    out.width, out.height = round(info.width * x), round(info.height * y)
+    out.width, out.height = _scaled(info.width, x), _scaled(info.height, y)
     out.distortion_model, out.d, out.r = info.distortion_model, info.d, info.r
     out.k = _scaled_rows(info.k, (x, y, 1.0))
     out.p = _scaled_rows(info.p, (x, y, 1.0))
     out.binning_x, out.binning_y = info.binning_x, info.binning_y
-    out.roi.x_offset, out.roi.width = round(roi.x_offset * x), round(roi.width * x)
-    out.roi.y_offset, out.roi.height = round(roi.y_offset * y), round(roi.height * y)
+    out.roi.x_offset, out.roi.width = _scaled(roi.x_offset, x), _scaled(roi.width, x)
+    out.roi.y_offset, out.roi.height = _scaled(roi.y_offset, y), _scaled(roi.height, y)
     out.roi.do_rectify = roi.do_rectify
     return out
+
+
+def _scaled(pixels: int, factor: float) -> int:
+    return min(round(pixels * factor), _MAX_UINT32)
 
 
 def _scaled_rows(matrix: Any, factors: tuple[float, float, float]) -> array:

@@ -15,6 +15,7 @@ from dcfm_ros.config import Size
 from dcfm_ros.errors import DcfmError
 
 PLUMB_BOB, FISHEYE = ("", "plumb_bob", "rational_polynomial"), "equidistant"
+_LENS_NUMBERS = 4, 5, 8, 12, 14  # that OpenCV knows; ROS writes 5 or 8
 _NEAR = 1e-3  # metres in front of the camera where projecting begins
 _TWICE = 2.0  # pixels; a point that comes back further off than this was folded into the picture by the lens's polynomial
 
@@ -69,7 +70,8 @@ def camera_of(k: ArrayLike, size: Size, distortion: ArrayLike = (), model: str =
         k: 3×3 or its nine numbers, row by row. size: (width, height) of the pictures. model: of the distortion.
 
     Raises:
-        DcfmError: numbers that no camera has: zeros, NaN, a centre outside of the picture, an unknown lens.
+        DcfmError: numbers that no camera has: zeros, NaN, a centre outside of the picture, an unknown lens or
+            one of another number of coefficients.
     """
     matrix = np.asarray(k, float).reshape(3, 3)
     lens = np.asarray(distortion, float).reshape(-1)
@@ -87,4 +89,9 @@ def camera_of(k: ArrayLike, size: Size, distortion: ArrayLike = (), model: str =
         )
     if model not in (*PLUMB_BOB, FISHEYE) and lens.any():
         raise DcfmError(f"the lens model '{model}' is unknown; rectify the images, and set rectified")
+    numbers = (4,) if model == FISHEYE else _LENS_NUMBERS
+    if lens.any() and lens.size not in numbers:
+        raise DcfmError(
+            f"the calibration's lens has {lens.size} coefficients; expected {' or '.join(map(str, numbers))}"
+        )
     return Camera(matrix, size, lens, model == FISHEYE)

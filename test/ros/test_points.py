@@ -272,6 +272,8 @@ def test_a_message_that_is_damaged_is_refused():
         points_of_cloud(PointCloud2(height=1, width=9))
     with pytest.raises(DcfmError, match="no little-endian float32"):
         points_of_cloud(PointCloud2(height=2, width=9))
+    with pytest.raises(DcfmError, match="is empty"):
+        points_of_cloud(PointCloud2(height=2, width=0, row_step=0))
     big = raw_image("16UC1", 1, 2, 4, np.array([1000, 2000], ">u2").tobytes())
     big.is_bigendian = 1
     assert np.allclose(depth_of(big), [[1, 2]])

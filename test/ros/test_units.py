@@ -50,6 +50,11 @@ def test_an_empty_camera_info_does_no_harm():
     np.testing.assert_allclose(out.k, np.zeros(9))
 
 
+def test_a_camera_info_beyond_its_fields_is_cut_to_them():
+    out = scaled_camera_info(CameraInfo(width=1, height=1, binning_x=2**32 - 1), Header(), (100, 25))
+    assert out.width == 2**32 - 1 and out.height == 25
+
+
 def test_odometry_becomes_a_pose():
     message = Odometry()
     message.pose.pose.position.x, message.pose.pose.position.z = 1.0, 3.0

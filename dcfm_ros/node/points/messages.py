@@ -55,6 +55,8 @@ def points_of_cloud(message: Any) -> tuple[Floats, Image | None]:
     Raises DcfmError for a cloud that is not organised, or has no x, y and z of float32.
     """
     height, width = message.height, message.width
+    if not width:
+        raise DcfmError("the cloud is empty; expected a point for each pixel of the mask")
     if height < 2:
         raise DcfmError(
             "the cloud is not organised: it has one row; expected a point for each pixel of the mask"

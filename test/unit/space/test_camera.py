@@ -49,3 +49,11 @@ def test_an_unknown_lens_is_refused_unless_it_does_nothing():
     with pytest.raises(DcfmError, match="'thin_prism' is unknown"):
         camera_of(K, SIZE, [0.1, 0, 0, 0], "thin_prism")
     assert camera_of(K, SIZE, [0.0] * 4, "thin_prism").rays.shape == (120, 160, 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "count"), [("plumb_bob", 3), ("", 1), ("plumb_bob", 15), ("equidistant", 5)]
+)
+def test_a_lens_of_another_number_of_coefficients_is_refused(model, count):
+    with pytest.raises(DcfmError, match=f"lens has {count} coefficients; expected 4"):
+        camera_of(K, SIZE, [0.1] * count, model)
