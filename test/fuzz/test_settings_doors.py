@@ -77,7 +77,7 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("settings") / "file.yaml"
 
 
-@door(300, text=TEXTS, odd=st.one_of(st.none(), st.tuples(NAMES, ODD)))
+@door(200, text=TEXTS, odd=st.one_of(st.none(), st.tuples(NAMES, ODD)))
 def test_yaml_of_any_bytes(file, text, odd):
     extra = f"\n{odd[0]}: {odd[1]}\n".encode(errors="replace") if odd else b""
     file.write_bytes(text + extra)
@@ -98,7 +98,7 @@ def test_yaml_of_any_values(file, values):
 
 
 @door(
-    200,
+    100,
     key=st.one_of(NAMES, st.from_regex(r"train(\.[\w.²]{0,6}){1,3}", fullmatch=True)),
     value=st.one_of(ODD, st.text(max_size=9)),
 )

@@ -118,7 +118,7 @@ def changes_of(cls):
     return st.dictionaries(st.sampled_from([item.name for item in fields(cls)]), FIELD, max_size=2)
 
 
-@door(60, config=changes_of(ModelConfig), card=changes_of(ModelCard))
+@door(40, config=changes_of(ModelConfig), card=changes_of(ModelCard))
 def test_models_of_any_configuration(file, config, card):
     """A model that loads segments, whatever its file says of it."""
     state, own_config, own_card = whole()
