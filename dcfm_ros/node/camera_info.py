@@ -86,4 +86,4 @@ def _scaled(pixels: int, factor: float) -> int:
 
 def _scaled_rows(matrix: Any, factors: tuple[float, float, float]) -> array:
     columns = len(matrix) // len(factors)
-    return array("d", [value * factors[i // columns] for i, value in enumerate(matrix)])
+    return array("d", [float(value) * factors[i // columns] for i, value in enumerate(matrix)])

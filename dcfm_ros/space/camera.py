@@ -36,11 +36,13 @@ class Camera:
         pixels = np.stack(np.meshgrid(np.arange(width, dtype=float), np.arange(height, dtype=float)), -1)
         flat: NDArray[Any]
         if not self.distortion.any():
-            flat = (pixels - self.k[:2, 2]) / self.k[[0, 1], [0, 1]]
+            with np.errstate(over="ignore"):
+                flat = (pixels - self.k[:2, 2]) / self.k[[0, 1], [0, 1]]
         else:
             undistort = cv2.fisheye.undistortPoints if self.fisheye else cv2.undistortPoints
             flat = undistort(pixels.reshape(-1, 1, 2), self.k, self.distortion)
-        return np.asarray(flat, np.float32).reshape(height, width, 2)
+        with np.errstate(over="ignore"):
+            return np.asarray(flat, np.float32).reshape(height, width, 2)
 
     def pixels(self, points: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Row and column (N×2) of points in the camera's frame, float N×3 metres, and which are in the picture (N)."""

@@ -69,7 +69,7 @@ def read(path):
 
 
 @pytest.mark.parametrize("kind", ["mcap", "sqlite3", "ros1"])
-@door(120, data=st.data())
+@door(80, data=st.data())
 def test_recordings_of_any_bytes(folder, kind, data):
     files, suffix = real(folder, kind)
     path = folder / f"any{suffix}"
@@ -79,7 +79,7 @@ def test_recordings_of_any_bytes(folder, kind, data):
     assert found == FRAMES or content not in files
 
 
-@door(100, data=st.data(), kind=st.sampled_from([StoragePlugin.MCAP, StoragePlugin.SQLITE3]))
+@door(60, data=st.data(), kind=st.sampled_from([StoragePlugin.MCAP, StoragePlugin.SQLITE3]))
 def test_metadata_of_any_bytes(folder, data, kind):
     path = folder / f"described_{kind.name}"
     if not path.exists():
@@ -113,7 +113,7 @@ CHUNKS = st.builds(
 
 
 @door(
-    150,
+    100,
     parts=st.lists(st.one_of(RECORDS, CHUNKS), max_size=4),
     index=st.lists(st.tuples(st.integers(0, 300), LENGTHS), max_size=3),
     statistics=st.one_of(st.none(), st.dictionaries(NUMBERS, st.integers(0, 2**30), max_size=3)),
@@ -129,7 +129,7 @@ TOPICS = st.lists(st.tuples(SQL, SQL, SQL, SQL, SQL), max_size=2)
 ROWS = st.lists(st.tuples(SQL, SQL, SQL), max_size=5)
 
 
-@door(150, topics=TOPICS, rows=ROWS, one=SQL, other=SQL)
+@door(100, topics=TOPICS, rows=ROWS, one=SQL, other=SQL)
 def test_databases_of_any_values(folder, topics, rows, one, other):
     """Columns of SQLite hold any type, whatever they were declared as."""
     path = folder / "rows.db3"

@@ -16,13 +16,13 @@ ANY = st.one_of(st.floats(), st.floats(-3, 20), st.just(0.0))
 POINTS = np.random.default_rng(0).normal(0, 3, (50, 3))
 
 
-@door(300, k=st.lists(ANY, min_size=9, max_size=9), lens=st.lists(st.floats(), max_size=15), model=MODELS)
+@door(150, k=st.lists(ANY, min_size=9, max_size=9), lens=st.lists(st.floats(), max_size=15), model=MODELS)
 def test_calibrations_of_any_numbers(k, lens, model):
     seen_by(answer(camera_of, k, SIZE, lens, model))
 
 
 @door(
-    300,
+    150,
     centre=st.tuples(st.floats(1, 15), st.floats(1, 11)),
     lens=st.lists(st.floats(-2, 2), max_size=15),
     model=MODELS,

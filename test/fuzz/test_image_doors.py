@@ -68,13 +68,13 @@ def test_images_of_known_pixels(rgb, padding, name, big):
     assert np.array_equal(got, rgb)
 
 
-@door(400, data=ANY_PICTURE, form=FORMATS)
+@door(300, data=ANY_PICTURE, form=FORMATS)
 def test_compressed_images_of_any_bytes(data, form):
     rgb = answer(decode_compressed, form, data, error=BadImage)
     assert rgb is None or is_picture(rgb)
 
 
-@door(400, data=ANY_PICTURE, flags=st.sampled_from((cv2.IMREAD_COLOR, cv2.IMREAD_UNCHANGED)))
+@door(300, data=ANY_PICTURE, flags=st.sampled_from((cv2.IMREAD_COLOR, cv2.IMREAD_UNCHANGED)))
 def test_image_files_of_any_bytes(data, flags):
     picture = answer(decode_file, data, flags, "it", error=BadImage)
     header = answer(read_header, memoryview(data), "it", error=BadImage)

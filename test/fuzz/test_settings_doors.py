@@ -16,9 +16,11 @@ from dcfm_ros.learn.config import TrainConfig, load_config
 from dcfm_ros.measure.result_file import load_result, read_json
 from dcfm_ros.model.classes import read_classes
 from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.groups import read_groups
 from dcfm_ros.node.parameters import Configuration, configuration_of, table
 from dcfm_ros.node.points.parameters import PointsConfig
 from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.trigger_grammar import in_words, parse_triggers
 from dcfm_ros.strict_yaml import strict_yaml
 
 NAMES = st.one_of(st.sampled_from([item.name for item in fields(TrainConfig)]), st.text(max_size=6))
@@ -56,6 +58,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=12,
 )
+GROUPS = b"person: [pedestrian, bicyclist]\nsky: {classes: sky, drop: true, color: [1, 2, 3]}\nother: rest\n"
 YAML = b"""
 train: [{dataset: camvid, root: CamVid, options: {without: [a]}}, {dataset: street, share: 0.5}]
 model: &m {backbone: mobilenetv2, num_classes: 11}
@@ -69,7 +72,7 @@ LAUGHS = b"a: &a [x]\n" + b"".join(
 MERGES = b"a: &a {x: 1}\n" + b"".join(
     b"%c: &%c {<<: [%s]}\n" % (n, n, b",".join([b"*%c" % (n - 1)] * 9)) for n in b"bcdefghijk"
 )
-TEXTS = mutated(YAML, LAUGHS + b"train: *k\n", MERGES, b"road: [128, 64, 128]\nsky: [1, 2, 3]\n")
+TEXTS = mutated(YAML, LAUGHS + b"train: *k\n", MERGES, b"road: [128, 64, 128]\nsky: [1, 2, 3]\n", GROUPS)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,7 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("settings") / "file.yaml"
 
 
-@door(200, text=TEXTS, odd=st.one_of(st.none(), st.tuples(NAMES, ODD)))
+@door(150, text=TEXTS, odd=st.one_of(st.none(), st.tuples(NAMES, ODD)))
 def test_yaml_of_any_bytes(file, text, odd):
     extra = f"\n{odd[0]}: {odd[1]}\n".encode(errors="replace") if odd else b""
     file.write_bytes(text + extra)
@@ -85,20 +88,23 @@ def test_yaml_of_any_bytes(file, text, odd):
     assert values is None or isinstance(values, dict)
     config = answer(load_config, file)
     assert config is None or config.train
+    groups = answer(read_groups, file, ModelCard())
+    assert groups is None or all(group.classes for group in groups.values())
     classes = answer(read_classes, file)
     assert classes is None or len(classes.names) == len(classes.colors)
 
 
-@door(150, values=st.dictionaries(NAMES, VALUES, max_size=5))
+@door(60, values=st.dictionaries(NAMES, VALUES, max_size=5))
 def test_yaml_of_any_values(file, values):
     """What a YAML writer makes of them."""
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
     answer(load_config, file)
     answer(read_classes, file)
+    answer(read_groups, file, ModelCard())
 
 
 @door(
-    100,
+    60,
     key=st.one_of(NAMES, st.from_regex(r"train(\.[\w.²]{0,6}){1,3}", fullmatch=True)),
     value=st.one_of(ODD, st.text(max_size=9)),
 )
@@ -110,7 +116,7 @@ def test_overrides_of_any_text(file, key, value):
 CONFIGS = (TrainConfig, StreamConfig, ModelConfig, ModelCard, PointsConfig)
 
 
-@door(400, data=st.data(), cls=st.sampled_from(CONFIGS))
+@door(150, data=st.data(), cls=st.sampled_from(CONFIGS))
 def test_dataclasses_of_any_values(data, cls):
     names = st.sampled_from([item.name for item in fields(cls)])
     values = data.draw(st.dictionaries(names, VALUES, max_size=3))
@@ -120,6 +126,24 @@ def test_dataclasses_of_any_values(data, cls):
         config is None
         or from_mapping(cls, {item.name: getattr(config, item.name) for item in fields(cls)}) == config
     )
+
+
+WORDS = st.sampled_from(("interval", "time", "motion", "odometry", "disagreement", "max_age", "x", ""))
+TRIGGERS = st.lists(
+    st.builds(
+        "{}:{}{}".format,
+        WORDS,
+        st.one_of(st.integers(-1, 50), st.floats(), ODD),
+        st.sampled_from(("", "m", "deg", "ms", "+")),
+    ),
+    max_size=3,
+).map("+".join)
+
+
+@door(100, text=st.one_of(TRIGGERS, st.text(max_size=12)))
+def test_triggers_of_any_words(text):
+    values = answer(parse_triggers, text)
+    assert values is None or in_words(StreamConfig(**values))
 
 
 PARAMETERS = {parameter.name: parameter for parameter in table()}
@@ -132,7 +156,7 @@ LISTS = st.one_of(
 
 
 @door(
-    300,
+    150,
     values=st.dictionaries(
         st.sampled_from([*PARAMETERS, "x"]), st.one_of(SCALARS, LISTS, st.binary(max_size=3)), max_size=3
     ),
@@ -157,7 +181,7 @@ def test_parameters_within_their_range(name, share):
 
 
 @door(
-    200,
+    100,
     data=st.one_of(
         mutated(b'{"a": [1, 2.5, {"b": null}], "c": "\\u00fc\\ud800"}', b"\xff\xfe{\0}\0"),
         st.binary(max_size=40),
@@ -184,7 +208,7 @@ PLAIN = st.recursive(
 )
 
 
-@door(200, values=PLAIN)
+@door(100, values=PLAIN)
 def test_json_of_known_values_which_is_yaml_too(values):
     assert strict_json(json.dumps(values)) == values
     assert strict_yaml(json.dumps(values, ensure_ascii=False)) == values

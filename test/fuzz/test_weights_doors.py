@@ -50,7 +50,7 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("weights") / "model.safetensors"
 
 
-@door(400, data=mutated(SMALL))
+@door(200, data=mutated(SMALL))
 def test_weights_files_of_any_bytes(file, data):
     file.write_bytes(data)
     answer(read_safetensors, file, error=ValueError)
@@ -64,7 +64,7 @@ def published():
     return file.getvalue()
 
 
-@door(150, data=mutated(published()))
+@door(100, data=mutated(published()))
 def test_published_files_of_any_bytes(file, data):
     path = file.with_suffix(".pth")
     path.write_bytes(data)
@@ -72,7 +72,7 @@ def test_published_files_of_any_bytes(file, data):
     assert tensors is None or all(isinstance(each, torch.Tensor) for each in tensors.values())
 
 
-@door(300, header=HEADERS, data=st.binary(max_size=24))
+@door(200, header=HEADERS, data=st.binary(max_size=24))
 def test_headers_of_any_entries(file, header, data):
     text = json.dumps(header).encode()
     file.write_bytes(struct.pack("<Q", len(text)) + text + data)
@@ -118,7 +118,7 @@ def changes_of(cls):
     return st.dictionaries(st.sampled_from([item.name for item in fields(cls)]), FIELD, max_size=2)
 
 
-@door(40, config=changes_of(ModelConfig), card=changes_of(ModelCard))
+@door(30, config=changes_of(ModelConfig), card=changes_of(ModelCard))
 def test_models_of_any_configuration(file, config, card):
     """A model that loads segments, whatever its file says of it."""
     state, own_config, own_card = whole()

@@ -20,7 +20,7 @@ ROI = ("x_offset", "y_offset", "width", "height")
 
 
 @door(
-    300,
+    150,
     size=st.tuples(UINT32, UINT32),
     binning=st.tuples(UINT32, UINT32),
     roi=st.lists(UINT32, min_size=4, max_size=4),
@@ -59,7 +59,7 @@ ENCODINGS = st.sampled_from(("mono8", "8UC1", "16UC1", "mono16", "32FC1", "rgb8"
 
 
 @door(
-    300,
+    150,
     encoding=ENCODINGS,
     fields=st.tuples(UINT32, UINT32, UINT32),
     fits=st.booleans(),
@@ -92,7 +92,7 @@ FIELDS = st.lists(
 
 
 @door(
-    300,
+    150,
     fields=FIELDS,
     whole=st.booleans(),
     sizes=st.tuples(UINT32, UINT32, UINT32, UINT32),
