@@ -114,11 +114,21 @@ FIELD = st.one_of(
 )
 
 
+COUNTS = st.sampled_from(
+    ("num_classes", "independent_channels", "deep_channels", "common_channels", "classifier_channels")
+)
+CHANNELS = st.one_of(st.integers(-2, 2), st.sampled_from((300, 5000, 10**5, 2**31, 10**30)))
+
+
 def changes_of(cls):
     return st.dictionaries(st.sampled_from([item.name for item in fields(cls)]), FIELD, max_size=2)
 
 
-@door(30, config=changes_of(ModelConfig), card=changes_of(ModelCard))
+@door(
+    40,
+    config=st.one_of(changes_of(ModelConfig), st.dictionaries(COUNTS, CHANNELS, min_size=1, max_size=1)),
+    card=st.one_of(st.just({}), changes_of(ModelCard)),
+)
 def test_models_of_any_configuration(file, config, card):
     """A model that loads segments, whatever its file says of it."""
     state, own_config, own_card = whole()

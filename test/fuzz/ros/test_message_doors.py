@@ -38,6 +38,8 @@ def test_calibrations_of_any_fields(size, binning, roi, k, d, own):
     assert found in (None, info)
     scaled = scaled_camera_info(info, Header(frame_id="front"), MASK)
     assert scaled.header.frame_id == "front" and len(scaled.k) == 9
+    pixels = [scaled.width, scaled.height, *(getattr(scaled.roi, name) for name in ROI)]
+    assert 0 <= min(pixels) <= max(pixels) < 2**32
 
 
 @door(
