@@ -66,7 +66,12 @@ def run(args: argparse.Namespace) -> int:
     size = args.size or model.card.input_size
     frames = read_frames(args.calibrate, args.topic, size) if args.calibrate else []
     if args.output:
-        export(model, size, args.output, frames)
+        try:
+            export(model, size, args.output, frames)
+        except OSError as error:
+            raise DcfmError(
+                f"The graphs cannot be written to {args.output}: {error.strerror or error}."
+            ) from error
     engines = args.engines or ([] if args.output else ["auto"])
     for name in engines:
         build(weights, read_options(args, EngineConfig, engine=name), size, frames)

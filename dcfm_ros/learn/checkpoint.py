@@ -22,7 +22,7 @@ NAME = "state.pt"
 def save_state(folder: Path, step: int, config: TrainConfig, parts: Mapping[str, Any]) -> None:
     """Writes `parts` (objects with a `state_dict`), the step and the configuration to `folder`/state.pt.
 
-    Killed at whatever moment, it leaves either the state before or the new one, whole.
+    Killed at whatever moment, it leaves either the state before or the new one, whole. Raises OSError.
     """
     state = {
         "step": step,
@@ -30,7 +30,12 @@ def save_state(folder: Path, step: int, config: TrainConfig, parts: Mapping[str,
         **{name: part.state_dict() for name, part in parts.items()},
     }
     with whole_file(folder / NAME) as file:
-        torch.save(state, file)
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # what PyTorch makes of a file that cannot be written any further
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
 
 
 def load_state(folder: Path, parts: Mapping[str, Any]) -> int:

@@ -86,8 +86,12 @@ class Journal:
             self.bar.close()
 
     def _write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        with (self.out / LOG).open("a") as file:
-            file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        path = self.out / LOG
+        try:
+            with path.open("a") as file:
+                file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        except OSError as error:  # which names no file where the disk is full
+            raise OSError(error.errno, error.strerror, str(path)) from error
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(f"{kind}/{name}", value, step)

@@ -182,7 +182,11 @@ class _Runs:
         if not self.points and self.interrupted:
             raise KeyboardInterrupt
         if self.points and all(point.problem for point in self.points):
-            raise DcfmError(f"Every run of the sweep failed; the first one: {self.points[0].problem}")
+            told = self.points[0].problem
+            before = next(
+                (f" Before that: {reason}" for reason in self.failed if not reason.endswith(told)), ""
+            )
+            raise DcfmError(f"Every run of the sweep failed; the first one: {told}{before}")
 
 
 def _parameters(

@@ -208,6 +208,25 @@ def test_recordings_of_ones_own_begin_with_the_shipped_weights(tmp_path, monkeyp
     assert trained.card.classes == ("floor", "wall") and trained.config.num_classes == 2
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+@pytest.mark.parametrize("name", ["state.pt", "log.jsonl"])
+def test_a_full_disk_is_one_line_that_names_the_file(config, monkeypatch, name):
+    opened = Path.open
+
+    def full(path, *arguments, **options):
+        of_it = path.name == name or path.name.startswith(f".{name}")
+        return opened(
+            Path("/dev/full") if of_it else path,
+            *(["wb"] if "b" in arguments[0] else ["w"]) if of_it else arguments,
+            **options,
+        )
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        train(config)
+    assert caught.value.filename == str(Path(config.out) / name)
+
+
 def test_the_best_weights_are_kept_beside_the_last(config, monkeypatch):
     found = iter([0.2, 0.5, 0.4, 0.3, 0.6])
     monkeypatch.setattr("dcfm_ros.learn.train.validate", lambda *_: {"mIoU": next(found)})
