@@ -38,11 +38,13 @@ def write(path, images, masks):
 def timing(stamp):
     from test_bag_writer import timing as zeros
 
-    return zeros(stamp, trigger="first", key_frame=True)
+    message = zeros(stamp, trigger="first", key_frame=True)
+    message.header.frame_id = ""
+    return message
 
 
 def test_lost_duplicate_and_out_of_order(tmp_path):
-    sent = [Sent(stamp_of(n), WALL + 100 * MS * n) for n in range(5)]
+    sent = [Sent(stamp_of(n), WALL + 100 * MS * n, "") for n in range(5)]
     images = [(entry.stamp_ns, entry.sent_ns + MS) for entry in sent]
     # The mask of 0 comes after 20 ms; 1 is lost; 3 comes before 2; 4 comes twice.
     times = [(0, 20), (3, 320), (2, 330), (4, 440), (4, 450)]
@@ -61,7 +63,7 @@ def test_lost_duplicate_and_out_of_order(tmp_path):
 
 def test_a_recording_played_in_a_loop(tmp_path):
     stamps = [stamp_of(n) for n in (0, 1, 2, 0, 1, 2)]
-    sent = [Sent(stamp, WALL + 100 * MS * n) for n, stamp in enumerate(stamps)]
+    sent = [Sent(stamp, WALL + 100 * MS * n, "") for n, stamp in enumerate(stamps)]
     images = [(entry.stamp_ns, entry.sent_ns + MS) for entry in sent]
     # In the first turn frame 1 is lost; in the second, all are answered after 30 ms.
     masks = [(sent[n].stamp_ns, sent[n].sent_ns + 30 * MS, n % 3) for n in (0, 2, 3, 4, 5)]
@@ -74,12 +76,34 @@ def test_a_recording_played_in_a_loop(tmp_path):
 
 
 def test_images_the_recorder_did_not_get_are_still_sent_frames(tmp_path):
-    sent = [Sent(stamp_of(n), WALL + 100 * MS * n) for n in range(3)]
+    sent = [Sent(stamp_of(n), WALL + 100 * MS * n, "") for n in range(3)]
     images = [(sent[n].stamp_ns, sent[n].sent_ns) for n in (0, 2)]
     write(tmp_path / "bag", images, [(entry.stamp_ns, entry.sent_ns + MS, 0) for entry in sent])
     run, _ = read_recording(tmp_path / "bag", TOPICS, CARD, sent=sent)
     assert len(run.records) == 3 and not any(record.lost for record in run.records)
     assert [bool(record.shares) for record in run.records] == [True, False, True]
+
+
+def test_each_eye_has_its_own_mask(tmp_path):
+    """Stamped alike: only the frame id tells which is which."""
+    sent, entries = [], []
+    for n in range(3):
+        for eye, at in (("left", 0), ("right", 1)):
+            sent.append(Sent(stamp_of(n), WALL + 100 * MS * n + at, eye))
+            entries.append(
+                (WALL + (100 * n + 1) * MS + at, "/image", messages.rgb8(picture(n), stamp_of(n), eye))
+            )
+            # The right eye's masks come first.
+            entries.append(
+                (WALL + (100 * n + 30) * MS - at, "/mask", messages.mono8(mask(at), stamp_of(n), eye))
+            )
+            entries.append((WALL + (100 * n + 50) * MS, "/label", messages.mono8(mask(at), stamp_of(n), eye)))
+    with BagWriter(tmp_path / "bag") as bag:
+        for log, topic, message in sorted(entries, key=lambda entry: entry[0]):
+            bag.write(topic, messages.IMAGE, log, message)
+    run, odd = read_recording(tmp_path / "bag", TOPICS, CARD, sent=sent)
+    assert [record.shares.index(1.0) for record in run.records] == [0, 1] * 3
+    assert odd["duplicates"] == 0 and run.confusion.pixel_accuracy == 1.0
 
 
 def test_without_a_log_the_stamps_say_when(tmp_path):
@@ -96,8 +120,8 @@ def test_a_recording_without_images(tmp_path):
 
 
 def test_the_log_of_a_player_that_was_killed(tmp_path):
-    (tmp_path / "sent.csv").write_text("1,10\n2,20\n3")
-    assert read_sent(tmp_path / "sent.csv") == [Sent(1, 10), Sent(2, 20)]
+    (tmp_path / "sent.csv").write_text('1,10,"a,b"\n2,20,""\n3')
+    assert read_sent(tmp_path / "sent.csv") == [Sent(1, 10, "a,b"), Sent(2, 20, "")]
 
 
 def test_load_has_mean_and_peak():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import sys
 import threading
 import time
@@ -49,8 +50,10 @@ class Player(Node):
         """How many subscriptions the images have."""
         return self._image.publisher.get_subscription_count()
 
-    def send(self, frame: Frame, label: np.ndarray | None, stamp_ns: int | None = None) -> tuple[int, int]:
-        """Publish a frame and its label; returns their stamp and when they were sent, ns.
+    def send(
+        self, frame: Frame, label: np.ndarray | None, stamp_ns: int | None = None
+    ) -> tuple[int, int, str]:
+        """Publish a frame and its label; returns their stamp and when they were sent, ns, and their frame id.
 
         Args:
             stamp_ns: None: the moment they are sent.
@@ -65,7 +68,7 @@ class Player(Node):
         set_ns(header.stamp, stamp_ns)
         for publisher, _ in pictures:
             publisher.publish_canvas(header)
-        return stamp_ns, sent_ns
+        return stamp_ns, sent_ns, header.frame_id
 
 
 class SimulatedTime:
@@ -100,14 +103,14 @@ class SimulatedTime:
 
 
 class SentLog:
-    """Writes a line for every frame: its stamp and when it was sent, in ns."""
+    """Writes a line for every frame: its stamp and when it was sent, in ns, and its frame id as JSON."""
 
     def __init__(self, path: str | None) -> None:
         self._file = open(path, "w", encoding="utf-8") if path else None  # noqa: SIM115, it lives as long as this
 
-    def add(self, stamp_ns: int, sent_ns: int) -> None:
+    def add(self, stamp_ns: int, sent_ns: int, frame_id: str) -> None:
         if self._file is not None:
-            self._file.write(f"{stamp_ns},{sent_ns}\n")
+            self._file.write(f"{stamp_ns},{sent_ns},{json.dumps(frame_id)}\n")
             self._file.flush()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import strict_json
 from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.labels import label_of
@@ -37,60 +38,81 @@ class Topics:
 class Sent:
     """A frame that was played, and what came back for it.
 
-    stamp_ns: of its header. sent_ns: when it was published. mask_ns: when its first mask arrived, None: lost. timing: its
-    timing message.
+    stamp_ns, frame_id: of its header. sent_ns: when it was published. mask_ns: when its first mask arrived, None: lost.
+    timing: its timing message.
     """
 
     stamp_ns: int
     sent_ns: int
+    frame_id: str
     mask_ns: int | None = None
     timing: Any | None = None
 
+    @property
+    def key(self) -> Key:
+        """What everything that belongs to the frame has in common."""
+        return self.stamp_ns, self.frame_id
+
+
+Key = tuple[int, str]
+"""Stamp and frame id: both eyes of a stereo camera may be stamped alike."""
+
+
+def key_of(message: Any) -> Key:
+    """Of a message's header."""
+    return stamp_ns(message), message.header.frame_id
+
 
 def read_sent(path: Path) -> list[Sent]:
-    """What the player has logged: a line per frame with its stamp and when it was sent."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [Sent(*(int(number) for number in line.split(","))) for line in lines if line.count(",") == 1]
+    """What the player has logged: a line per frame with its stamp, when it was sent, and its frame id."""
+    text = path.read_text(encoding="utf-8")
+    # A player that was killed has left half a line.
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    return [_sent(*line.split(",", 2)) for line in whole]
 
 
-class Stamped:
-    """The messages of one topic by header stamp, read in the order they were logged; holds a window of them."""
+def _sent(stamp: str, sent: str, frame_id: str) -> Sent:
+    return Sent(int(stamp), int(sent), str(strict_json(frame_id)))
+
+
+class ByHeader:
+    """The messages of one topic by stamp and frame id, read in the order they were logged; holds a window of them."""
 
     def __init__(self, bag: Bag, topic: str) -> None:
         self._messages = bag.messages(topic)
-        self._window: OrderedDict[int, Any] = OrderedDict()
+        self._window: OrderedDict[Key, Any] = OrderedDict()
 
-    def at(self, stamp: int) -> Any | None:
-        """The first message with this stamp; None when the topic ends without one. Ask only for stamps that exist."""
-        while stamp not in self._window:
+    def at(self, key: Key) -> Any | None:
+        """The first message of this header; None when the topic ends without one. Ask only for those that exist."""
+        while key not in self._window:
             entry = next(self._messages, None)
             if entry is None:
                 return None
-            self._window.setdefault(stamp_ns(entry[2]), entry[2])
+            self._window.setdefault(key_of(entry[2]), entry[2])
             if len(self._window) > _WINDOW:
                 self._window.popitem(last=False)
-        return self._window.pop(stamp)
+        return self._window.pop(key)
 
 
-def match(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> tuple[set[int], Counter[str]]:
+def match(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> tuple[set[Key], Counter[str]]:
     """One pass over masks, timing messages and labels; the first two are noted at the frames they belong to.
 
-    Returns the stamps that have a label, and how many masks were `duplicates` or `out_of_order`. A stamp that was sent several times (a recording played in a loop) stands for the frame sent last before its mask
+    Returns the headers that have a label, and how many masks were `duplicates` or `out_of_order`. A stamp that was sent several times (a recording played in a loop) stands for the frame sent last before its mask
     came.
     """
-    places: dict[int, list[int]] = {}
+    places: dict[Key, list[int]] = {}
     for number, frame in enumerate(sent):
-        places.setdefault(frame.stamp_ns, []).append(number)
-    labels: set[int] = set()
+        places.setdefault(frame.key, []).append(number)
+    labels: set[Key] = set()
     odd = Counter(duplicates=0, out_of_order=0)
     newest = -1
     for topic, time_ns, message in bag.messages(topics.mask, topics.timing, topics.label):
-        stamp = stamp_ns(message)
+        key = key_of(message)
         if topic == topics.label:
-            labels.add(stamp)
+            labels.add(key)
             continue
         # Of the frames with one stamp, the last that was sent before.
-        place = max((p for p in places.get(stamp, ()) if sent[p].sent_ns <= time_ns), default=None)
+        place = max((p for p in places.get(key, ()) if sent[p].sent_ns <= time_ns), default=None)
         if place is None:
             continue
         frame = sent[place]
@@ -130,24 +152,24 @@ def read_recording(
     """
     bag = Bag(path)
     if sent is None:  # images are stamped as they are sent: their stamps say when
-        stamps = [stamp_ns(message) for _, _, message in bag.messages(topics.image)]
-        sent = [Sent(stamp, stamp) for stamp in stamps]
+        keys = [key_of(message) for _, _, message in bag.messages(topics.image)]
+        sent = [Sent(stamp, stamp, frame_id) for stamp, frame_id in keys]
     if not sent:
         raise DcfmError(f"The recording {path} holds no images on {topics.image}.")
     labelled, odd = match(bag, topics, sent)
-    masks, labels = Stamped(bag, topics.mask), Stamped(bag, topics.label)
+    masks, labels = ByHeader(bag, topics.mask), ByHeader(bag, topics.label)
     images = _images_of(bag, topics.image, sent)
     run = Tally(card, span_s)
     for frame, image in zip(sent, images, strict=True):
-        record, stamp = _record(frame, sent[0].sent_ns), frame.stamp_ns
-        mask_message = None if record.lost else masks.at(stamp)
+        record, key = _record(frame, sent[0].sent_ns), frame.key
+        mask_message = None if record.lost else masks.at(key)
         if mask_message is None or image is None:
-            run.lose(record, "" if image is None else image.header.frame_id)
+            run.lose(record, frame.frame_id)
         else:
             rgb, mask = to_rgb(image), label_of(mask_message, topics.mask)
-            label = labels.at(stamp) if stamp in labelled else None
+            label = labels.at(key) if key in labelled else None
             truth = None if label is None else in_groups(label_of(label, topics.label), card)
-            run.add(record, rgb, mask, truth, frame_id=image.header.frame_id)
+            run.add(record, rgb, mask, truth, frame_id=frame.frame_id)
             if video is not None:
                 video.write(draw_overlay(rgb, mask, card))
         if progress is not None:
@@ -160,7 +182,7 @@ def _images_of(bag: Bag, topic: str, sent: Sequence[Sent]) -> Iterator[Any | Non
     images = bag.messages(topic)
     entry = next(images, None)
     for frame in sent:
-        if entry is not None and stamp_ns(entry[2]) == frame.stamp_ns:
+        if entry is not None and key_of(entry[2]) == frame.key:
             yield entry[2]
             entry = next(images, None)
         else:

@@ -28,7 +28,7 @@ PUBLISHED = {
     "cityscapes_resnet101": (0.01, 0.01, 80_000, 4),
     "camvid_resnet50": (0.02, 0.02, 40_000, 8),
 }
-OURS = {"camvid_mobilenetv2", "camvid_mit_b0", "recordings", "street_stage1", "street_stage2"}
+OURS = {"camvid_mobilenetv2", "camvid_mit_b0", "recordings", "street", "street_stage1", "street_stage2"}
 KEY_FRAMES_ALONE = {"street_stage1"}
 
 
