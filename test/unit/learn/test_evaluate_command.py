@@ -40,20 +40,16 @@ def weights(tmp_path_factory) -> list[Path]:
     return paths
 
 
+def on(footage):
+    """What all evaluations here are of, and how they run."""
+    return ["--data", f"camvid:{footage}", "--engine", "torch", "--threads", "1"]
+
+
 def test_groups_are_measured_in_the_classes_place(footage, weights, tmp_path, capsys):
     (tmp_path / "groups.yaml").write_text(
         "ground: [road, pavement]\nsky: {classes: sky, drop: true}\nthing: rest\n"
     )
-    words = [
-        "evaluate",
-        str(weights[0]),
-        "--data",
-        f"camvid:{footage}",
-        "--engine",
-        "torch",
-        "--threads",
-        "1",
-    ]
+    words = ["evaluate", str(weights[0]), *on(footage)]
     words += ["--key-intervals", "1", "--speed-frames", "3", "--json", str(tmp_path / "groups.json")]
     assert main([*words, "--classes-file", str(tmp_path / "groups.yaml")]) == 0
     (evaluation,) = load_report(tmp_path / "groups.json").evaluations
@@ -65,12 +61,7 @@ def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
     words = [
         "evaluate",
         *map(str, weights),
-        "--data",
-        f"camvid:{footage}",
-        "--threads",
-        "1",
-        "--engine",
-        "torch",
+        *on(footage),
     ]
     words += ["--key-intervals", "1", "3", "--triggers", "motion:0.5,interval:2", "--speed-frames", "3"]
     words += ["--json", str(tmp_path / "results" / "two.json"), "--plots", str(tmp_path / "plots")]
@@ -112,16 +103,7 @@ def test_two_models_in_one_table(footage, weights, tmp_path, capsys):
 
 def test_alignment_is_compared_with_the_published_method_in_one_run(footage, weights, tmp_path, capsys):
     path = tmp_path / "aligned.json"
-    words = [
-        "evaluate",
-        str(weights[0]),
-        "--data",
-        f"camvid:{footage}",
-        "--engine",
-        "torch",
-        "--align",
-        "flow",
-    ]
+    words = ["evaluate", str(weights[0]), *on(footage), "--align", "flow"]
     words += ["--key-intervals", "3", "--no-bidirectional", "--speed-frames", "3", "--json", str(path)]
     assert main(words) == 0
     printed = capsys.readouterr().out
