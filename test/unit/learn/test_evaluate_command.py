@@ -42,7 +42,7 @@ def weights(tmp_path_factory) -> list[Path]:
 
 def on(footage):
     """What all evaluations here are of, and how they run."""
-    return ["--data", f"camvid:{footage}", "--engine", "torch", "--threads", "1"]
+    return ["--data", f"camvid:{footage}", "--threads", "1", "--engine", "torch"]
 
 
 def test_groups_are_measured_in_the_classes_place(footage, weights, tmp_path, capsys):
