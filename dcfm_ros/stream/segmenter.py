@@ -11,6 +11,7 @@ from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.factory import create_engine
+from dcfm_ros.engines.malloc import give_freed_memory_back
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.shipped import weights_path
@@ -157,6 +158,7 @@ class StreamSegmenter:
         """End the stream within a second, even in the middle of a common branch. A stream may be closed twice."""
         self._closed = True
         self._worker.close()
+        give_freed_memory_back()
 
     def __enter__(self) -> StreamSegmenter:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,12 @@ from dcfm_ros.errors import DcfmError, required
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 
+@functools.cache
+def core() -> Any:
+    """OpenVINO in this process: one for all engines, since what one has taken is not all given back when it goes."""
+    return import_openvino().Core()
+
+
 class OpenVinoLibrary:
     """Raises DcfmError when OpenVINO, the device or the precision is not available."""
 
@@ -30,7 +37,7 @@ class OpenVinoLibrary:
 
     def __init__(self, config: EngineConfig) -> None:
         self._openvino = import_openvino()
-        self._core = self._openvino.Core()
+        self._core = core()
         self.device = "cpu" if config.device == "auto" else config.device.lower()
         self.version = self._openvino.get_version()
         self._check_device()

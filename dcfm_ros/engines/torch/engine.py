@@ -16,8 +16,8 @@ from dcfm_ros.engines.config import EngineConfig, checked_threads
 from dcfm_ros.engines.gpu import compute_whole_fp32, first_gpu
 from dcfm_ros.engines.graph.forms import use_graph_forms
 from dcfm_ros.engines.label_map.label_map import label_map
+from dcfm_ros.engines.malloc import keep_freed_memory
 from dcfm_ros.engines.torch.cuda_lane import Lane
-from dcfm_ros.engines.torch.malloc import keep_freed_memory
 from dcfm_ros.engines.torch.passes import Pass, Passes
 from dcfm_ros.engines.warp import displacement_on_grid, warp_array, warp_tensor
 from dcfm_ros.errors import DcfmError

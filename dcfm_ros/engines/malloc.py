@@ -23,3 +23,16 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((M_TRIM_THRESHOLD, KEPT_BYTES), (M_MMAP_MAX, 0), (M_ARENA_MAX, 1))
     return all(mallopt(*setting) for setting in settings)
+
+
+def give_freed_memory_back() -> bool:
+    """Have this process hand back what it keeps for frames that will not come: to be called where a stream ends.
+
+    What each stream and its threads have freed lies in pieces between that of others, and every new one took new memory.
+    False where the C library cannot.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return False
+    return True
