@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_ros.measure.table import Table, number
     from dcfm_ros.measure.table import size as size_in_words
     from dcfm_ros.model.checkpoint import load_model
-    from dcfm_ros.model.shipped import MODELS, weights_path
+    from dcfm_ros.model.shipped import ACCURACY, MODELS, weights_path
 
     rows = []
     for name in MODELS:
@@ -43,13 +43,22 @@ def run(args: argparse.Namespace) -> int:
                 f"{path.stat().st_size / 1e6:.1f}",
                 size_in_words(card.input_size),
                 str(len(card.classes)),
-                card.accuracy or "not stated",
+                card.accuracy or ACCURACY.get(name, "not stated"),
                 number(key),
                 number(other),
                 card.licence.partition(" (")[0],
             )
         )
-    head = ("name", "MB", "input", "classes", "accuracy", "key frame, ms", "other frame, ms", "licence")
+    head = (
+        "name",
+        "MB",
+        "input",
+        "classes",
+        "mIoU on CamVid, %",
+        "key frame, ms",
+        "other frame, ms",
+        "licence",
+    )
     say(Table(head, tuple(rows)).text())
     say("\nThe first one is taken where none is named. `dcfm info NAME` tells more.")
     return 0

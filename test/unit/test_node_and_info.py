@@ -68,7 +68,9 @@ def test_info_tells_what_an_issue_report_needs(capsys):
 def test_models_are_listed_with_what_they_cost(capsys):
     assert cli.main(["models"]) == 0
     head, _, *rows = capsys.readouterr().out.splitlines()
-    assert [word in head for word in ("name", "accuracy", "key frame, ms", "other frame, ms", "licence")]
+    assert [
+        word in head for word in ("name", "mIoU on CamVid", "key frame, ms", "other frame, ms", "licence")
+    ]
     for name, row in zip(MODELS, rows, strict=False):
         assert row.split()[0] == name and "480×360" in row and "CC BY-NC 4.0" in row
 

@@ -10,6 +10,7 @@ from results_page import MARKS, fill, main, render
 from dcfm_ros.learn.evaluation.report import new_report
 from dcfm_ros.learn.evaluation.table import main_table
 from dcfm_ros.measure.result_file import save_result
+from dcfm_ros.model.shipped import MODELS
 
 BEGIN, END = MARKS
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -58,10 +59,10 @@ def test_a_page_that_people_write_keeps_their_words(report, tmp_path):
 
 def test_committed_card_is_what_the_generator_makes_of_the_committed_json():
     card = DOCS.parent / "weights" / "README.md"
-    files = [DOCS / "results" / name for name in ("camvid_test.json", "camvid_val.json")]
+    files = [DOCS / "results" / f"{name}_{split}.json" for name in MODELS for split in ("test", "val")]
     text = card.read_text(encoding="utf-8")
     assert BEGIN in text and text == fill(text, files, card), (
-        "run `python bench/results_page.py weights/README.md docs/results/camvid_test.json docs/results/camvid_val.json`"
+        "run `python bench/results_page.py weights/README.md docs/results/{camvid,street}_{test,val}.json`"
     )
 
 
