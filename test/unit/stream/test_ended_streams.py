@@ -15,8 +15,8 @@ from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.streams import Streams
 
-MAX_GROWTH = 60 << 20
-"""Bytes from the first run's end to the last one's: it was 190 MiB after four of them."""
+MAX_GROWTH = 40 << 20
+"""Bytes from the second run's end to the last one's; the first fills what is filled once. It was 125 MiB and more."""
 
 
 @pytest.mark.slow
@@ -39,9 +39,9 @@ def test_cameras_that_come_and_go_leave_no_memory_behind(engine):
                     streams.step(picture, stamp_ns, frame_id=f"camera {number % 3}")
 
     used = []
-    for _ in range(4):
+    for _ in range(5):
         thread = threading.Thread(target=life)  # as the node has one for each camera
         thread.start()
         thread.join()
         used.append(psutil.Process().memory_info().rss)
-    assert used[-1] - used[0] < MAX_GROWTH, [f"{each / 2**20:.0f} MiB" for each in used]
+    assert used[-1] - used[1] < MAX_GROWTH, [f"{each / 2**20:.0f} MiB" for each in used]
