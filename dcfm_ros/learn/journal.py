@@ -66,10 +66,8 @@ class Journal:
     def highest(self, where: str, name: str) -> float:
         """The highest value of that name so far, also before the training was resumed; -inf where there is none."""
         path = self.out / LOG
-        lines = map(json.loads, path.read_text().splitlines() if path.exists() else ())
-        return max(
-            (line[name] for line in lines if line["kind"] == where and name in line), default=-math.inf
-        )
+        lines = [_entry(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return max((e[name] for e in lines if e.get("kind") == where and name in e), default=-math.inf)
 
     def picture(self, step: int, rgb: NDArray[np.uint8]) -> None:
         """Keeps a picture, uint8 H×W×3, as `out`/pictures/STEP.png."""
@@ -102,6 +100,15 @@ class Journal:
             self.bar.write(line)
         else:
             say(line)
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """What a line of the log says; nothing where a training was killed while it wrote it."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
 
 
 def _tensorboard(out: Path) -> Any:
