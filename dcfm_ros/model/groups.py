@@ -63,15 +63,19 @@ def read_groups(file: Path, card: ModelCard) -> dict[str, Group]:
         if not table:
             raise DcfmError("it is empty")
         groups = {str(name): _group(name, value) for name, value in table.items()}
-        named = [name for group in groups.values() for name in group.classes if name != REST]
+        if len(groups) < len(table):
+            raise DcfmError("two groups have one name")
+        named = [name for group in groups.values() for name in group.classes]
         for name in named:
-            if name not in card.classes:
+            if name not in card.classes and name != REST:
                 raise DcfmError(f"the model knows no class '{name}'; it knows {', '.join(card.classes)}")
             if named.count(name) > 1:
                 raise DcfmError(f"class '{name}' is named twice")
         left = tuple(name for name in card.classes if name not in named)
         groups = {name: _filled(name, group, left) for name, group in groups.items()}
-        if not any(REST in _names(value) for value in table.values()):
+        if REST not in named:
+            if same := [name for name in left if name in groups]:
+                raise DcfmError(f"group '{same[0]}' has the name of a class that no group names")
             groups |= {name: Group((name,)) for name in left}
         if all(group.drop for group in groups.values()):
             raise DcfmError("it drops every class")
