@@ -43,6 +43,11 @@ def one_line(text: object) -> str:
     return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 1]}…"
 
 
+def reason(error: BaseException) -> str:
+    """Why something failed, in one line: a DcfmError's own words; for any other error its type, too."""
+    return one_line(error if isinstance(error, DcfmError) else f"{type(error).__name__}: {error}")
+
+
 def required(package: str, what: str, install: str = "") -> Any:
     """A package that not every installation has. Raises DcfmError, which says what needs it and how to install it."""
     try:

@@ -15,6 +15,7 @@ from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.engine import Feature
 from dcfm_ros.engines.torch.engine import TorchEngine
+from dcfm_ros.errors import reason
 from dcfm_ros.model.dcfm import DCFM
 
 logger = logging.getLogger(__name__)
@@ -32,8 +33,8 @@ class _Shared:
     def fall_back(self, error: Exception) -> None:
         with self._lock:
             if self.torch is None:
-                reason = f"{type(error).__name__}: {error}"
-                problem = f"engine {self._describe} failed; torch takes over, which is slower ({reason})"
+                why = reason(error)
+                problem = f"engine {self._describe} failed; torch takes over, which is slower ({why})"
                 logger.error("%s", problem, exc_info=error)
                 device = self._config.device
                 if device != "cpu" and not device.startswith("cuda"):

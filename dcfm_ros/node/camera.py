@@ -5,34 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import (
-    DurabilityPolicy,
-    HistoryPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-    qos_profile_sensor_data,
-)
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.media.health import Health, Report
 from dcfm_ros.node.frame_worker import FrameWorker, Latest
 from dcfm_ros.node.parameters import Configuration
-from dcfm_ros.node.publish import Outputs
+from dcfm_ros.node.publish import LATCHED, Outputs
 from dcfm_ros.node.subscription_events import subscription_events
-from dcfm_ros.node.topics import CameraTopics, beside, info_topic, resolved
+from dcfm_ros.node.topics import COMPRESSED, RAW, CameraTopics, beside, info_topic, resolved
 from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.segmentation import Pose
-
-RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-
-# Of camera_info: a subscription that every publisher suits would not get what one has latched before.
-LATCHED = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
 
 
 class Camera:
@@ -93,6 +77,7 @@ class Camera:
         self._subscriptions = [
             subscribe(kind, self.topic, self._on_image, qos, event_callbacks=events),
             subscribe(CameraInfo, self._info_topic, self._on_camera_info, qos_profile_sensor_data),
+            # The one above suits every publisher, but does not get what one has latched before.
             subscribe(CameraInfo, self._info_topic, self._on_camera_info, LATCHED),
         ]
 

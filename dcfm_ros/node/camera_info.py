@@ -45,11 +45,11 @@ class CameraInfos:
         infos = [info for (name, _), info in latest.items() if alone or name == header.frame_id]
         stamp_ns = to_ns(header.stamp)
         exact = [info for info in infos if to_ns(info.header.stamp) == stamp_ns]
-        fitting = [info for info in exact or infos if _image_size(info) in (size, (0, 0))]
+        fitting = [info for info in exact or infos if image_size(info) in (size, (0, 0))]
         return fitting[-1] if fitting else None
 
 
-def _image_size(info: CameraInfo) -> Size:
+def image_size(info: CameraInfo) -> Size:
     """(width, height) of the images that it describes: the region of interest, binned."""
     width, height = info.roi.width or info.width, info.roi.height or info.height
     return width // max(info.binning_x, 1), height // max(info.binning_y, 1)

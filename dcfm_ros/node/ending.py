@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 from threading import Event, Thread
+from typing import Any
 
 from dcfm_ros.cache import remove_own_folder
 from dcfm_ros.node.shared_memory import remove_own_segments
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_S = 0.8
+SPIN_S = 0.1  # how long a signal may go unnoticed
 
 
 class Ending:
@@ -32,8 +36,16 @@ class Ending:
             signal.signal(number, lambda *_: None)
         Thread(target=self._watch, name="ending", daemon=True).start()
 
+    def spin(self, executor: Any) -> None:
+        """Let an executor work until a signal asks to end."""
+        while not self.asked:
+            executor.spin_once(timeout_sec=SPIN_S)
+
     def leave(self, status: int) -> None:
         """End the process without shutting down the interpreter, which takes another second, or forever."""
+        gc.collect()  # nodes are in reference cycles, and DDS frees its shared memory with the last reference
+        sys.stdout.flush()
+        sys.stderr.flush()
         self._left.set()
         os._exit(status)
 

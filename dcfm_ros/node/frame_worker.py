@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.errors import one_line
+from dcfm_ros.errors import reason
 from dcfm_ros.media.frame_timing import timing_fields
 from dcfm_ros.media.health import Health
 from dcfm_ros.media.image_header import BadImage
@@ -73,9 +73,7 @@ class FrameWorker:
         self._refresh = threading.Event()
         self._streams: Streams | None = None
         self._built_for: StreamConfig | None = None
-        self._tried: StreamConfig | None = (
-            None  # differs from what it was built for if that could not be used
-        )
+        self._tried: StreamConfig | None = None  # not what it was built for where that could not be used
         self._thread = threading.Thread(target=self._run, name=f"dcfm {topic}", daemon=True)
         self._thread.start()
 
@@ -119,18 +117,17 @@ class FrameWorker:
         try:
             self._work(message)
         except BadImage as error:
-            reason = one_line(error)
-            self._log.warning(f"{self._topic}: {reason}", throttle_duration_sec=LOG_PERIOD_S)
-            self._health.bad_image(reason)
+            self._log.warning(f"{self._topic}: {reason(error)}", throttle_duration_sec=LOG_PERIOD_S)
+            self._health.bad_image(reason(error))
         except Exception as error:
             if self._inbox.closed:
                 # Stopped in the meantime, and the topics may be gone: nobody expects this mask any more.
                 self._health.count("dropped")
                 return
             self._log.error(
-                f"{self._topic}: frame failed: {_reason(error)}", throttle_duration_sec=LOG_PERIOD_S
+                f"{self._topic}: frame failed: {reason(error)}", throttle_duration_sec=LOG_PERIOD_S
             )
-            self._health.error(_reason(error), frame_failed=True)
+            self._health.error(reason(error), frame_failed=True)
 
     def _work(self, message: Any) -> None:
         watch = Stopwatch()
@@ -193,7 +190,7 @@ class FrameWorker:
             try:
                 self._streams = self._begin(config)
             except Exception as error:
-                refusal = _reason(error)
+                refusal = reason(error)
                 self._log.error(
                     f"{self._topic}: the new parameters cannot be used, the previous ones stay in use: {refusal}"
                 )
@@ -209,17 +206,12 @@ class FrameWorker:
 
     def _on_common_error(self, error: BaseException) -> None:
         self._log.error(
-            f"{self._topic}: common branch failed: {_reason(error)}", throttle_duration_sec=LOG_PERIOD_S
+            f"{self._topic}: common branch failed: {reason(error)}", throttle_duration_sec=LOG_PERIOD_S
         )
-        self._health.error(f"common branch: {_reason(error)}", frame_failed=False)
+        self._health.error(f"common branch: {reason(error)}", frame_failed=False)
 
     def _latency_ms(self, header: Any) -> float:
         """From the stamp until now; NaN without a stamp, and if the stamp is from another clock."""
         stamp_ns = to_ns(header.stamp)
         latency = (self._clock.now().nanoseconds - stamp_ns) / 1e6
         return latency if stamp_ns and 0 <= latency <= MAX_LATENCY_MS else math.nan
-
-
-def _reason(error: BaseException) -> str:
-    """An error in one line."""
-    return one_line(f"{type(error).__name__}: {error}")

@@ -8,13 +8,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from dcfm_ros.errors import DcfmError, one_line, say
+from dcfm_ros.errors import one_line, reason, say
 from dcfm_ros.node import environment, fast_dds
 from dcfm_ros.node.arguments import check
 from dcfm_ros.node.ending import Ending
 from dcfm_ros.requirements import too_old
-
-SPIN_S = 0.1  # how long a signal may go unnoticed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -26,17 +24,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     check(sys.argv[1:] if argv is None else argv)
     ending = Ending()
     status = _run(argv, ending)
-    # The node is part of reference cycles, and DDS frees its shared memory only when the last reference is gone.
-    gc.collect()
-    sys.stdout.flush()
-    sys.stderr.flush()
     ending.leave(status)
 
 
 def _run(argv: Sequence[str] | None, ending: Ending) -> int:
     """Exit status."""
-    if reason := too_old() or environment.unusable(os.environ, environment.installed_middlewares()):
-        return _refuse(reason)
+    if problem := too_old() or environment.unusable(os.environ, environment.installed_middlewares()):
+        return _refuse(problem)
     try:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
@@ -49,7 +43,7 @@ def _run(argv: Sequence[str] | None, ending: Ending) -> int:
             f"the node needs ROS 2 and this package built in a workspace; '{error.name}' is not installed"
         )
     except Exception as error:  # a library that is broken, or has no room
-        return _refuse(f"cannot be loaded: {type(error).__name__}: {error}")
+        return _refuse(f"cannot be loaded: {reason(error)}")
     told = fast_dds.prepare(os.environ)  # Fast DDS reads it when the context starts
     try:
         # rclpy's own handlers end the context while the workers still use it; ours let them finish first.
@@ -64,19 +58,16 @@ def _run(argv: Sequence[str] | None, ending: Ending) -> int:
     gc.freeze()  # what has been imported stays: no collection walks through it again, which makes the last one quick
     try:
         node = DcfmNode()
-    except (
-        Exception
-    ) as error:  # of ROS's own: a parameter of rclpy's with a value of another type, no resources
-        message = str(error) if isinstance(error, DcfmError) else f"{type(error).__name__}: {error}"
-        log.fatal(one_line(message))
+    except Exception as error:  # also of ROS's own: one of rclpy's parameters with a value of another type
+        log.fatal(reason(error))
         rclpy.shutdown()
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         status = 0 if node.start() else 1
-        while status == 0 and not ending.asked:
-            executor.spin_once(timeout_sec=SPIN_S)
+        if status == 0:
+            ending.spin(executor)
     finally:
         node.close()
         executor.shutdown(timeout_sec=0)
@@ -85,8 +76,8 @@ def _run(argv: Sequence[str] | None, ending: Ending) -> int:
     return status
 
 
-def _refuse(reason: str) -> int:
-    say(f"dcfm_node: {one_line(reason)}", file=sys.stderr)
+def _refuse(why: str) -> int:
+    say(f"dcfm_node: {one_line(why)}", file=sys.stderr)
     return 1
 
 

@@ -14,7 +14,7 @@ from rclpy.qos import qos_profile_sensor_data
 from std_srvs.srv import SetBool, Trigger
 
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.errors import DcfmError, one_line
+from dcfm_ros.errors import reason
 from dcfm_ros.media.diagnostics import CameraDiagnostics, engine_status
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.node import ros_log
@@ -104,8 +104,7 @@ class DcfmNode(LifecycleNode):
         try:
             work()
         except Exception as error:
-            message = str(error) if isinstance(error, DcfmError) else f"{type(error).__name__}: {error}"
-            self.get_logger().fatal(f"cannot {what}: {one_line(message)}")
+            self.get_logger().fatal(f"cannot {what}: {reason(error)}")
             self._release()
             return FAILURE if what == "configure" else TransitionCallbackReturn.ERROR
         return SUCCESS

@@ -47,6 +47,9 @@ def reliable(depth: int, *, latched: bool = False) -> QoSProfile:
     )
 
 
+LATCHED = reliable(1, latched=True)
+
+
 class Pictures:
     """A publisher of pictures. Its only message is filled in place: a publisher is done with it when `publish` returns."""
 
@@ -211,7 +214,7 @@ class Outputs:
                 "Everything else works; nav2's semantic layer needs it (package vision_msgs)."
             )
             return
-        self._label_info = self._node.create_publisher(LabelInfo, topic, reliable(1, latched=True))
+        self._label_info = self._node.create_publisher(LabelInfo, topic, LATCHED)
         message = LabelInfo()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.class_map = [

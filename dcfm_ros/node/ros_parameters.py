@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -25,6 +25,8 @@ from dcfm_ros.node.parameters import (
     configuration_of,
     table,
 )
+
+T = TypeVar("T")
 
 # Parameters of rclpy itself, which a parameters file may set, too.
 FOREIGN = re.compile(
@@ -46,12 +48,7 @@ class Parameters:
         self._known = {parameter.name: parameter for parameter in table()}
         self._on_change = on_change
         self.configured = False  # while true, parameters that change only UNCONFIGURED are refused
-        # ROS ignores start values of parameters that nobody declares, and a misspelled one would go unnoticed.
-        given = getattr(node, "_parameter_overrides", {})
-        configuration_of({name: plain(given[name].value) for name in given if not FOREIGN.fullmatch(name)})
-        self.configuration = configuration_of(
-            {name: declare(node, parameter) for name, parameter in self._known.items()}
-        )
+        self.configuration = declared(node, self._known.values(), configuration_of)
         node.add_on_set_parameters_callback(self._on_set)
 
     def _on_set(self, changes: Iterable[Any]) -> SetParametersResult:
@@ -78,8 +75,18 @@ class Parameters:
             )
 
 
-def declare(node: Node, parameter: Parameter) -> Any:
-    """Declare one parameter; its start value."""
+def declared(node: Node, parameters: Iterable[Parameter], made: Callable[[dict[str, Any]], T]) -> T:
+    """Declare the parameters; what `made` makes of their start values.
+
+    Raises DcfmError for one that is unknown, of the wrong type or out of range.
+    """
+    # ROS ignores start values of parameters that nobody declares, and a misspelled one would go unnoticed.
+    given = getattr(node, "_parameter_overrides", {})
+    made({name: plain(given[name].value) for name in given if not FOREIGN.fullmatch(name)})
+    return made({parameter.name: _declare(node, parameter) for parameter in parameters})
+
+
+def _declare(node: Node, parameter: Parameter) -> Any:
     try:
         declared = node.declare_parameter(parameter.name, parameter.ros_default, _descriptor(parameter))
     except InvalidParameterValueException as error:

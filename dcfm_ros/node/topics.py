@@ -8,6 +8,8 @@ from typing import Any
 
 DEMO, REPLAY = "/dcfm_demo", "/dcfm_replay"
 """The namespaces of `dcfm demo` and of `dcfm replay --live`."""
+RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+"""What a topic of images may hold."""
 
 
 @dataclass(frozen=True)

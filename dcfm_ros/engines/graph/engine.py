@@ -28,6 +28,7 @@ from dcfm_ros.engines.graph.export import GRAPHS, export_graphs
 from dcfm_ros.engines.graph.forms import is_pointwise
 from dcfm_ros.engines.label_map.label_map import label_array
 from dcfm_ros.engines.warp import displacement_on_grid, warp_array
+from dcfm_ros.errors import reason
 from dcfm_ros.model.config import to_json
 from dcfm_ros.model.dcfm import DCFM
 
@@ -160,8 +161,7 @@ class GraphEngine:
                     )
                 except Exception as error:  # of cutting; what is wrong with the graph itself comes again
                     pieces = []
-                    reason = f"{type(error).__name__}: {error}"
-                    logger.warning("key frames are computed in one piece: %s", reason)
+                    logger.warning("key frames are computed in one piece: %s", reason(error))
             self._cuts[key] = pieces
             return pieces
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Sequence
 
-from dcfm_ros.errors import DcfmError, one_line, say
+from dcfm_ros.errors import reason, say
 from dcfm_ros.node.ending import Ending
-
-SPIN_S = 0.1  # how long a signal may go unnoticed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -21,12 +18,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         status = _run(argv, ending)
     except Exception as error:  # of several types: ROS that is missing, or arguments that it cannot read
-        message = str(error) if isinstance(error, DcfmError) else f"{type(error).__name__}: {error}"
-        say(f"dcfm_points: {one_line(message)}", file=sys.stderr)
+        say(f"dcfm_points: {reason(error)}", file=sys.stderr)
         status = 1
-    gc.collect()  # DDS frees its shared memory only when the last reference is gone
-    sys.stdout.flush()
-    sys.stderr.flush()
     ending.leave(status)
 
 
@@ -42,8 +35,7 @@ def _run(argv: Sequence[str] | None, ending: Ending) -> int:
         node = PointsNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        while not ending.asked:
-            executor.spin_once(timeout_sec=SPIN_S)
+        ending.spin(executor)
         executor.shutdown(timeout_sec=0)
         node.destroy_node()
     finally:

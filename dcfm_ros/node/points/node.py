@@ -7,35 +7,34 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import OccupancyGrid
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from dcfm_ros.arrays import Mask
+from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError, one_line
+from dcfm_ros.media.diagnostics import ERROR, OK, WARN, Status
 from dcfm_ros.model.classes import CAMVID, spread_color
+from dcfm_ros.node.camera_info import image_size
 from dcfm_ros.node.convert import message_to_rgb
-from dcfm_ros.node.points.declared import declared
+from dcfm_ros.node.diagnostics import status_message
 from dcfm_ros.node.points.matcher import ExactTime
 from dcfm_ros.node.points.messages import cloud_message, depth_of, grid_message, mask_of, points_of_cloud
 from dcfm_ros.node.points.mounts import Fixed, FromTf
-from dcfm_ros.node.points.parameters import CLOUD, DEPTH, GROUND, ids_of
+from dcfm_ros.node.points.parameters import CLOUD, DEPTH, GROUND, PointsConfig, ids_of, table
+from dcfm_ros.node.publish import LATCHED, LabelInfo
+from dcfm_ros.node.ros_parameters import declared
 from dcfm_ros.space.camera import Camera, camera_of
 from dcfm_ros.space.cloud import labelled_points, points_of_depth
 from dcfm_ros.space.ground import Grid, Kinds, free_space, occupancy
 from dcfm_ros.stamps import NS_PER_S, to_ns
 
-try:
-    from vision_msgs.msg import LabelInfo
-except ImportError:
-    LabelInfo = None
-
 DEMAND_S = 0.2  # how soon a new subscriber is noticed
 LOG_PERIOD_S = 5.0
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MASK, CONFIDENCE, INFO = (f"segmentation/{name}" for name in ("mask", "confidence", "camera_info"))
 
 
@@ -45,7 +44,7 @@ class PointsNode(Node):
     def __init__(self, **arguments: Any) -> None:
         """Raises DcfmError for parameters that make no sense, and for TF where tf2_ros is not installed."""
         super().__init__("dcfm_points", **arguments)
-        self._config = config = declared(self)
+        self._config = config = declared(self, table(), partial(from_mapping, PointsConfig))
         self._mount = (
             (FromTf(self, config) if config.mount == "tf" else Fixed(config))
             if config.source == GROUND
@@ -189,19 +188,16 @@ class PointsNode(Node):
     def _camera_of(self, group: dict[str, Any]) -> Camera:
         """Raises DcfmError where the calibration is not that of this mask, or none."""
         info, size = group[INFO], (group[MASK].width, group[MASK].height)
-        binning, roi = (max(info.binning_x, 1), max(info.binning_y, 1)), info.roi
-        calibrated = ((roi.width or info.width) // binning[0], (roi.height or info.height) // binning[1])
+        calibrated = image_size(info)
         if calibrated != size:
             raise DcfmError(
                 f"the calibration is for {calibrated[0]}×{calibrated[1]} pixels, the mask is {size[0]}×{size[1]}; take "
                 f"dcfm_node's segmentation/camera_info"
             )
         matrix = np.array(info.p if self._config.rectified else info.k, float).reshape(3, -1)[:, :3]
-        matrix[:2] /= [[max(info.binning_x, 1)], [max(info.binning_y, 1)]]
-        matrix[:2, 2] -= [
-            info.roi.x_offset / max(info.binning_x, 1),
-            info.roi.y_offset / max(info.binning_y, 1),
-        ]
+        binning = np.maximum([info.binning_x, info.binning_y], 1)
+        matrix[:2] /= binning[:, None]
+        matrix[:2, 2] -= [info.roi.x_offset, info.roi.y_offset] / binning
         lens = () if self._config.rectified else info.d
         key = repr((matrix.tolist(), list(lens), info.distortion_model, size))
         if self._camera is None or self._camera[0] != key:
@@ -213,29 +209,22 @@ class PointsNode(Node):
     def _diagnose(self) -> None:
         counts = self._counts | Counter(unmatched=self._matcher.lost)
         new = counts - self._reported
-        level, message = self._judge(new)
         name = str(self.get_fully_qualified_name()).lstrip("/")
-        values = {
-            "received": counts[MASK],
-            **{key: counts[key] for key in ("published", "failed", "unmatched")},
-        }
-        status = DiagnosticStatus(
-            level=level, name=f"{name}: points", message=one_line(message), hardware_id=name
-        )
-        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-        array = DiagnosticArray(status=[status])
+        told = {key: counts[key] for key in ("published", "failed", "unmatched")}
+        status = Status(f"{name}: points", *self._judge(new), {"received": counts[MASK], **told})
+        array = DiagnosticArray(status=[status_message(status, name)])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
         self._reported, self._reasons = counts, Counter()
 
-    def _judge(self, new: Counter[str]) -> tuple[bytes, str]:
+    def _judge(self, new: Counter[str]) -> tuple[int, str]:
         if self._reasons:
             reason, _ = self._reasons.most_common(1)[0]
-            return DiagnosticStatus.ERROR, f"{self._reasons.total()} masks not placed: {reason}"
+            return ERROR, f"{self._reasons.total()} masks not placed: {reason}"
         if not self._subscriptions_made:
-            return DiagnosticStatus.OK, "nobody subscribes"
+            return OK, "nobody subscribes"
         if new["published"]:
-            return DiagnosticStatus.OK, f"{new['published']} masks placed"
+            return OK, f"{new['published']} masks placed"
         if silent := [self.resolve_topic_name(topic) for topic in self._inputs() if not new[topic]]:
-            return DiagnosticStatus.WARN, f"nothing comes on {', '.join(silent)}"
-        return DiagnosticStatus.WARN, f"no messages have the same stamp on {', '.join(self._inputs())}"
+            return WARN, f"no messages arrive on {', '.join(silent)}"
+        return WARN, f"no messages with the same stamp on {', '.join(self._inputs())}"
