@@ -38,6 +38,25 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def check_apart(output: Path, read: Iterable[Path], *, emptied: bool = False) -> None:
+    """To be called before work begins: whether writing `output` leaves alone what is read.
+
+    read: files and folders. emptied: `output` is a folder whose files go first, so that nothing that is read may lie in it.
+
+    Raises DcfmError where `output` is, or lies in, what is read, or `emptied` holds some of it.
+    """
+    real = output.resolve()
+    for path in read:
+        source = path.resolve()
+        if emptied and real in (source, *source.parents):
+            raise DcfmError(
+                f"{path} is read by this command and lies in its output folder {output}; choose another folder."
+            )
+        if not emptied and source in (real, *real.parents):
+            lies = "" if real == source else f"lies in {path}, which "
+            raise DcfmError(f"The output {output} {lies}is read by this command; choose another.")
+
+
 def check_outputs(outputs: Iterable[Path], *, force: bool, read: Iterable[Path] = ()) -> None:
     """To be called before work begins: whether files can be written, and nothing that matters goes.
 
@@ -47,14 +66,12 @@ def check_outputs(outputs: Iterable[Path], *, force: bool, read: Iterable[Path] 
         DcfmError: a file is there already and `force` is not given, or the command reads it; it is a folder; its folder
             cannot be written.
     """
-    sources = [path.resolve() for path in read]
+    read = list(read)
     for path in outputs:
         if path.is_dir():
             raise DcfmError(f"The output {path} is a folder; give the name of a file.")
         if os.path.lexists(path):
-            real = path.resolve()
-            if any(source in (real, *real.parents) for source in sources):
-                raise DcfmError(f"The output {path} is read by this command; choose another name.")
+            check_apart(path, read)
             if not force:
                 raise DcfmError(f"The output {path} exists already; add --force to replace it.")
         try:

@@ -13,7 +13,7 @@ import yaml
 
 from dcfm_ros.arrays import UNLABELLED, Mask
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.files import whole_file
+from dcfm_ros.files import check_apart, whole_file
 
 CLASSES = "classes.yaml"
 """The classes' names and colours in the order of their ids, as `dcfm_ros.model.classes` reads them."""
@@ -31,7 +31,7 @@ class MaskWriter:
         read: files and folders that the run reads; the folder must not lie there.
 
     Raises:
-        DcfmError: the folder holds files already and `force` is not given, or it is one that is read.
+        DcfmError: the folder is not empty and `force` is not given, or see `check_apart`.
     """
 
     def __init__(
@@ -43,13 +43,9 @@ class MaskWriter:
         force: bool = False,
         read: Iterable[Path] = (),
     ) -> None:
-        for path in read:
-            if path.resolve() in (folder.resolve(), *folder.resolve().parents):
-                raise DcfmError(
-                    f"The folder for masks {folder} is, or lies in, {path}, which this run reads."
-                )
+        check_apart(folder, read)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not force:
-            raise DcfmError(f"The folder for masks {folder} holds something; add --force to write into it.")
+            raise DcfmError(f"The output {folder} is not empty; add --force to write into it.")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._palette = [*colors, *[(0, 0, 0)] * (256 - len(colors))]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import check_apart
 from dcfm_ros.media.video_writer import VideoWriter
 
 PAGE, NUMBERS, FRAMES, TABLE = "index.html", "results.json", "frames.csv", "table.csv"
@@ -38,11 +39,7 @@ def prepare(folder: Path, *, force: bool, read: Iterable[Path] = ()) -> None:
         DcfmError: an earlier run is there and `force` is not given; the folder holds something else, or what the run
             reads; it cannot be written.
     """
-    for path in read:
-        if folder.resolve() in (path.resolve(), *path.resolve().parents):
-            raise DcfmError(
-                f"{path} is read by this run and lies in its output folder {folder}; choose another folder."
-            )
+    check_apart(folder, read, emptied=True)
     try:
         if folder.exists() and not folder.is_dir():
             raise DcfmError(f"The output {folder} is a file; give a folder.")

@@ -52,12 +52,12 @@ def test_frames_of_one_name_do_not_replace_each_other(tmp_path):
 def test_what_lies_in_the_folder_stays_without_force(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "mine.txt").write_text("mine")
-    with pytest.raises(DcfmError, match="holds something; add --force"):
+    with pytest.raises(DcfmError, match="is not empty; add --force"):
         MaskWriter(tmp_path / "m", CAMVID.names, CAMVID.colors)
     MaskWriter(tmp_path / "m", CAMVID.names, CAMVID.colors, force=True)
     assert (tmp_path / "m" / "mine.txt").read_text() == "mine"
     for inside in (tmp_path / "m", tmp_path / "m" / "labels"):
-        with pytest.raises(DcfmError, match="which this run reads"):
+        with pytest.raises(DcfmError, match="read by this command; choose another"):
             MaskWriter(inside, CAMVID.names, CAMVID.colors, force=True, read=[tmp_path / "m"])
 
 

@@ -34,7 +34,7 @@ def test_a_run_never_removes_what_it_reads(earlier, what):
     }[what]
     before = {path: path.stat().st_mtime_ns for path in earlier.rglob("*")}
     fields = {name: value for name, value in given.items() if name != "path"}
-    with pytest.raises(DcfmError, match="is read by this run and lies in its output folder"):
+    with pytest.raises(DcfmError, match="is read by this command and lies in its output folder"):
         prepare(earlier, force=True, read=job(given["path"], earlier, force=True, **fields).read)
     assert {path: path.stat().st_mtime_ns for path in earlier.rglob("*")} == before
 
