@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from dcfm_ros.media.image_header import BadImage, Header, read_header
+from dcfm_ros.media.jpeg_parts import without_padding
 
 ON_TOPICS = ("jpeg", "png", "tiff")
 """What image_transport's publishers write."""
@@ -25,6 +26,8 @@ _COMPLAINTS = (
     b"Inconsistent progression sequence",
     b"Unknown Adobe color transform",
 )
+
+_EXTRANEOUS = "extraneous bytes before marker"
 
 
 def decode_file(data: Any, flags: int, what: str, kinds: Collection[str] = IN_FILES) -> np.ndarray:
@@ -58,6 +61,11 @@ def decode_known(data: Any, flags: int, what: str, header: Header) -> np.ndarray
     buffer = np.frombuffer(data, np.uint8)
     try:
         pixels, complaint = _imdecode(buffer, flags, listen=header.kind in ("jpeg", "tiff"))
+        if header.kind == "jpeg" and (pixels is None or _EXTRANEOUS in complaint):
+            # Of several complaints libjpeg tells the first only: what else there is, is heard without the padding.
+            bare = np.frombuffer(without_padding(memoryview(buffer)), np.uint8)
+            pixels, again = _imdecode(bare, flags, listen=True)
+            complaint = again and (complaint or again)
     except (cv2.error, MemoryError) as error:
         raise BadImage(f"{what}: OpenCV cannot decode it ({getattr(error, 'err', error)})") from error
     if pixels is None:

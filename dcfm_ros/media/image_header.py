@@ -7,18 +7,13 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.media.jpeg_parts import START_OF_SCAN, BadImage, parts
 
 MAX_SIDE = 16384  # pixels; no camera has more, but corrupt headers do
 MAX_PIXELS = 2**27
 MAX_COMPRESSION = 4096  # bytes of pixels for each byte of the file; deflate reaches 1032, LZW 2500
-MAX_SEGMENTS = 4096  # of a JPEG; colour profiles take 255 of them at most
 MAX_CHUNKS = 2**16  # of a PNG; libpng makes one of 8 kB
 MAX_SCANS = 100  # of a JPEG; usual progressive ones have 10, and each takes as long as a whole picture
-
-
-class BadImage(DcfmError):
-    """An image that cannot be used: its message says what was expected and what came."""
 
 
 class Header(NamedTuple):
@@ -79,47 +74,20 @@ def _check(header: Header, length: int, what: str) -> None:
         )
 
 
-# In a scan: a marker that ends it, not a stuffed 0xFF, a restart or a fill byte.
-_END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-_FILL = re.compile(rb"\xff+")
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-
-
 def _jpeg(data: memoryview) -> Header:
-    """Walks through the segments: thumbnails and fill bytes hold markers that are not the picture's own."""
     header: Header | None = None
-    at, scans = 2, 0
-    for _ in range(MAX_SEGMENTS):
-        fill = _FILL.match(data, at)
-        if fill is None:
-            raise BadImage("a truncated JPEG" if at >= len(data) else "a damaged JPEG")
-        if fill.end() >= len(data):
-            break
-        at, marker = fill.end() + 1, data[fill.end()]
-        if marker == _END_OF_IMAGE:
-            if header is None:
-                raise BadImage("a JPEG without a picture")
-            return header
-        if marker == 0x01 or 0xD0 <= marker <= 0xD7:  # without a length
-            continue
-        if at + 2 > len(data):
-            break
+    scans = 0
+    for marker, begin, _ in parts(data):
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame; not a table
-            depth, height, width, channels = struct.unpack_from(">BHHB", data, at + 2)
+            depth, height, width, channels = struct.unpack_from(">BHHB", data, begin + 4)
             header = Header("jpeg", width, height, channels, channels * depth)
             _check(header, len(data), "the picture")
-        at += struct.unpack_from(">H", data, at)[0]
-        if marker == _START_OF_SCAN:
-            scans += 1
-            end = _END_OF_SCAN.search(data, at)
-            if end is None:
-                break
-            at = end.start()
+        scans += marker == START_OF_SCAN
         if scans > MAX_SCANS:
             raise BadImage(f"a JPEG of more than {MAX_SCANS} scans")
-    else:
-        raise BadImage(f"a JPEG of more than {MAX_SEGMENTS} segments")
-    raise BadImage("a truncated JPEG")
+    if header is None:
+        raise BadImage("a JPEG without a picture")
+    return header
 
 
 def _png(data: memoryview) -> Header:
@@ -153,16 +121,19 @@ def _tiff(data: memoryview) -> Header:
     at, size = directory + (8 if big else 2), 20 if big else 12
     if at + count * size > len(data):
         raise ValueError
-    tags = {_BITS: 1, _SAMPLES: 1}
+    tags: dict[int, int] = {}
     for entry in range(at, at + count * size, size):
         tag, kind = struct.unpack_from(f"{order}HH", data, entry)
         if tag in (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT) and kind in _TIFF_TYPES:
+            if tag in tags:  # which of them counts is each decoder's own choice
+                raise BadImage("a TIFF that says its size twice")
             tags[tag] = _tiff_value(data, entry, order, kind, big)
     width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
     tile = tags.get(_TILE_WIDTH, 1), tags.get(_TILE_HEIGHT, 1)
     if max(tile) > MAX_SIDE or tile[0] * tile[1] > MAX_PIXELS:
         raise BadImage(f"a TIFF with tiles of {tile[0]}×{tile[1]} pixels")
-    return Header("tiff", width, height, tags[_SAMPLES], tags[_SAMPLES] * tags[_BITS])
+    channels = tags.get(_SAMPLES, 1)
+    return Header("tiff", width, height, channels, channels * tags.get(_BITS, 1))
 
 
 def _tiff_value(data: memoryview, entry: int, order: str, kind: int, big: bool) -> int:

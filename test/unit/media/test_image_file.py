@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import struct
 import subprocess
@@ -148,6 +149,98 @@ def test_a_jpeg_that_libjpeg_completes_is_a_bad_image(capfd) -> None:
     with pytest.raises(BadImage, match="damaged JPEG: (Corrupt|Premature)"):
         decode_compressed("jpeg", damaged())
     assert "JPEG" not in capfd.readouterr().err
+
+
+PHOTO = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 256, (96, 128, 3), np.uint8), (0, 0), 2)
+FORMS = {
+    "baseline": (),
+    "restarts": (cv2.IMWRITE_JPEG_RST_INTERVAL, 4),
+    "progressive": (cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+}
+
+
+def before(data: bytes, marker: int, added: bytes, nth: int = 0) -> bytes:
+    """With bytes in front of the nth such marker."""
+    at = [match.start() for match in re.finditer(bytes([0xFF, marker]), data)][nth]
+    return data[:at] + added + data[at:]
+
+
+def photo(form: str) -> bytes:
+    return cv2.imencode(".jpg", PHOTO, FORMS[form])[1].tobytes()
+
+
+PADDED = {
+    "behind the end": lambda data: data + bytes(300) + b"\xff\xd8 of the next",
+    "zeros behind the scan": lambda data: before(data, 0xD9, bytes(300)),
+    "zeros in front of the scan's header": lambda data: before(data, 0xDA, bytes(3)),
+    "bytes between tables": lambda data: before(data, 0xC4, b"\x17\x2a"),
+    "a fill byte": lambda data: before(data, 0xDB, b"\xff\xff"),
+    "two begins": lambda data: b"\xff\xd8" + data,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("padded", PADDED.values(), ids=PADDED)
+def test_padding_of_cameras_changes_no_pixel(form: str, padded, capfd) -> None:
+    data = photo(form)
+    got = decode_file(padded(data), cv2.IMREAD_COLOR, "it")
+    np.testing.assert_array_equal(got, decode_file(data, cv2.IMREAD_COLOR, "it"))
+    assert capfd.readouterr().err == ""
+
+
+def test_zeros_behind_every_restart_interval_change_no_pixel() -> None:
+    data = photo("restarts")
+    padded = re.sub(rb"\xff[\xd0-\xd7]", lambda match: bytes(10) + match[0], data)
+    assert len(padded) > len(data) + 50
+    np.testing.assert_array_equal(decode_compressed("jpeg", padded), decode_compressed("jpeg", data))
+
+
+def test_frames_of_webcams_without_huffman_tables_are_whole() -> None:
+    """What UVC cameras send: AVI1 in place of JFIF, the standard's tables left out, zeros up to the end of the buffer."""
+    data = photo("restarts")
+    tables = re.compile(rb"\xff\xc4(..)", re.DOTALL)
+    bare = data
+    while found := tables.search(bare):
+        bare = bare[: found.start()] + bare[found.start() + 2 + int.from_bytes(found[1], "big") :]
+    bare = bare.replace(b"JFIF\0", b"AVI1\0", 1)
+    assert len(bare) < len(data) - 400
+    padded = before(before(bare, 0xD1, bytes(9)), 0xD9, bytes(9)) + bytes(1000)
+    np.testing.assert_array_equal(decode_compressed("jpeg", padded), decode_compressed("jpeg", data))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_bytes_left_of_a_scan_are_damage(form: str) -> None:
+    """A decoder that has lost its way leaves bytes, too, and pixels are wrong then."""
+    data = before(photo(form), 0xD9, b"\x35\x7f" * 20)
+    with pytest.raises(BadImage, match="damaged JPEG: Corrupt JPEG data: .* extraneous"):
+        decode_compressed("jpeg", data)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_padding_hides_no_damage(form: str) -> None:
+    data = photo(form)
+    middle = len(data) // 2
+    damaged = data[:middle] + data[middle + 300 :]
+    for padded in PADDED.values():
+        with pytest.raises(BadImage, match="JPEG"):
+            decode_compressed("jpeg", padded(damaged))
+
+
+def test_a_picture_in_place_of_an_end_is_damage() -> None:
+    data = photo("baseline")
+    with pytest.raises(BadImage, match="JPEG"):
+        decode_compressed("jpeg", data[:-2] + data)
+
+
+def test_a_tiff_that_says_its_size_twice_is_refused() -> None:
+    """libtiff takes the first, whatever the limits were checked of."""
+    data = encoded(".tiff")
+    directory = struct.unpack_from("<I", data, 4)[0]
+    count = struct.unpack_from("<H", data, directory)[0]
+    second = struct.pack("<HHII", 256, 4, 1, 7)
+    doubled = data[:directory] + struct.pack("<H", count + 1) + data[directory + 2 :][: 12 * count] + second
+    with pytest.raises(BadImage, match="its size twice"):
+        decode_file(doubled + data[directory + 2 + 12 * count :], cv2.IMREAD_COLOR, "it")
 
 
 def test_what_others_write_while_a_jpeg_is_decoded_is_not_lost(capfd, monkeypatch) -> None:
