@@ -39,7 +39,7 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         is_alias = isinstance(event, yaml.AliasEvent)
         if is_alias and event.anchor not in self._sizes:
-            raise yaml.YAMLError(f"'{event.anchor}' holds itself")
+            raise yaml.YAMLError(f"'{event.anchor}' contains itself")
         self._nodes += self._sizes[event.anchor] if is_alias else 1
         if self._nodes > _MAX_NODES:
             raise yaml.YAMLError(f"it has more than {_MAX_NODES} values")

@@ -43,11 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--compile",
         action="store_true",
-        help="measure the torch engine through torch.compile, too, which takes up to minutes to build",
+        help="also measure the torch engine with torch.compile, which takes up to minutes to build",
     )
     what.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: all cores)")
     what.add_argument(
-        "--memory", action="store_true", help="measure peak memory, too, in one process for each engine"
+        "--memory", action="store_true", help="also measure peak memory, in a process for each engine"
     )
     what.add_argument(
         "--seconds",

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--independent-feature",
         choices=sorted(FEATURES),
-        help="which early feature is the independent one; not told by the tensors (default: vit1, layer1)",
+        help="which early feature is the independent one; the tensors do not tell (default: vit1, layer1)",
     )
     parser.add_argument(
         "--classes",

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_ros.model.shipped import weights_path
 
     if not args.data:
-        raise DcfmError("--data says what to evaluate on, as in --data camvid:data/camvid")
+        raise DcfmError("there is nothing to evaluate on; give --data, as in --data camvid:data/camvid")
     if args.plots:
         # Before the work, not after it.
         require_matplotlib()

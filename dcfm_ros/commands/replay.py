@@ -191,13 +191,13 @@ def job_of(args: argparse.Namespace) -> Job:
             "--live plays one recording in real time; leave out --sweep, --clock and further recordings"
         )
     if args.masks and (args.live or args.sweep):
-        raise DcfmError("--masks writes those of a replay; leave out --live and --sweep")
+        raise DcfmError("--masks works with a plain replay only; leave out --live and --sweep")
     clock = args.clock or ("robot" if args.sweep or args.live else "fast")
     idle = [name for name in _BACKGROUND_ONLY if getattr(args, name) != getattr(StreamConfig, name)]
     if idle and (clock == "fast" or args.mode == "inline"):
         raise DcfmError(
-            f"--{idle[0].replace('_', '-')} is about key frames in the background. Here frames wait for them: as fast as "
-            f"possible (give --clock robot or --live), and in mode inline."
+            f"--{idle[0].replace('_', '-')} is about key frames in the background, but in mode inline and with --clock fast "
+            f"frames wait for them; give --clock robot or --live, and --mode background"
         )
     stream = read_options(args, StreamConfig, mode=args.mode or _DEFAULT_MODE[clock])
     engine = read_options(args, EngineConfig)

@@ -20,9 +20,7 @@ class EngineConfig:
     engine: str = setting("auto", "what runs the model", choices=ENGINES)
     precision: str = setting("auto", "number format", choices=PRECISIONS)
     device: str = setting("auto", "auto, cpu, cuda, cuda:N, or gpu (an Intel GPU, with openvino)")
-    threads: int = setting(
-        0, "compute threads of the process on the CPU; 0 leaves the library's choice", 0, 256
-    )
+    threads: int = setting(0, "compute threads of the process on the CPU; 0: the library's choice", 0, 256)
     compile: bool = setting(
         False,
         "engine torch: compile the network with torch.compile, which takes up to minutes at the start and needs a C++ "
@@ -30,7 +28,7 @@ class EngineConfig:
     )
 
     classes_file: str = setting(
-        "", "YAML file of groups of classes that take the classes' place; empty: the model's own classes"
+        "", "YAML file of groups of classes to use in place of the model's classes; empty: those"
     )
 
     def __post_init__(self) -> None:

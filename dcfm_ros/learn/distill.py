@@ -40,8 +40,8 @@ def load_teacher(path: str, classes: tuple[str, ...]) -> DCFM:
     model = load_model(weights_path(expanded(path, "distill.teacher"))).eval().requires_grad_(False)
     if model.card.classes != classes:
         raise DcfmError(
-            f"the teacher '{path}' tells {', '.join(model.card.classes)} apart, the dataset {', '.join(classes)}; they "
-            "must have the same classes in the same order"
+            f"the teacher '{path}' has the classes {', '.join(model.card.classes)}, the dataset {', '.join(classes)}; they "
+            "must be the same, in the same order"
         )
     return model
 

@@ -19,8 +19,8 @@ from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.learn.config import TrainConfig
 
 UNSYNCHRONISED = (
-    "PyTorch synchronises batch norms on GPUs only: here each process normalises by its own part of the batch and does "
-    "not train what one process trains; freeze_norm=true does"
+    "PyTorch synchronises batch norms on GPUs only: here each process normalises by its own part of the batch, and what "
+    "is trained differs from what one process would train; not so with freeze_norm=true"
 )
 
 

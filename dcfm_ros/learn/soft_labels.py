@@ -23,7 +23,7 @@ class SoftLabels:
         missing = [path for path in self.paths if not path.is_file()]
         if missing:
             raise DcfmError(
-                f"'{missing[0]}' is missing, as are those of {len(missing)} of {len(dataset)} frames; expected {LAYOUT}"
+                f"{len(missing)} of {len(dataset)} frames have no soft labels ('{missing[0]}' is missing); expected {LAYOUT}"
             )
         self[0]
 

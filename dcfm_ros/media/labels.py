@@ -233,7 +233,7 @@ class Nearest:
         if not self._shifted:
             return ""
         return (
-            f"{counted(self._shifted, 'label')} taken for the nearest frame: "
+            f"{counted(self._shifted, 'label')} used for the nearest frame: "
             f"stamps are up to {self._farthest / 1e3:.3g} µs off"
         )
 

@@ -64,7 +64,7 @@ def read_groups(file: Path, card: ModelCard) -> dict[str, Group]:
             raise DcfmError("it is empty")
         groups = {str(name): _group(name, value) for name, value in table.items()}
         if len(groups) < len(table):
-            raise DcfmError("two groups have one name")
+            raise DcfmError("two groups have the same name")
         named = [name for group in groups.values() for name in group.classes]
         for name in named:
             if name not in card.classes and name != REST:

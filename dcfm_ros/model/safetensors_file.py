@@ -81,7 +81,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         header = _header(file, size)
         metadata = header.pop(_METADATA, {})
         if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-            raise ValueError("the metadata is not texts by name")
+            raise ValueError("the metadata does not map names to texts")
         places = _places(header, size - file.tell())
         data = bytearray(file.read())
     return {place.name: _tensor(data, place) for place in places}, metadata
@@ -111,7 +111,7 @@ def _header(file: BinaryIO, size: int) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"the header cannot be read: {error}") from error
     if not isinstance(header, dict):
-        raise ValueError("the header is not a table")
+        raise ValueError("the header is not a JSON object")
     return header
 
 
@@ -123,11 +123,13 @@ def _place(name: str, entry: Any) -> _Place:
         raise ValueError(f"the header's entry for tensor '{name}' cannot be read: {error!r}") from error
     numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
     if not all(type(number) is int and number >= 0 for number in numbers):
-        raise ValueError(f"the header's entry for tensor '{name}' has numbers that are none")
+        raise ValueError(
+            f"the header's entry for tensor '{name}' has numbers that are not whole and positive"
+        )
     if len(shape) > _MAX_DIMENSIONS:
-        raise ValueError(f"tensor '{name}' has {len(shape)} dimensions, more than any model's")
+        raise ValueError(f"tensor '{name}' has {len(shape)} dimensions, more than any model has")
     if end - begin != math.prod(shape) * torch.empty(0, dtype=dtype).element_size():
-        raise ValueError(f"tensor '{name}' is {end - begin} bytes long, which its shape is not")
+        raise ValueError(f"tensor '{name}' is {end - begin} bytes long, which does not fit its shape")
     if math.prod(filter(None, shape)) > _MAX_ELEMENTS:  # beside a 0, which makes nothing of all of them
         raise ValueError(f"tensor '{name}' has a shape that no model's tensor has")
     return _Place(begin, end, name, dtype, shape)

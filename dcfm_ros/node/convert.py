@@ -27,9 +27,9 @@ def _through_cv_bridge(message: Any, unknown: UnknownEncoding) -> np.ndarray:
     try:
         from cv_bridge import CvBridge
     except ImportError:
-        raise BadImage(f"{unknown}; cv_bridge, which may know more, is not installed") from unknown
+        raise BadImage(f"{unknown}; cv_bridge, which may know it, is not installed") from unknown
     except Exception as error:  # built for another NumPy or OpenCV: a failed frame, and not the node's fault
-        raise BadImage(f"{unknown}; cv_bridge, which may know more, is broken: {error}") from error
+        raise BadImage(f"{unknown}; cv_bridge, which may know it, is broken: {error}") from error
     try:
         rgb = CvBridge().imgmsg_to_cv2(message, "rgb8")
     except Exception as error:  # whatever cv_bridge stumbles over, the message is at fault

@@ -41,7 +41,7 @@ def _limits() -> str:
     ):
         given = resource.getrlimit(limit)[0]
         if given != resource.RLIM_INFINITY and given < least:
-            return f"this process may have {given} {what}; the node needs {least} at least (ulimit {option})"
+            return f"this process may have {given} {what}; the node needs at least {least} (ulimit {option})"
     return ""
 
 
@@ -55,7 +55,7 @@ def _domain(given: str) -> str:
 def _middleware(given: str, installed: Collection[str]) -> str:
     if not given or not installed or given in installed:
         return ""
-    return f"RMW_IMPLEMENTATION is {given!r}, which is not installed here; there is {', '.join(sorted(installed))}"
+    return f"RMW_IMPLEMENTATION is {given!r}, which is not installed here; installed: {', '.join(sorted(installed))}"
 
 
 def _security(environment: Mapping[str, str]) -> str:

@@ -52,8 +52,8 @@ def _end(event: ProcessExited, context: LaunchContext) -> EmitEvent | None:
         return None
     if event.returncode:
         raise DcfmError(
-            f"`dcfm {event.cmd[1]}` ended with status {event.returncode}; what it says above of its options: here "
-            f"they are arguments, `--topic NAME` is `topic:=NAME`, and what has none goes into `arguments:='--force'`"
+            f"`dcfm {event.cmd[1]}` ended with status {event.returncode}; its message is above. An option that it names is "
+            f"a launch argument here: `--topic NAME` is `topic:=NAME`; any other goes into `arguments:='--force'`"
         )
     return EmitEvent(event=Shutdown(reason="all is played"))
 

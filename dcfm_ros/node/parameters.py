@@ -86,7 +86,7 @@ class NodeConfig:
     def __post_init__(self) -> None:
         check(self)
         if not self.image_topics or not all(self.image_topics):
-            raise DcfmError("image_topics needs at least one topic, and none of them empty")
+            raise DcfmError("image_topics must name at least one topic, and none may be empty")
         if len(set(self.image_topics)) != len(self.image_topics):
             raise DcfmError(f"image_topics names a topic twice: {', '.join(self.image_topics)}")
 

@@ -33,7 +33,7 @@ def shortage(folder: Path = FOLDER) -> str:
         return ""
     return (
         f"{folder} has {size >> 20} MiB, {free >> 20} of them free: too little shared memory for large images, which may "
-        f"get lost; in a container, start that with --shm-size=512m (or --ipc=host)"
+        f"get lost; in a container, start it with --shm-size=512m (or --ipc=host)"
     )
 
 

@@ -61,7 +61,9 @@ class Job:
         "the frames (default: the time between two frames)",
         0.1,
     )
-    span: float = setting(DEFAULT_SPAN_S, "seconds: length of the time spans with numbers of their own", 0.1)
+    span: float = setting(
+        DEFAULT_SPAN_S, "seconds: length of the time spans that are reported separately", 0.1
+    )
     bag: bool = setting(True, "write the bag of masks")
     video: bool = setting(True, "write the overlay video")
     masks: Path | None = setting(
@@ -82,7 +84,7 @@ class Job:
         check(self)
         if self.clock == "fast" and self.stream.mode != "inline":
             raise DcfmError(
-                f"mode {self.stream.mode} needs --clock robot: as fast as possible, masks would depend on how fast this "
+                f"mode {self.stream.mode} needs --clock robot: with --clock fast, masks would depend on how fast this "
                 f"machine is."
             )
         if self.merge and not self.bag:

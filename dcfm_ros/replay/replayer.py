@@ -273,7 +273,7 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
             )
         if job.merge and not source.kind.startswith("rosbag"):
             raise DcfmError(
-                f"--merge needs a bag; {source.path} is none, so that there are no messages to merge the masks with."
+                f"--merge needs a bag; {source.path} is not one, so there are no messages to put beside the masks."
             )
         engine = create_engine(weights_path(job.weights), job.engine)
         labels = open_labels(source, job.labels, engine.card.member_colors or engine.card.colors)

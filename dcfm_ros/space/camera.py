@@ -86,7 +86,7 @@ def camera_of(k: ArrayLike, size: Size, distortion: ArrayLike = (), model: str =
         )
     if not (0 < matrix[0, 2] < size[0] and 0 < matrix[1, 2] < size[1]):
         raise DcfmError(
-            f"the calibration's centre ({matrix[0, 2]:g}, {matrix[1, 2]:g}) lies outside of the picture of "
+            f"the calibration's centre ({matrix[0, 2]:g}, {matrix[1, 2]:g}) lies outside the picture of "
             f"{size[0]}×{size[1]}; is it of another size?"
         )
     if model not in (*PLUMB_BOB, FISHEYE) and lens.any():

@@ -76,7 +76,7 @@ def mount_of_pose(
     x, y, z, w = np.asarray(orientation, float)
     length = math.sqrt(x * x + y * y + z * z + w * w)
     if not (np.isfinite(position).all() and length > 0.5 and math.isfinite(length)):
-        raise DcfmError(f"the camera's pose is none: position {position}, orientation {orientation}")
+        raise DcfmError(f"the camera's pose is not valid: position {position}, orientation {orientation}")
     x, y, z, w = np.array([x, y, z, w]) / length
     turn = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -119,7 +119,7 @@ def free_space(
     seen &= near
     if not seen.any():
         raise DcfmError(
-            f"the camera sees no ground within {reach:g} m: it looks over it, or the other way; check its pitch and height"
+            f"the camera sees no ground within {reach:g} m: it looks above it or away from it; check its pitch and height"
         )
     state = np.full(grid.cells**2, UNKNOWN, np.int8)
     weight = np.zeros(grid.cells**2, np.float32)

@@ -64,7 +64,7 @@ class Streams(AbstractContextManager["Streams"]):
         if self._streams:
             width, height = size
             stream.reset(
-                f"images of another camera came: frame_id {frame_id!r}, {width}×{height}", log=not full
+                f"images of another camera arrived: frame_id {frame_id!r}, {width}×{height}", log=not full
             )
         self._streams[key] = stream
         return stream

@@ -40,7 +40,7 @@ def test_what_is_not_given_is_as_the_clock_wants_it(words, clock, mode, confiden
         (["--merge", "--no-bag"], "--no-bag leaves out"),
         (["--mode", "background"], "needs --clock robot"),
         (["--background", "thread"], "--background is about key frames in the background"),
-        (["--slices", "4", "--mode", "inline", "--clock", "robot"], "and in mode inline"),
+        (["--slices", "4", "--mode", "inline", "--clock", "robot"], "in mode inline and with --clock fast"),
         (["--background", "foo", "--clock", "robot"], "--background is 'foo'; expected one of auto, thread"),
         (
             ["--background", "process", "--clock", "robot"],

@@ -169,7 +169,7 @@ def test_stamps_that_are_a_little_off(tmp_path, off):
     found, labels = read_all(path)
     assert found == [i % 11 if i % 2 == 0 else None for i in range(12)]
     assert (
-        labels.remark == f"6 labels taken for the nearest frame: stamps are up to {abs(off) / 1e3:.3g} µs off"
+        labels.remark == f"6 labels used for the nearest frame: stamps are up to {abs(off) / 1e3:.3g} µs off"
     )
 
 
@@ -202,7 +202,7 @@ def test_labels_by_number_and_by_stamp(tmp_path):
     found, labels = read_all(path, str(folder))
     assert found == [None, None, None, 3, None, 5, None, 7, 8, None, None, None]
     assert labels.unused() == {"of 6, named like no frame that was read": 2}
-    assert labels.remark == "1 label taken for the nearest frame: stamps are up to 0.3 µs off"
+    assert labels.remark == "1 label used for the nearest frame: stamps are up to 0.3 µs off"
 
 
 def test_a_label_topic_of_a_bag_with_a_colon_in_its_name(tmp_path):

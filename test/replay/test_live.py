@@ -156,7 +156,7 @@ def test_labels_whose_stamps_were_rounded_are_told(tmp_path, weights):
     path = str(bags.write_ros2(tmp_path / "in", entries))
     assert cli.main(["replay", path, "-o", str(tmp_path / "out"), *given, "--live", *EVERY_FRAME]) == 0
     numbers = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert numbers["notes"] == ["4 labels taken for the nearest frame: stamps are up to 0.4 µs off"]
+    assert numbers["notes"] == ["4 labels used for the nearest frame: stamps are up to 0.4 µs off"]
     assert numbers["accuracy"]["labelled_frames"] == 4
 
 

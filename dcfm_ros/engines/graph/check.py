@@ -54,7 +54,7 @@ def check_graphs(
         raise DcfmError(
             f"the built graphs label {100 * agreement:.2f} % of the pixels as torch does; "
             f"in {precision} at least {100 * MIN_AGREEMENT[precision]:.1f} % are expected; use another precision or engine"
-            + (", or calibrate on frames as your camera gives them" if precision == "int8" else "")
+            + (", or calibrate on frames from your camera" if precision == "int8" else "")
         )
     return agreement
 

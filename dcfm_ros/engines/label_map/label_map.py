@@ -132,7 +132,7 @@ def _triton(device: torch.device) -> ModuleType | None:
     except Exception as error:
         reason = str(error).split("\n")[0]
         logger.warning(
-            "label maps are made by torch, slower than need be: Triton does not run here: %s", reason
+            "label maps are made by torch, slower than necessary: Triton does not run here: %s", reason
         )
         return None
     return fused
@@ -143,7 +143,7 @@ def _optional(module: str, package: str) -> ModuleType | None:
         return importlib.import_module(module)
     except ImportError as error:
         logger.warning(
-            "label maps are made by torch, many times slower than need be: %s (pip install %s)",
+            "label maps are made by torch, many times slower than necessary: %s (pip install %s)",
             error,
             package,
         )

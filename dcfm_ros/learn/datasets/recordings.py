@@ -203,7 +203,7 @@ def _nearest(
     if off:
         taken, far = counted(len(off), "label"), max(off) / 1e3
         logger.warning(
-            "%s of %s taken for the nearest image: their stamps are up to %.3g µs off", taken, path, far
+            "%s of %s used for the nearest image: their stamps are up to %.3g µs off", taken, path, far
         )
     return found
 

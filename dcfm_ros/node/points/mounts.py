@@ -38,8 +38,8 @@ class FromTf:
         """Raises DcfmError where tf2_ros is not installed."""
         if tf2_ros is None:
             raise DcfmError(
-                "mount is tf, and the package tf2_ros is not installed; install it, or set mount to parameters, and "
-                "height_m, pitch_deg and roll_deg to what the camera has"
+                "mount is tf, but the package tf2_ros is not installed; install it, or set mount to parameters, and "
+                "height_m, pitch_deg and roll_deg to the camera's"
             )
         self._frame = config.ground_frame
         self._buffer = tf2_ros.Buffer()

@@ -34,7 +34,7 @@ class PointsConfig:
         CAMVID.names,
         "names of the mask's classes in the order of their ids; segmentation/label_info overrides them",
     )
-    confidence: bool = setting(True, "use segmentation/confidence; false: every pixel counts as sure")
+    confidence: bool = setting(True, "use segmentation/confidence; false: every pixel counts as certain")
     colours: str = setting(
         "image",
         "of the points: the image's (with source cloud: the cloud's own), or the classes'",
@@ -46,7 +46,7 @@ class PointsConfig:
         10.0, "points, and ground, further from the camera are left out", 0.1, 1000.0
     )
     voxel_m: float = setting(
-        0.05, "of the points in a cube of this edge the surest is kept; 0: all are", 0.0, 10.0
+        0.05, "edge of the cubes in which only the most certain point is kept; 0: all are kept", 0.0, 10.0
     )
     drivable: tuple[str, ...] = setting(("road",), "names of the classes that are free in the grid")
     obstacles: tuple[str, ...] = setting(
@@ -54,9 +54,9 @@ class PointsConfig:
     )
     grid_size_m: float = setting(20.0, "edge of the grid, with the robot in its middle", 1.0, 200.0)
     grid_resolution_m: float = setting(0.1, "edge of a cell", 0.01, 2.0)
-    min_confidence: float = setting(0.3, "cells that are less sure, in the grid, are unknown", 0.0, 1.0)
-    half_life_s: float = setting(0.5, "age at which a mask counts half, in the grid", 0.01, 3600.0)
-    max_age_s: float = setting(1.0, "masks that are older give no grid", 0.01, 3600.0)
+    min_confidence: float = setting(0.3, "grid cells of less confidence are unknown", 0.0, 1.0)
+    half_life_s: float = setting(0.5, "age at which a mask counts half in the grid", 0.01, 3600.0)
+    max_age_s: float = setting(1.0, "no grid is made from older masks", 0.01, 3600.0)
     mount: str = setting(
         "tf",
         "where the camera is: tf, or the parameters height_m, pitch_deg, roll_deg, ahead_m",
@@ -68,7 +68,7 @@ class PointsConfig:
     roll_deg: float = setting(0.0, "positive: the camera leans to the right", -90.0, 90.0)
     ahead_m: float = setting(0.0, "how far the camera is ahead of the ground frame", -100.0, 100.0)
     rectified: bool = setting(
-        False, "the images are rectified: of camera_info P counts, not K and the distortion"
+        False, "the images are rectified: use P of camera_info, not K and the distortion"
     )
     queue: int = setting(15, "messages of a topic that wait for those with the same stamp", 1, 1000)
     diagnostics_period_s: float = setting(1.0, "seconds from one /diagnostics to the next", 0.1, 60.0)

@@ -105,7 +105,7 @@ def _tip(index: int, time: float, record: FrameRecord) -> str:
     if record.key_frame:
         lines.append(f"key frame: {record.trigger or 'requested'}")
     if record.lost:
-        lines.append("no mask came")
+        lines.append("no mask arrived")
     measures = [("latency", record.latency_ms, ".1f", " ms"), ("age", record.age_ms, ".0f", " ms")]
     measures.append(("motion", record.motion, ".3g", ""))
     shares = ("agreement", "accuracy", "consistency", "confidence")

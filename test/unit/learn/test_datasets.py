@@ -229,7 +229,7 @@ def test_a_label_whose_stamp_was_rounded(tmp_path, caplog):
     dataset = open_dataset("recordings", root, "train", cache=str(tmp_path / "cache"))
     assert [trees.brightness(dataset[index].image) for index in range(2)] == [20, 70]
     (told,) = caplog.messages
-    assert "2 labels of " in told and "taken for the nearest image: their stamps are up to 0.6 µs off" in told
+    assert "2 labels of " in told and "used for the nearest image: their stamps are up to 0.6 µs off" in told
 
 
 def test_a_label_whose_stamp_is_not_in_the_bag(tmp_path):

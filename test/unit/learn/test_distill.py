@@ -115,7 +115,7 @@ def spoil(folder: Path, what: str) -> None:
     [
         (
             "missing",
-            r"0001TP_000090.npz' is missing, as are those of 1 of 4 frames; expected soft labels as NAME.npz",
+            r"1 of 4 frames have no soft labels \('.*0001TP_000090.npz' is missing\); expected soft labels as NAME.npz",
         ),
         ("damaged", r"0001TP_000030.npz' cannot be read \(.*\); expected soft labels"),
         ("other", r"0001TP_000030.npz' cannot be read \(.*\); expected soft labels"),
@@ -189,7 +189,7 @@ def test_a_teacher_of_other_classes_ends_a_training_before_its_first_step(config
     path = tmp_path / "two.safetensors"
     save_model(build_model(ModelConfig(num_classes=2)), path)
     with pytest.raises(
-        DcfmError, match="the teacher '.*two.safetensors' tells class_0, class_1 apart, the dataset sky"
+        DcfmError, match="the teacher '.*two.safetensors' has the classes class_0, class_1, the dataset sky"
     ):
         train(replace(config, distill=DistillConfig(1.0, teacher=str(path))))
     with pytest.raises(

@@ -123,7 +123,7 @@ def test_alignment_is_compared_with_the_published_method_in_one_run(footage, wei
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "--data says what to evaluate on, as in --data camvid:data/camvid"),
+        ([], "there is nothing to evaluate on; give --data, as in --data camvid:data/camvid"),
         (["--data", "kitti:/tmp"], "unknown dataset 'kitti'"),
         (["--data", "camvid:/nowhere"], "'/nowhere/val' does not exist; expected CamVid"),
         (["--data", "camvid:{footage}", "--triggers", "speed:1"], "unknown trigger 'speed'"),

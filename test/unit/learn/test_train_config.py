@@ -154,7 +154,7 @@ def _laughs(mapping):
         ("steps: !!int many", "is not valid YAML: invalid literal"),
         ("amp: !!bool many", "is not valid YAML"),
         ("train: " + "[" * 5000, "is not valid YAML: it is nested too deeply"),
-        ("train: &a [*a]", "is not valid YAML: 'a' holds itself"),
+        ("train: &a [*a]", "is not valid YAML: 'a' contains itself"),
         ("seed: 0x" + "f" * 6000, "is not valid YAML: it has a whole number beyond 64 bits"),
         ("train: []\ninput_size: " + "9" * 5000 + "x3", "expected WIDTHxHEIGHT"),
         (_laughs("{}"), "is not valid YAML: it has more than 1000000 values"),

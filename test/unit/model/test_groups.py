@@ -135,7 +135,7 @@ def test_the_rest(model, written):
         ("a: [road, road]", "class 'road' is named twice"),
         ("a: rest\nb: rest", "class 'rest' is named twice"),
         ("sky: [road]", "group 'sky' has the name of a class that no group names"),
-        ("1: [road]\n'1': [sky]", "two groups have one name"),
+        ("1: [road]\n'1': [sky]", "two groups have the same name"),
         ("a: []", "group 'a' has no class"),
         ("a: {classes: rest}\nb: [sky, road, pavement, pedestrian, bicyclist]", "group 'a' has no class"),
         ("a: {classes: [road], colour: [1, 2, 3]}", "unknown key 'a.colour'; known: classes, color, drop"),

@@ -57,15 +57,15 @@ def entry(begin, end, shape=(1,), dtype="F32"):
 @pytest.mark.parametrize(
     ("header", "data", "why"),
     [
-        (b"[]", b"", "not a table"),
+        (b"[]", b"", "not a JSON object"),
         (b"{", b"", "header is cut off|Expecting"),
         (b"\xff\xfe{}", b"", "decode"),
         (b"[" * 100_000, b"", "nested too deeply"),
         ({"x": 3}, b"", "'x' cannot be read"),
         ({"x": entry(0, 4, dtype="F4")}, bytes(4), "'x' cannot be read"),
         ({"x": entry(0, 4, shape=(2,))}, bytes(4), "'x' is 4 bytes long"),
-        ({"x": entry(0, 4, shape=(-1, -1))}, bytes(4), "numbers that are none"),
-        ({"x": entry(0, 4, shape=(True,))}, bytes(4), "numbers that are none"),
+        ({"x": entry(0, 4, shape=(-1, -1))}, bytes(4), "numbers that are not whole and positive"),
+        ({"x": entry(0, 4, shape=(True,))}, bytes(4), "numbers that are not whole and positive"),
         ({"x": entry(0, 4, shape=(2**62, 4))}, bytes(4), "'x' is 4 bytes long"),
         ({"x": entry(0, 0, shape=(2**63, 0))}, b"", "'x' has a shape that no"),
         ({"x": entry(0, 0, shape=(2**30, 0, 2**30, 2**30))}, b"", "'x' has a shape that no"),
@@ -75,8 +75,8 @@ def entry(begin, end, shape=(1,), dtype="F32"):
         ({"x": entry(0, 4), "y": entry(0, 4)}, bytes(4), "gap or an overlap before tensor 'y'"),
         ({"x": entry(0, 4)}, bytes(3), "describes 4 bytes of tensors, the file has 3"),
         ({"x": entry(0, 4)}, bytes(9), "describes 4 bytes of tensors, the file has 9"),
-        ({"__metadata__": {"a": 1}}, b"", "metadata is not texts"),
-        ({"__metadata__": []}, b"", "metadata is not texts"),
+        ({"__metadata__": {"a": 1}}, b"", "metadata does not map names to texts"),
+        ({"__metadata__": []}, b"", "metadata does not map names to texts"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, header, data, why):

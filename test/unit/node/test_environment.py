@@ -16,7 +16,7 @@ ENFORCED = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce"}
         ({"ROS_DOMAIN_ID": "1.5"}, "0 to 232"),
         (
             {"RMW_IMPLEMENTATION": "rmw_nothing_cpp"},
-            "'rmw_nothing_cpp', which is not installed here; there is rmw_a",
+            "'rmw_nothing_cpp', which is not installed here; installed: rmw_a",
         ),
         (ENFORCED, "ROS_SECURITY_KEYSTORE"),
     ],

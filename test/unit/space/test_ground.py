@@ -162,7 +162,7 @@ def test_a_camera_without_ground_is_told(mount, says):
 
 @pytest.mark.parametrize("orientation", [(0, 0, 0, 0), (0, 0, 0, math.nan)])
 def test_no_pose_is_refused(orientation):
-    with pytest.raises(DcfmError, match="pose is none"):
+    with pytest.raises(DcfmError, match="pose is not valid"):
         mount_of_pose((0, 0, 1), orientation)
 
 
