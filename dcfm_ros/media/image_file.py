@@ -63,7 +63,7 @@ def decode_known(data: Any, flags: int, what: str, header: Header) -> np.ndarray
         pixels, complaint = _imdecode(buffer, flags, listen=header.kind in ("jpeg", "tiff"))
         if header.kind == "jpeg" and (pixels is None or _EXTRANEOUS in complaint):
             # Of several complaints libjpeg tells the first only: what else there is, is heard without the padding.
-            bare = np.frombuffer(without_padding(memoryview(buffer)), np.uint8)
+            bare = np.frombuffer(without_padding(memoryview(data).cast("B")), np.uint8)
             pixels, again = _imdecode(bare, flags, listen=True)
             complaint = again and (complaint or again)
     except (cv2.error, MemoryError) as error:

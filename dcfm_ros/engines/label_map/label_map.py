@@ -6,7 +6,8 @@ import functools
 import importlib
 import logging
 import math
-from types import ModuleType
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,13 +17,14 @@ from torch import Tensor
 from dcfm_ros.arrays import UNLABELLED, Mask
 from dcfm_ros.engines.helpers import Helpers
 from dcfm_ros.engines.label_map.bilinear import Taps, taps
+from dcfm_ros.engines.label_map.kernel import Logits, label_cells
 
 logger = logging.getLogger(__name__)
 
 NEGLIGIBLE = 2e-4
 """Share of the softmax that all classes left out of a confidence may have together: 0.05 of its 255 steps."""
 TILE_NUMBERS = 1 << 24
-"""Most numbers in the upsampled logits of a tile, where no kernel can be compiled: 64 MiB of float32."""
+"""Most numbers in the upsampled logits of a tile: 64 MiB of float32."""
 MAX_THREADS = 8
 THREAD_WORK = 1 << 18
 """Numbers read and bytes written that are worth a thread of their own."""
@@ -38,7 +40,7 @@ def label_map(
     """
     if not logits.is_cuda:
         return label_array(logits.float().numpy(), size, confidence=confidence, shown=shown)
-    winner, probability = _cuda(logits, size, confidence)
+    winner, probability = gpu_way(logits.device)(logits, size, confidence=confidence)
     mask = _fetched(winner)
     _hide(mask, shown, len(logits))
     return mask, None if probability is None else _fetched(probability)
@@ -48,14 +50,22 @@ def label_array(
     logits: NDArray[np.float32], size: tuple[int, int], *, confidence: bool = False, shown: int = UNLABELLED
 ) -> tuple[Mask, Mask | None]:
     """`label_map` for an array: fastest where its rows lie in order, class by class or all classes of a row together."""
-    kernel = _kernel()
-    if kernel is None:
-        winner, probability = label_tiles(torch.from_numpy(logits), size, confidence=confidence)
-        mask, share = winner.numpy(), None if probability is None else probability.numpy()
-    else:
-        mask, share = _by_kernel(kernel, np.asarray(logits, np.float32), size, confidence)
-    _hide(mask, shown, len(logits))
-    return mask, share
+    logits = np.asarray(logits, np.float32)
+    classes, rows, columns = logits.shape
+    width, height = size
+    mask = np.empty((height, width), np.uint8)
+    share = np.empty((height, width) if confidence else (0, 0), np.uint8)
+    slack = math.log(classes / NEGLIGIBLE) if confidence else 0.0
+    row_taps, column_taps = taps(rows, height), taps(columns, width)
+    lines = Logits(*_lines(logits))
+
+    def label(first: int, last: int) -> None:
+        label_cells(lines, row_taps, column_taps, slack, first, last, mask, share)
+
+    parts = min(torch.get_num_threads(), MAX_THREADS, rows, 1 + (logits.size + mask.size) // THREAD_WORK)
+    _helpers().share(label, [rows * i // parts for i in range(parts + 1)])
+    _hide(mask, shown, classes)
+    return mask, share if confidence else None
 
 
 def _hide(mask: Mask, shown: int, classes: int) -> None:
@@ -63,40 +73,13 @@ def _hide(mask: Mask, shown: int, classes: int) -> None:
         mask[mask >= shown] = UNLABELLED
 
 
-def _by_kernel(
-    kernel: ModuleType, logits: NDArray[np.float32], size: tuple[int, int], confidence: bool
-) -> tuple[Mask, Mask | None]:
-    classes, rows, columns = logits.shape
-    width, height = size
-    mask = np.empty((height, width), np.uint8)
-    share = np.empty((height, width) if confidence else (0, 0), np.uint8)
-    slack = math.log(classes / NEGLIGIBLE) if confidence else 0.0
-    row_taps, column_taps = taps(rows, height), taps(columns, width)
-    lines = kernel.Logits(*_lines(logits))
-
-    def label(first: int, last: int) -> None:
-        kernel.label_cells(lines, row_taps, column_taps, slack, first, last, mask, share)
-
-    parts = min(_threads(), rows, 1 + (logits.size + mask.size) // THREAD_WORK)
-    _helpers().share(label, [rows * i // parts for i in range(parts + 1)])
-    return mask, share if confidence else None
-
-
 def _lines(logits: NDArray[np.float32]) -> tuple[NDArray[np.float32], int, int, int, int]:
-    """What `label_kernel.Logits` is made of; without a copy where rows of C×h×w logits lie in order."""
+    """What `Logits` is made of; without a copy where rows of C×h×w logits lie in order."""
     classes, height, width = logits.shape
     by_row = logits.transpose(1, 0, 2)
     if by_row.flags.c_contiguous and not logits.flags.c_contiguous:
         return by_row.reshape(-1, width), classes, height, 1, classes
     return np.ascontiguousarray(logits).reshape(-1, width), classes, height, height, 1
-
-
-def _cuda(logits: Tensor, size: tuple[int, int], confidence: bool) -> tuple[Tensor, Tensor | None]:
-    fused = _triton(logits.device)
-    if fused is None:
-        return label_tiles(logits, size, confidence=confidence)
-    result: tuple[Tensor, Tensor | None] = fused.label_pixels(logits, size, confidence=confidence)
-    return result
 
 
 def _fetched(pixels: Tensor) -> Mask:
@@ -107,53 +90,31 @@ def _fetched(pixels: Tensor) -> Mask:
     return array.numpy()
 
 
-def _threads() -> int:
-    return min(torch.get_num_threads(), MAX_THREADS)
-
-
 @functools.cache
 def _helpers() -> Helpers:
     return Helpers(MAX_THREADS, "dcfm label map")
 
 
 @functools.cache
-def _kernel() -> ModuleType | None:
-    return _optional("dcfm_ros.engines.label_map.kernel", "numba")
-
-
-@functools.cache
-def _triton(device: torch.device) -> ModuleType | None:
-    """The fused kernel, where it runs: Triton compiles it when it is first used, and wants a C compiler for that."""
-    fused = _optional("dcfm_ros.engines.label_map.triton_kernel", "triton")
-    if fused is None:
-        return None
+def gpu_way(device: torch.device) -> Callable[..., tuple[Tensor, Tensor | None]]:
+    """What labels pixels on a GPU: the fused kernel, where Triton can compile it, else `label_tiles`."""
     try:
+        fused = importlib.import_module("dcfm_ros.engines.label_map.triton_kernel")
         fused.label_pixels(torch.zeros(1, 1, 1, device=device), (1, 1))
-    except Exception as error:
-        reason = str(error).split("\n")[0]
-        logger.warning(
-            "label maps are made by torch, slower than necessary: Triton does not run here: %s", reason
-        )
-        return None
-    return fused
-
-
-def _optional(module: str, package: str) -> ModuleType | None:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        logger.warning(
-            "label maps are made by torch, many times slower than necessary: %s (pip install %s)",
-            error,
-            package,
-        )
-        return None
+    except Exception as error:  # Triton is not installed, or lacks its C compiler
+        problem = str(error).split("\n")[0]
+        logger.warning("label maps are made by torch, slower than with Triton, which fails: %s", problem)
+        return label_tiles
+    return cast(Callable[..., tuple[Tensor, Tensor | None]], fused.label_pixels)
 
 
 def label_tiles(
     logits: Tensor, size: tuple[int, int], *, confidence: bool = False
 ) -> tuple[Tensor, Tensor | None]:
-    """As `label_map`, by torch alone, a few rows at a time, so that memory stays small; from and to tensors on the device of `logits`, C×h×w of any float type."""
+    """As `label_map`, by torch alone, for GPUs without Triton: a few rows at a time, so that memory stays small.
+
+    logits: C×h×w of any float type; the results are tensors on their device.
+    """
     width, height = size
     logits = logits.float()
     mask = torch.empty(height, width, dtype=torch.uint8, device=logits.device)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dcfm_ros.arrays import UNLABELLED
 from dcfm_ros.engines.label_map import label_map as ways
 from dcfm_ros.engines.label_map.bilinear import taps
-from dcfm_ros.engines.label_map.label_map import label_array, label_map, label_tiles
+from dcfm_ros.engines.label_map.label_map import label_map, label_tiles
 
 KINDS = ("random", "smooth", "constant", "tied", "large")
 
@@ -150,45 +150,31 @@ def test_logits_of_any_strides():
     assert np.array_equal(label_map(channel_last, (40, 30))[0], label_map(logits, (40, 30))[0])
 
 
-def test_threads_share_the_rows(monkeypatch):
+def test_threads_share_the_rows():
     logits = logits_of("smooth", 19, 64, 128, 0)
-    masks = []
-    for threads in (1, 3):
-        monkeypatch.setattr(ways, "_threads", lambda threads=threads: threads)
-        masks.append(label_map(logits, (1280, 720), confidence=True))
-    assert np.array_equal(masks[0][0], masks[1][0]) and np.array_equal(masks[0][1], masks[1][1])
-
-
-def test_without_numba_torch_makes_the_same_labels(monkeypatch, caplog):
-    logits = logits_of("smooth", 19, 24, 32, 0)
-    expected = label_map(logits, (320, 240))[0]
-    monkeypatch.setitem(sys.modules, "dcfm_ros.engines.label_map.kernel", None)
-    ways._kernel.cache_clear()
+    masks, before = [], torch.get_num_threads()
     try:
-        mask, _ = label_array(logits.numpy(), (320, 240))
-        label_array(logits.numpy(), (320, 240))
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            masks.append(label_map(logits, (1280, 720), confidence=True))
     finally:
-        ways._kernel.cache_clear()
-    assert np.array_equal(mask, expected)
-    assert caplog.text.count("pip install numba") == 1
+        torch.set_num_threads(before)
+    assert np.array_equal(masks[0][0], masks[1][0]) and np.array_equal(masks[0][1], masks[1][1])
 
 
 def test_where_triton_does_not_run_torch_makes_the_labels(caplog, monkeypatch):
     class Broken:
         @staticmethod
-        def label_pixels(logits, size, *, confidence=False):
+        def label_pixels(logits, size):
             raise RuntimeError("Failed to find C compiler\nand a trace")
 
-    logits = logits_of("smooth", 19, 24, 32, 0)
-    expected = label_map(logits, (320, 240))[0]
-    monkeypatch.setattr(ways, "_optional", lambda module, package: Broken)
-    ways._triton.cache_clear()
+    monkeypatch.setitem(sys.modules, "dcfm_ros.engines.label_map.triton_kernel", Broken)
+    ways.gpu_way.cache_clear()
     try:
-        for _ in range(2):
-            mask, _ = ways._cuda(logits, (320, 240), False)
+        found = {ways.gpu_way(torch.device("cpu")) for _ in range(2)}
     finally:
-        ways._triton.cache_clear()
-    assert np.array_equal(mask.numpy(), expected)
+        ways.gpu_way.cache_clear()
+    assert found == {label_tiles}
     assert caplog.text.count("Failed to find C compiler") == 1 and "trace" not in caplog.text
 
 
