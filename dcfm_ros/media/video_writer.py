@@ -27,11 +27,12 @@ class VideoWriter:
         rate: frames per second; codecs take none below or above theirs.
 
     Attributes:
+        rate: of the file.
         path: the file, None before the first frame.
     """
 
     def __init__(self, stem: Path, rate: float) -> None:
-        self._stem, self._rate = stem, min(max(rate, _MIN_RATE), _MAX_RATE)
+        self._stem, self.rate = stem, min(max(rate, _MIN_RATE), _MAX_RATE)
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
         self.path: Path | None = None
@@ -55,7 +56,7 @@ class VideoWriter:
             path = self._stem.with_name(self._stem.name + suffix)
             with _quiet():
                 writer = cv2.VideoWriter(
-                    str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._rate, self._size
+                    str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self.rate, self._size
                 )
             if writer.isOpened():
                 return writer, path

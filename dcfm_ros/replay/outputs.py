@@ -8,26 +8,16 @@ from pathlib import Path
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.files import check_apart
-from dcfm_ros.media.video_writer import VideoWriter
+from dcfm_ros.replay.run_video import STEPS, VIDEO
 
 PAGE, NUMBERS, FRAMES, TABLE = "index.html", "results.json", "frames.csv", "table.csv"
 RUNS, BAG, LOG = "runs", "bag", "log"
 PARAMETERS = "recommended.yaml"
 """What a sweep recommends, as a parameter file of the node."""
-VIDEO = "overlay"
-"""Without its suffix: the codec that is found decides it."""
 # Marks a folder that a run has written. Nothing is ever removed from a folder of the user's own.
 _MARK = ".dcfm_run"
-VIDEO_RATE = 15.0
-"""Frames per second of a video whose input does not know its own."""
-_OURS = (PAGE, NUMBERS, FRAMES, TABLE, PARAMETERS, BAG, LOG, f"{VIDEO}.webm", f"{VIDEO}.mp4")
-
-
-def video_files(video: VideoWriter | None) -> dict[str, str]:
-    """File name -> what it is, of a video that was written."""
-    if video is None or video.path is None:
-        return {}
-    return {video.path.name: "every frame with its mask as a video"}
+_VIDEOS = (f"{name}{suffix}" for name in (VIDEO, STEPS) for suffix in (".webm", ".mp4"))
+_OURS = (PAGE, NUMBERS, FRAMES, TABLE, PARAMETERS, BAG, LOG, *_VIDEOS)
 
 
 def prepare(folder: Path, *, force: bool, read: Iterable[Path] = ()) -> None:

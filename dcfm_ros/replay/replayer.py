@@ -21,15 +21,15 @@ from dcfm_ros.media.labels import Labels, NoLabels, open_labels
 from dcfm_ros.media.mask_writer import MaskWriter
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
-from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.config import ModelCard, in_groups
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.clocks import Clock, Played, make_clock
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.job import Job
-from dcfm_ros.replay.outputs import BAG, PAGE, VIDEO, VIDEO_RATE, prepare, video_files
+from dcfm_ros.replay.outputs import BAG, PAGE, prepare
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
+from dcfm_ros.replay.run_video import RunVideo
 from dcfm_ros.replay.sinks import Diagnostics, Sinks
 from dcfm_ros.replay.summary import usual_interval_ms
 from dcfm_ros.replay.tally import Tally
@@ -102,7 +102,7 @@ class Replayer:
         return Sinks(
             self._card,
             BagWriter(job.folder / BAG, job.storage) if job.bag else None,
-            VideoWriter(job.folder / VIDEO, source.rate or VIDEO_RATE) if job.video else None,
+            RunVideo(job.folder, source.rate, self._card) if job.video else None,
             Diagnostics(self._stream.engine, source, job.budget_ms),
             merge,
             self._mask_writer,
@@ -178,7 +178,7 @@ class Replayer:
         return FrameCounts(received, self._processed, self._dropped + self._repeated, failed)
 
     def _files(self, sinks: Sinks) -> dict[str, str]:
-        files = video_files(sinks.video)
+        files = sinks.video.files if sinks.video else {}
         if sinks.bag is not None:
             what = "masks, confidence, overlay, timing and diagnostics with the input's stamps"
             merged = ", beside all messages of the input" if self._job.merge else ""
@@ -211,6 +211,7 @@ class Replayer:
             settings=self._settings(),
             others_cores=self._others.cores(),
             files=self._files(sinks),
+            video=sinks.video,
         )
 
     def _settings(self) -> dict[str, str]:

@@ -19,9 +19,9 @@ from dcfm_ros.media.frame_timing import FrameCounts
 from dcfm_ros.media.health import Health
 from dcfm_ros.media.mask_writer import MaskWriter
 from dcfm_ros.media.source import Source
-from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.clocks import Played
+from dcfm_ros.replay.run_video import RunVideo
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Segmentation
 
@@ -87,7 +87,7 @@ class Sinks:
         self,
         card: ModelCard,
         bag: BagWriter | None,
-        video: VideoWriter | None,
+        video: RunVideo | None,
         diagnostics: Diagnostics,
         merge: Bag | None = None,
         masks: MaskWriter | None = None,
@@ -97,6 +97,7 @@ class Sinks:
         self.bag, self.video, self.masks = bag, video, masks
         self._by_stamp = by_stamp
         self.failed: list[str] = []
+        self._index = -1
         self._card = card
         self._diagnostics = diagnostics
         self._copy = InputCopy(merge, bag) if merge is not None and bag is not None else None
@@ -104,6 +105,7 @@ class Sinks:
     def write(self, played: Played, counts: FrameCounts) -> None:
         """Write a frame with its mask; a dropped one shows only in the diagnostics."""
         result = played.result
+        self._index += 1
         if result is None:
             return
         masks = self.masks
@@ -113,9 +115,12 @@ class Sinks:
             self.masks = None
         if self.bag is None and self.video is None:
             return
-        overlay = draw_overlay(played.frame.rgb, result.mask, self._card)
+        rgb = played.frame.rgb
+        overlay = draw_overlay(rgb, result.mask, self._card)
         video, bag = self.video, self.bag
-        if video is not None and not self._works(video, lambda: video.write(overlay)):
+        if video is not None and not self._works(
+            video, lambda: video.write(self._index, rgb, result.mask, overlay)
+        ):
             self.video = None
         if bag is not None and not self._works(
             bag, lambda: self._write_bag(bag, played, result, overlay, counts)
@@ -126,7 +131,7 @@ class Sinks:
         """As `media.labels` finds a frame's label: by its image's name, its number in a video, its stamp in a bag."""
         return str(played.frame.stamp_ns) if self._by_stamp else played.frame.name
 
-    def _works(self, sink: BagWriter | VideoWriter | MaskWriter, write: Callable[[], None]) -> bool:
+    def _works(self, sink: BagWriter | RunVideo | MaskWriter, write: Callable[[], None]) -> bool:
         """Whether `write` succeeds. An output that fails is told and closed; it ends neither the others nor the run."""
         try:
             write()

@@ -118,13 +118,13 @@ def test_the_page_shows_what_it_promises(tmp_path, recording):
     done = run_page(recording, tmp_path / "out")
     text, numbers = done.read_text(), json.loads((tmp_path / "out" / "results.json").read_text())
     summary = numbers["summary"]
-    assert below(text, "Every frame").count("<circle") == 30
+    assert below(text, "Every frame").count('class="dot"') == 30
     latency = [f"{summary['latency'][name]:.1f}" for name in ("p50", "p95", "p99", "max")]
     assert rows(below(text, "Distribution"))[1] == ["all frames", "30", *latency]
     steps = {row[0]: row[-1] for row in rows(below(text, "Where the time goes, mean ms"))}
     assert {"independent", "fuse", "label map"} <= set(steps)
     for track in ("Age of the common feature, ms", "Reuse agreement", "Accuracy", "Confidence"):
-        assert re.search(r"<(path|circle)", below(text, track)), track
+        assert re.search(r"<path", below(text, track)), track
     spans = rows(below(text, "By time span"))
     assert [row[:3] for row in spans[1:]] == [[f"{n}.0 s", "0.9 s", "10"] for n in range(3)]
     shares = rows(below(text, "Share of each class over time"))

@@ -13,9 +13,9 @@ from dcfm_ros.files import strict_json
 from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.labels import label_of
-from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.config import ModelCard, in_groups
 from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
+from dcfm_ros.replay.run_video import RunVideo
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S
 from dcfm_ros.replay.tally import Tally
 from dcfm_ros.stamps import to_ns
@@ -131,7 +131,7 @@ def read_recording(
     path: Path,
     topics: Topics,
     card: ModelCard,
-    video: VideoWriter | None = None,
+    video: RunVideo | None = None,
     progress: Any = None,
     *,
     sent: Sequence[Sent] | None = None,
@@ -171,7 +171,7 @@ def read_recording(
             truth = None if label is None else in_groups(label_of(label, topics.label), card)
             run.add(record, rgb, mask, truth, frame_id=frame.frame_id)
             if video is not None:
-                video.write(draw_overlay(rgb, mask, card))
+                video.write(len(run.records) - 1, rgb, mask, draw_overlay(rgb, mask, card))
         if progress is not None:
             progress()
     return run, odd

@@ -14,7 +14,6 @@ from typing import Any
 from tqdm import tqdm
 
 from dcfm_ros.errors import say
-from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.groups import grouped
@@ -22,11 +21,12 @@ from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.job import Job, node_parameters
 from dcfm_ros.replay.live.recorded import read_recording, read_sent
 from dcfm_ros.replay.live.run import LiveRun, play, recorded_topics
-from dcfm_ros.replay.outputs import BAG, LOG, VIDEO, VIDEO_RATE, prepare, video_files
+from dcfm_ros.replay.outputs import BAG, LOG, prepare
 from dcfm_ros.replay.replayer import check_input
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
 from dcfm_ros.replay.report.tables import summary_text
+from dcfm_ros.replay.run_video import RunVideo
 from dcfm_ros.replay.summary import usual_interval_ms
 from dcfm_ros.stream.trigger_grammar import in_words
 
@@ -96,7 +96,7 @@ class Session:
         # Without a log of what was sent it is every recorded image, at its stamp.
         sent = read_sent(self._sent) if self.recorded_stamps else None
         total = len(sent) if sent is not None else outcome.sent or None
-        video = VideoWriter(job.folder / VIDEO, job.rate or outcome.rate or VIDEO_RATE) if job.video else None
+        video = RunVideo(job.folder, job.rate or outcome.rate, card) if job.video else None
         with tqdm(total=total, unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
             tally, odd = read_recording(
                 job.folder / BAG,
@@ -125,7 +125,8 @@ class Session:
                 "Weights": job.weights_in_words,
                 **settings,
             },
-            files={**video_files(video), BAG: _BAG_WORDS},
+            files={**(video.files if video else {}), BAG: _BAG_WORDS},
+            video=video,
             others_cores=outcome.others_cores,
             extra=dict(odd),
         )

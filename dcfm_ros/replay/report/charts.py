@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcfm_ros.measure.machine_load import LoadSample
+from dcfm_ros.measure.table import counted
 from dcfm_ros.replay.frame_record import STEPS, FrameRecord
 from dcfm_ros.replay.report.svg import Plot, number
 from dcfm_ros.replay.summary import Summary, key_and_other
@@ -46,6 +47,8 @@ def latency_over_time(records: Sequence[FrameRecord], interval_ms: float | None)
     top = min(top, max(known[-1] * 1.1, (interval_ms or 0) * 1.15))
     plot = Plot(_span(records), (0, top), 270)
     plot.axes("s")
+    if above := sum(value > top for value in known):
+        plot.note(f"cut at {top:.0f} ms: {counted(above, 'frame')} above, up to {known[-1]:.0f} ms")
     times = seconds(records)
     plot.line(times, latencies, SOFT, 1.0)
     other, key = [], []
@@ -99,8 +102,11 @@ def latency_histogram(records: Sequence[FrameRecord], summary: Summary) -> str:
         np.histogram(np.clip([record.latency_ms for record in group], low, high), edges)[0]
         for group in key_and_other(records)
     )
-    plot = Plot((low, high), (0, float((counts_other + counts_key).max()) * 1.18), 250, 540)
+    plot = Plot((low, high), (0, float((counts_other + counts_key).max()) * 1.18), 250)
     plot.axes("ms", y_count=3)
+    begins = f"the axis begins at {low:.1f} ms" if low else ""
+    ends = f"the last bar is of all above {edges[-2]:.1f} ms" if summary.latency.maximum > high else ""
+    plot.note("; ".join(filter(None, (begins, ends))))
     gap = (edges[1] - edges[0]) * 0.08
     for left, right, n_other, n_key in zip(edges, edges[1:], counts_other, counts_key, strict=False):
         where = f"{left:.1f}-{right:.1f} ms" if right < high else f"{left:.1f} ms and above"
@@ -147,7 +153,7 @@ def steps_bars(steps: Sequence[StepTime]) -> str:
     if not rows:
         return ""
     height = 46 + 62 * len(rows)
-    plot = Plot((0, max(sum(values) for _, values in rows) * 1.12), (0, len(rows)), height, 540)
+    plot = Plot((0, max(sum(values) for _, values in rows) * 1.12), (0, len(rows)), height)
     plot.axes("ms", y_count=0, y_format=lambda _: "")
     for row, (name, values) in enumerate(rows):
         base = len(rows) - 1 - row
@@ -157,8 +163,8 @@ def steps_bars(steps: Sequence[StepTime]) -> str:
                 start, start + value, base + 0.22, base + 0.72, step.color, f"{step.name}: {value:.2f} ms"
             )
             start += value
-        plot.text(plot.left, plot.py(base + 0.78), name, css="label")
-        plot.text(plot.px(start) + 6, plot.py(base + 0.40), f"{start:.1f}", css="label")
+        plot.text(0, plot.py(base + 0.78), name, css="label")
+        plot.text(plot.px(start), plot.py(base + 0.40), f"{start:.1f}", css="label", dx=6)
     return plot.svg("Where the time goes")
 
 

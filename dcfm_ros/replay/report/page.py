@@ -73,42 +73,38 @@ def _classes_seen(report: Report) -> list[int]:
 def _script_data(report: Report, times: Sequence[float]) -> dict[str, Any]:
     """What the page's script needs: the viewer's pictures, and a line of words for each frame (or every n-th)."""
     pictures = [
-        {
-            "frame": data_uri(picture.frame),
-            "overlay": data_uri(picture.overlay),
-            "caption": _caption(picture.index, times[picture.index], picture.record),
-        }
+        {"index": picture.index, "frame": data_uri(picture.frame), "overlay": data_uri(picture.overlay)}
         for picture in report.run.pictures.even
     ]
     step = max(1, math.ceil(len(report.run.records) / _MAX_TIPS))
     shown = list(enumerate(report.run.records))[::step]
     frames = {
+        "every": step,
         "t": [round(times[index], 4) for index, _ in shown],
         "text": [_tip(index, times[index], record) for index, record in shown],
     }
-    return {"pictures": pictures, "frames": frames}
+    return {"pictures": pictures, "frames": frames, "video": _video(report)}
 
 
-def _caption(index: int, time: float, record: FrameRecord) -> str:
-    parts = [f"frame {index}", f"{time:.2f} s"]
-    if not record.lost:
-        parts.append(f"{record.latency_ms:.0f} ms")
-    if record.key_frame:
-        parts.append(f"key frame: {record.trigger or 'requested'}")
-    elif not math.isnan(record.age_ms):
-        parts.append(f"common feature {record.age_ms:.0f} ms old")
-    return " · ".join(parts)
+def _video(report: Report) -> dict[str, Any] | None:
+    """What is known of the video with every frame: its file, frames per second, and the frames that are not in it."""
+    video = report.video
+    if video is None or not video.steps:
+        return None
+    left_out = sorted(set(range(video.shown[-1])) - set(video.shown))
+    return {"src": video.steps, "rate": video.rate, "frames": video.shown[-1] + 1, "lost": left_out}
 
 
 def _tip(index: int, time: float, record: FrameRecord) -> str:
-    lines = [f"frame {index}   {time:.2f} s"]
+    lines = [f"frame {index}, {time:.2f} s"]
     if record.key_frame:
         lines.append(f"key frame: {record.trigger or 'requested'}")
     if record.lost:
         lines.append("no mask arrived")
     measures = [("latency", record.latency_ms, ".1f", " ms"), ("age", record.age_ms, ".0f", " ms")]
     measures.append(("motion", record.motion, ".3g", ""))
-    shares = ("agreement", "accuracy", "consistency", "confidence")
-    measures += [(name, getattr(record, name), ".1%", "") for name in shares]
+    shares = {"reuse agreement": "agreement", "flow consistency": "consistency"}
+    shares |= {name: name for name in ("accuracy", "confidence")}
+    measures += [(words, getattr(record, name), ".1%", "") for words, name in shares.items()]
     lines += [f"{name} {value:{form}}{unit}" for name, value, form, unit in measures if not math.isnan(value)]
     return "\n".join(lines)

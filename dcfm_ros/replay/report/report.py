@@ -11,6 +11,7 @@ from dcfm_ros.measure.machine import this_machine
 from dcfm_ros.measure.machine_load import LoadSample, load_json
 from dcfm_ros.measure.table import counted, reasons
 from dcfm_ros.replay.report.files import finite
+from dcfm_ros.replay.run_video import RunVideo
 from dcfm_ros.replay.summary import SpanNumbers, Summary, summarise
 from dcfm_ros.replay.tally import Tally
 
@@ -37,6 +38,7 @@ class Report:
         settings, machine: tables of words.
         others_cores: how many cores everything else on the machine kept busy meanwhile, None where unknown.
         files: what lies beside the page: name -> what it is.
+        video: in which the page steps from frame to frame; None where none was written.
         extra: further values for the JSON.
     """
 
@@ -55,6 +57,7 @@ class Report:
     machine: dict[str, str] = field(default_factory=dict)
     others_cores: float | None = None
     files: dict[str, str] = field(default_factory=dict)
+    video: RunVideo | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -1,4 +1,7 @@
-"""A small plotting vocabulary that writes inline SVG; colours are CSS variables, so that they follow light and dark."""
+"""A small plotting vocabulary that writes SVG for a page; colours are CSS variables, so that they follow light and dark.
+
+A drawing is as wide as the page lets it be: its shapes stretch, its lines, dots and words do not.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,10 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup, escape
 
 _MAX_POINTS = 1600
+# Places are given in this many parts of the plot's width; a page on a desktop is about as many pixels wide.
+_WIDTH = 1000
+# Above and below the plot, in pixels; what is beside it stands in page.css.
+_TOP, _BELOW = 20, 24
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -26,46 +33,46 @@ def number(value: float) -> str:
     return f"{value:g}" if abs(value) < 1e5 else f"{value:.1e}"
 
 
-def text_width(text: str) -> float:
-    """About how wide a label is, in pixels of the drawing."""
-    return 6.3 * len(text)
-
-
 class Plot:
-    """A plot area with axes; marks are added in data coordinates and drawn in that order.
+    """A plot area with axes; shapes are added in data coordinates and drawn in that order, words above them.
 
     Args:
         x, y: ranges of the data shown.
-        height, width: of the drawing, in pixels of its own coordinate system.
+        height: of the drawing, in pixels.
     """
 
-    def __init__(
-        self, x: tuple[float, float], y: tuple[float, float], height: int, width: int = 1100
-    ) -> None:
+    def __init__(self, x: tuple[float, float], y: tuple[float, float], height: int) -> None:
         self.x, self.y = (x[0], max(x[1], x[0] + 1e-9)), (y[0], max(y[1], y[0] + 1e-9))
-        self.size = width, height
-        self.left, self.top, self.right, self.bottom = 52, 12, width - 22, height - 24
-        self._parts: list[str] = []
+        self._height, self.bottom = height, height - _BELOW
+        self._shapes: list[str] = []
+        self._words: list[str] = []
 
     def px(self, x: float) -> float:
-        """Horizontal position of a value."""
-        return self.left + (x - self.x[0]) / (self.x[1] - self.x[0]) * (self.right - self.left)
+        """Horizontal position of a value, in parts of `_WIDTH`."""
+        return (x - self.x[0]) / (self.x[1] - self.x[0]) * _WIDTH
 
     def py(self, y: float) -> float:
-        """Vertical position of a value; values outside the range are drawn at its edge."""
+        """Vertical position of a value, in pixels; values outside the range are drawn at its edge."""
         y = min(max(y, self.y[0]), self.y[1])
-        return self.bottom - (y - self.y[0]) / (self.y[1] - self.y[0]) * (self.bottom - self.top)
+        return self.bottom - (y - self.y[0]) / (self.y[1] - self.y[0]) * (self.bottom - _TOP)
 
     def axes(self, x_unit: str = "", *, y_count: int = 4, y_format=number) -> None:
-        """Horizontal grid with labels, and labels below, the last with its unit."""
+        """Horizontal grid with labels, and labels below, the last with its unit. An axis that is cut says so."""
         for tick in nice_ticks(*self.y, y_count):
-            y = self.py(tick)
-            self._add(f'<line class="grid" x1="{self.left}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            self.text(self.left - 8, y + 4, y_format(tick), "end")
+            self._line(f"M0 {self.py(tick):.1f}H{_WIDTH}", 'class="grid"')
+            self.text(0, self.py(tick) + 4, y_format(tick), "end", dx=-8)
         ticks = nice_ticks(*self.x, 8)
-        for tick in ticks:
-            unit = f" {x_unit}" if tick == ticks[-1] else ""
-            self.text(self.px(tick), self.bottom + 18, number(tick) + unit, "middle")
+        for place, tick in enumerate(reversed(ticks)):
+            # On a narrow page every second label is left out.
+            css = "tick odd" if place % 2 else "tick"
+            unit = "" if place else f" {x_unit}"
+            self.text(self.px(tick), self.bottom + 18, number(tick) + unit, "middle", css)
+        if self.y[0] > 0:
+            self.note(f"the axis begins at {y_format(self.y[0])}")
+
+    def note(self, text: str) -> None:
+        """Words above the plot, on what it does not show."""
+        self.text(0, 12, text, css="label")
 
     def line(self, xs: Sequence[float], ys: Sequence[float], color: str, width: float = 1.6) -> None:
         """A line through the points; NaN breaks it."""
@@ -74,35 +81,33 @@ class Plot:
             if math.isnan(y):
                 pen_up = True
                 continue
-            paths.append(f"{'M' if pen_up else 'L'}{self.px(x):.1f} {self.py(y):.1f}")
+            paths.append(f"{'M' if pen_up else 'L'}{self._at(x, y)}")
             pen_up = False
         if paths:
-            self._add(
-                f'<path d="{"".join(paths)}" fill="none" stroke="{color}" stroke-width="{width}" '
-                f'stroke-linejoin="round"/>'
-            )
+            self._line("".join(paths), f'stroke="{color}" stroke-width="{width}"')
 
     def area(
         self, xs: Sequence[float], low: Sequence[float], high: Sequence[float], color: str, label: str
     ) -> None:
         """The area between two curves over the same x."""
-        above = [f"{self.px(x):.1f} {self.py(y):.1f}" for x, y in zip(xs, high, strict=False)]
-        below = [f"{self.px(x):.1f} {self.py(y):.1f}" for x, y in zip(xs, low, strict=False)]
-        self._add(f'<path d="M{"L".join([*above, *reversed(below)])}Z" fill="{color}">{_title(label)}</path>')
+        above = [self._at(x, y) for x, y in zip(xs, high, strict=False)]
+        below = [self._at(x, y) for x, y in zip(xs, low, strict=False)]
+        self._shapes.append(
+            f'<path d="M{"L".join([*above, *reversed(below)])}Z" fill="{color}">{_title(label)}</path>'
+        )
 
     def dots(self, points: Iterable[tuple[float, float, str]], color: str, radius: float = 2.5) -> None:
         """Dots at (x, y) with a label shown on hover."""
         for x, y, label in points:
             if not math.isnan(y):
-                self._add(
-                    f'<circle cx="{self.px(x):.1f}" cy="{self.py(y):.1f}" r="{radius}" fill="{color}">'
-                    f"{_title(label)}</circle>"
-                )
+                # A line of no length with round ends: a circle would be stretched with the plot.
+                look = f'class="dot" stroke="{color}" stroke-width="{2 * radius:g}"'
+                self._line(f"M{self._at(x, y)}h0", look, label)
 
     def bar(self, x0: float, x1: float, y0: float, y1: float, color: str, label: str = "") -> None:
         """A filled rectangle in data coordinates."""
         left, right, top, bottom = self.px(x0), self.px(x1), self.py(y1), self.py(y0)
-        self._add(
+        self._shapes.append(
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(0.0, right - left):.1f}" '
             f'height="{max(0.0, bottom - top):.1f}" fill="{color}">{_title(label)}</rect>'
         )
@@ -110,36 +115,40 @@ class Plot:
     def level(self, y: float, label: str) -> None:
         """A dashed horizontal line with a label, for a limit."""
         at = self.py(y)
-        self._add(f'<line class="level" x1="{self.left}" x2="{self.right}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        self.text(self.right - 4, at - 5, label, "end", "label")
+        self._line(f"M0 {at:.1f}H{_WIDTH}", 'class="level"')
+        self.text(_WIDTH, at - 5, label, "end", "label", dx=-4)
 
     def mark(self, x: float, label: str, *, row: int = 0) -> None:
-        """A dashed vertical line with a label on top."""
+        """A dashed vertical line with a label on top, on the side with more room."""
         at = self.px(x)
-        self._add(f'<line class="level" x1="{at:.1f}" x2="{at:.1f}" y1="{self.top}" y2="{self.bottom}"/>')
-        flip = at + 5 + text_width(label) > self.right
-        self.text(
-            at + (-5 if flip else 5), self.top + 11 + 14 * row, label, "end" if flip else "start", "label"
-        )
+        self._line(f"M{at:.1f} {_TOP}V{self.bottom}", 'class="level"')
+        flip = at > _WIDTH / 2
+        side = ("end", -5) if flip else ("start", 5)
+        self.text(at, _TOP + 11 + 14 * row, label, side[0], "label", dx=side[1])
 
     def tick_up(self, x: float, color: str, label: str = "", length: float = 8) -> None:
         """A short tick standing on the axis."""
-        at = self.px(x)
-        self._add(
-            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{self.bottom}" y2="{self.bottom - length}" stroke="{color}" '
-            f'stroke-width="2">{_title(label)}</line>'
+        look = f'stroke="{color}" stroke-width="2"'
+        self._line(f"M{self.px(x):.1f} {self.bottom}v{-length}", look, label)
+
+    def text(
+        self, x: float, y: float, text: str, anchor: str = "start", css: str = "tick", *, dx: float = 0
+    ) -> None:
+        """Text in drawing coordinates, dx pixels beside its place."""
+        self._words.append(
+            f'<text class="{css}" x="{100 * x / _WIDTH:.2f}%" dx="{dx:g}" y="{y:.1f}" text-anchor="{anchor}">'
+            f"{escape(text)}</text>"
         )
 
-    def text(self, x: float, y: float, text: str, anchor: str = "start", css: str = "tick") -> None:
-        """Text in drawing coordinates."""
-        self._add(f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
-
     def names(self, points: Iterable[tuple[float, float, str]]) -> None:
-        """A label beside each point (x, y, label), where it covers neither another label nor another point."""
+        """A label beside each point (x, y, label), where it covers neither another label nor another point.
+
+        A narrow page has no room for them and leaves them out.
+        """
         known = list(points)
         taken = [(self.px(x) - 7, self.py(y) - 7, self.px(x) + 7, self.py(y) + 7) for x, y, _ in known]
         for index, (x, y, label) in enumerate(known):
-            at, above, width = self.px(x), self.py(y), text_width(label)
+            at, above, width = self.px(x), self.py(y), 6.3 * len(label)
             # Upper left, lower right, upper right, lower left: along a curve that rises the first two are free.
             places = ((-width - 9, -6), (9, 16), (9, -6), (-width - 9, 16))
             boxes = [(at + dx, above + dy - 10, at + dx + width, above + dy + 3) for dx, dy in places]
@@ -149,23 +158,26 @@ class Plot:
             ]
             box = (free or boxes[2:])[0]
             taken.append(box)
-            self.text(box[0], box[3] - 3, label, css="label")
+            side = ("start", 9) if box[0] > at else ("end", -9)
+            self.text(at, box[3] - 3, label, side[0], "label name", dx=side[1])
 
     def _is_inside(self, box: tuple[float, float, float, float]) -> bool:
-        return box[0] >= self.left and box[2] <= self.right and box[1] >= self.top and box[3] <= self.bottom
+        return box[0] >= 0 and box[2] <= _WIDTH and box[1] >= _TOP and box[3] <= self.bottom
 
     def svg(self, title: str, *, over_time: bool = False) -> Markup:
         """The finished drawing. `over_time` lets the page's pointer line find it."""
-        width, height = self.size
-        data = f' data-left="{self.left}" data-right="{self.right}"' if over_time else ""
-        css = "chart time" if over_time else "chart"
+        css, height = "chart time" if over_time else "chart", self._height
         return Markup(
-            f'<svg class="{css}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}"{data}>'
-            f"{''.join(self._parts)}</svg>"
+            f'<div class="{css}" style="height:{height}px" role="img" aria-label="{escape(title)}">'
+            f'<svg viewBox="0 0 {_WIDTH} {height}" preserveAspectRatio="none">{"".join(self._shapes)}</svg>'
+            f"<svg>{''.join(self._words)}</svg></div>"
         )
 
-    def _add(self, part: str) -> None:
-        self._parts.append(part)
+    def _at(self, x: float, y: float) -> str:
+        return f"{self.px(x):.1f} {self.py(y):.1f}"
+
+    def _line(self, path: str, look: str, label: str = "") -> None:
+        self._shapes.append(f'<path d="{path}" fill="none" {look}>{_title(label)}</path>')
 
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
