@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "play a drive through ROS 2 into the node and show what comes out",
     "node": "run the ROS 2 node; its arguments are ROS's: --ros-args ...",
     "replay": "segment a bag, a video or a folder of images and write a report",
+    "label": "choose frames to label in CVAT or Label Studio, and read the labels back",
     "train": "train a model",
     "evaluate": "measure a model's accuracy, consistency and cost",
     "bench": "measure how fast a model runs on this machine, and against what",

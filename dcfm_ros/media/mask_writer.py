@@ -50,9 +50,8 @@ class MaskWriter:
         self.folder = folder
         self._palette = [*colors, *[(0, 0, 0)] * (256 - len(colors))]
         self._written: Counter[str] = Counter()
-        classes = {name: list(color) for name, color in zip(names, colors, strict=True)}
         with whole_file(folder / CLASSES) as file:
-            file.write(yaml.safe_dump(classes, sort_keys=False, default_flow_style=None).encode())
+            file.write(class_table(names, colors))
 
     def write(self, name: str, mask: Mask) -> None:
         """A mask, uint8 H×W of class ids, as NAME.png; of several frames of one name the later ones get a number.
@@ -66,6 +65,12 @@ class MaskWriter:
 
     def close(self) -> None:
         """Nothing is left to do: each file is whole."""
+
+
+def class_table(names: Sequence[str], colors: Sequence[tuple[int, int, int]]) -> bytes:
+    """What CLASSES holds."""
+    classes = {name: list(color) for name, color in zip(names, colors, strict=True)}
+    return yaml.safe_dump(classes, sort_keys=False, default_flow_style=None).encode()
 
 
 def palette_png(mask: Mask, colors: Sequence[tuple[int, int, int]]) -> bytes:
