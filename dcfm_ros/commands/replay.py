@@ -17,10 +17,11 @@ from dcfm_ros.commands.options import add_options, add_parameters, read_options
 from dcfm_ros.config import setting, usable_cores
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError, one_line, say
+from dcfm_ros.interrupts import interruptible
 from dcfm_ros.node.topics import REPLAY
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.run import require_ros
-from dcfm_ros.replay.pools import LocalPool, Pool, RayPool, interruptible
+from dcfm_ros.replay.pools import LocalPool, Pool, RayPool
 from dcfm_ros.stream.config import MODES, StreamConfig
 
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.

@@ -1,14 +1,10 @@
-"""The processes that train together, their devices, and how one of them is asked to stop."""
+"""The processes that train together, and their devices."""
 
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from dataclasses import dataclass
 from datetime import timedelta
-from types import FrameType
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -71,30 +67,3 @@ def join_processes(config: TrainConfig) -> Processes:
         # The others wait while the first one measures.
         dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=2))
     return Processes(rank, count, device)
-
-
-class StopRequest:
-    """As a context: turns the first Ctrl-C or SIGTERM into a wish; the second one works as usual, as they do after it.
-
-    Not where there are several processes, which would end after different steps, and not outside the main thread, where
-    Python has no signals.
-    """
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopRequest:
-        alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
-        if alone and threading.current_thread() is threading.main_thread():
-            numbers = (signal.SIGINT, signal.SIGTERM)
-            self._before = {number: signal.signal(number, self._wish) for number in numbers}
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        while self._before:
-            signal.signal(*self._before.popitem())
-
-    def _wish(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-        self.__exit__()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 import torch
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.interrupts import Stop, interruptible
 from dcfm_ros.learn.checkpoint import load_state, save_state, steps_done
 from dcfm_ros.learn.config import SourceConfig, TrainConfig
 from dcfm_ros.learn.datasets import FrameDataset
 from dcfm_ros.learn.journal import Journal
 from dcfm_ros.learn.learner import Learner
-from dcfm_ros.learn.processes import StopRequest, join_processes
+from dcfm_ros.learn.processes import join_processes
 from dcfm_ros.learn.samples import PairSamples, batches
 from dcfm_ros.learn.start import class_weight, open_source, open_sources, prepare_folder, starting_model
 from dcfm_ros.learn.validation import MEAN_IOU, picture, validate
@@ -30,11 +33,13 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     Started by `torchrun`, every process takes its part of each batch. Ctrl-C and SIGTERM end it after the step, with the
     state saved; a kill, or a loss that is not finite, costs the steps since the last `save_every`. Raises DcfmError.
     """
-    with StopRequest() as stop:
+    # Several processes would end after different steps.
+    alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
+    with interruptible() if alone else contextlib.nullcontext(lambda: False) as stop:
         return _train(config, resume, stop)
 
 
-def _train(config: TrainConfig, resume: bool, stop: StopRequest) -> Path:
+def _train(config: TrainConfig, resume: bool, stop: Stop) -> Path:
     processes = join_processes(config)
     torch.manual_seed(config.seed)
     if config.threads:
@@ -58,7 +63,7 @@ def _train(config: TrainConfig, resume: bool, stop: StopRequest) -> Path:
             raise DcfmError(f"{error}; {_way_on(out)}") from error
         if journal is not None:
             average = learner.average.model
-            at_end = done == config.steps or stop.requested
+            at_end = done == config.steps or stop()
             journal.losses_of(losses)
             if done % config.log_every == 0 or at_end:
                 journal.report(done, learner.rate)
@@ -69,7 +74,7 @@ def _train(config: TrainConfig, resume: bool, stop: StopRequest) -> Path:
             if (config.eval_every and done % config.eval_every == 0) or done == config.steps:
                 save_model(average, out / WEIGHTS)
                 _measure(average, validation, config, journal, done)
-        if stop.requested:
+        if stop():
             break
 
     if journal is not None:

@@ -67,16 +67,17 @@ def _as_grey(png: bytes) -> tuple[bytes, int]:
     depth, kind = png[_DEPTH], png[_DEPTH + 1]
     if kind not in (_GREY, _PALETTE) or depth not in _DEPTHS:
         return png, 1
-    kept = [
-        (name, content[:9] + bytes([_GREY]) + content[10:] if name == b"IHDR" else content)
+    kept = (
+        png_chunk(name, content[:9] + bytes([_GREY]) + content[10:] if name == b"IHDR" else content)
         for name, content in _chunks(png)
         if name in (b"IHDR", b"IDAT", b"IEND")
-    ]
-    parts = (
-        struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc32(name + content))
-        for name, content in kept
     )
-    return _PNG + b"".join(parts), 255 // (2**depth - 1)
+    return _PNG + b"".join(kept), 255 // (2**depth - 1)
+
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    """A part of a PNG as it stands in the file."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc32(name + content))
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from zlib import crc32
 
 import cv2
 import yaml
@@ -14,6 +12,7 @@ import yaml
 from dcfm_ros.arrays import UNLABELLED, Mask
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.files import check_apart, whole_file
+from dcfm_ros.media.label_image import png_chunk
 
 CLASSES = "classes.yaml"
 """The classes' names and colours in the order of their ids, as `dcfm_ros.model.classes` reads them."""
@@ -82,12 +81,8 @@ def palette_png(mask: Mask, colors: Sequence[tuple[int, int, int]]) -> bytes:
     header = grey[16:_KIND] + bytes([_PALETTE]) + grey[_KIND + 1 : _AFTER_HEADER - 4]
     opaque = bytes(0 if value == UNLABELLED else 255 for value in range(256))
     chunks = (
-        _chunk(b"IHDR", header),
-        _chunk(b"PLTE", bytes(part for color in colors for part in color)),
-        _chunk(b"tRNS", opaque),
+        png_chunk(b"IHDR", header),
+        png_chunk(b"PLTE", bytes(part for color in colors for part in color)),
+        png_chunk(b"tRNS", opaque),
     )
     return grey[:8] + b"".join(chunks) + grey[_AFTER_HEADER:]
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc32(name + content))

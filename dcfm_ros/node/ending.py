@@ -10,9 +10,9 @@ from threading import Event, Thread
 from typing import Any
 
 from dcfm_ros.cache import remove_own_folder
+from dcfm_ros.interrupts import SIGNALS
 from dcfm_ros.node.shared_memory import remove_own_segments
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_S = 0.8
 SPIN_S = 0.1  # how long a signal may go unnoticed
 

@@ -1,4 +1,4 @@
-"""Where replays run, and how they are told to end: in this process, in several of this machine, or on a Ray cluster.
+"""Where replays run: in this process, in several of this machine, or on a Ray cluster.
 
 Both pools have the same method.
 """
@@ -6,7 +6,6 @@ Both pools have the same method.
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import importlib
 import logging
 import multiprocessing
@@ -18,40 +17,13 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.interrupts import Stop, interruptible
 
 J = TypeVar("J")
 R = TypeVar("R")
-Stop = Callable[[], bool]
 
 _POLL_S = 0.2
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _RAY_HINT = "Start one with `ray start --head`, give its address (--ray HOST:PORT), or `--ray local` for this machine."
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[Stop]:
-    """Yields whether Ctrl-C was pressed or SIGTERM came: the first one is only noted; the second one interrupts as usual.
-
-    Outside the main thread, where Python has no signals, none is noted.
-    """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-
-    def note(number: int, frame: Any) -> None:
-        asked.set()
-        restore()
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    before = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
-        yield asked.is_set
-    finally:
-        restore()
 
 
 class LocalPool:

@@ -17,13 +17,13 @@ from rosbags.interfaces import QosReliability
 from rosbags.typesys import get_types_from_msg
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.interrupts import interruptible
 from dcfm_ros.measure.metrics import ConfusionMatrix, video_consistency
 from dcfm_ros.media import messages
 from dcfm_ros.media.bag_writer import LATCHED, RELIABLE, BagWriter
 from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import RobotClock
-from dcfm_ros.replay.pools import interruptible
 from dcfm_ros.replay.replayer import run_job
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter

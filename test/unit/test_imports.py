@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "dcfm_ros"
 # From the ground up: a room may import from the floors below its own, never from another room on the same floor.
 FLOORS = (
     {"errors", "requirements", "strict_yaml"},
-    {"share", "arrays", "config", "files", "stamps"},
+    {"share", "arrays", "config", "files", "interrupts", "stamps"},
     {"cache", "measure", "space", "street"},
     {"model"},
     {"engines"},
