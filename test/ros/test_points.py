@@ -197,7 +197,7 @@ def test_a_wrong_calibration_is_told_and_nothing_is_published(rig, k, size, says
 def test_an_input_that_is_silent_is_named(rig):
     rig = rig(colours="classes", diagnostics_period_s=2.0)
     rig.play()
-    status = rig.told("nothing comes on")
+    status = rig.told("no messages arrive on")
     assert status.message.endswith("/depth") and "mask" not in status.message
 
 
