@@ -8,9 +8,8 @@ from torch import Tensor
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.config import DistillConfig, expanded
-from dcfm_ros.learn.validation import normalise
 from dcfm_ros.model.checkpoint import load_model
-from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.dcfm import DCFM, normalise
 from dcfm_ros.model.shipped import weights_path
 
 FLOOR = 1e-3

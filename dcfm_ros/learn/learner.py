@@ -15,8 +15,7 @@ from dcfm_ros.learn.distill import Teachers
 from dcfm_ros.learn.losses import Losses, Truth, symmetric_losses
 from dcfm_ros.learn.optimiser import Average, Schedule, build_optimiser
 from dcfm_ros.learn.processes import Processes
-from dcfm_ros.learn.validation import normalise
-from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.dcfm import DCFM, normalise
 
 SINGLE_VALUE = "more than 1 value per channel"
 """What PyTorch's batch norm says where there is nothing to take a mean of."""

@@ -14,6 +14,7 @@ from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.learn.checkpoint import steps_done
 from dcfm_ros.learn.config import LossConfig, SourceConfig, TrainConfig, expanded
 from dcfm_ros.learn.datasets import FrameDataset, open_dataset
+from dcfm_ros.learn.datasets.base import evenly_spread
 from dcfm_ros.learn.samples import Source
 from dcfm_ros.learn.soft_labels import SoftLabels
 from dcfm_ros.learn.transfer import transferred
@@ -95,8 +96,8 @@ def class_weight(dataset: FrameDataset, config: LossConfig, frames: int = 400) -
         return None
     classes = len(dataset.classes.names)
     counts = np.zeros(classes)
-    for index in np.unique(np.linspace(0, len(dataset) - 1, frames).round().astype(int)):
-        counts += np.bincount(dataset[int(index)].label.ravel(), minlength=256)[:classes]
+    for index in evenly_spread(len(dataset), frames):
+        counts += np.bincount(dataset[index].label.ravel(), minlength=256)[:classes]
     # A class that was not met is as rare as one pixel, and no measure of what is usual.
     weight = (np.median(counts[counts > 0]) / np.maximum(counts, 1)) ** config.class_weight_power
     return torch.tensor(np.minimum(weight, config.class_weight_limit), dtype=torch.float32)

@@ -12,19 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcfm_ros.arrays import UNLABELLED
-from dcfm_ros.learn.datasets.base import FrameDataset
+from dcfm_ros.learn.datasets.base import FrameDataset, evenly_spread
 from dcfm_ros.learn.losses import aligned
 from dcfm_ros.measure.metrics import ConfusionMatrix
-from dcfm_ros.model.config import ModelCard
-from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.dcfm import DCFM, normalise
 
 MEAN_IOU = "mIoU"
-
-
-def normalise(frames: Tensor, card: ModelCard) -> Tensor:
-    """uint8 N×3×H×W RGB -> float32 with the card's mean and deviation, in the memory layout of `frames`."""
-    mean, std = (torch.tensor(v, device=frames.device).view(3, 1, 1) for v in (card.mean, card.std))
-    return (frames.float() / 255 - mean) / std
 
 
 def validate(model: DCFM, dataset: FrameDataset, frames: int = 0) -> dict[str, float]:
@@ -33,9 +26,8 @@ def validate(model: DCFM, dataset: FrameDataset, frames: int = 0) -> dict[str, f
     On at most `frames` of the dataset's frames, evenly spread; 0: on all.
     """
     matrix = ConfusionMatrix.empty(model.config.num_classes)
-    count = min(frames or len(dataset), len(dataset))
-    for index in np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int)):
-        frame = dataset[int(index)]
+    for index in evenly_spread(len(dataset), frames or len(dataset)):
+        frame = dataset[index]
         height, width = frame.label.shape
         image = cv2.resize(frame.image, model.card.input_size, interpolation=cv2.INTER_AREA)
         x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(_device(model))

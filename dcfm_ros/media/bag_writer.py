@@ -53,9 +53,7 @@ def _hash_of(kind: str, definition: str) -> str:
         idl = definition.startswith(_IDL)
         store.register(get_types_from_idl(definition) if idl else get_types_from_msg(definition, kind))
         return str(store.hash_rihs01(kind))
-    except (
-        Exception
-    ):  # a definition that the library's parser does not understand; players look at the type's name
+    except Exception:  # the library's parser does not understand it; players look at the type's name
         return _NO_HASH
 
 

@@ -25,7 +25,7 @@ class Report:
     refused: str = ""  # why the parameters in use are not those asked for; empty: they are
     silent_s: float = (
         math.inf
-    )  # since the last image, or the start if that was later; infinite before the first image
+    )  # since the last image, or the start if that was later; infinite before an image
 
     # Since the last report.
     seconds: float = 0.0

@@ -167,9 +167,8 @@ def _webp(data: memoryview) -> Header:
         width, height = 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
     else:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    return Header(
-        "webp", width, height, 3, 0
-    )  # a blank picture takes next to nothing: its bytes tell nothing
+    # A blank picture takes next to nothing: its bytes tell nothing.
+    return Header("webp", width, height, 3, 0)
 
 
 _PNM = re.compile(rb"P([1-6])(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:(?:\s+|#[^\n]*\n)+(\d+))?")

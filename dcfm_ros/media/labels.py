@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
 from pathlib import Path
@@ -278,10 +279,8 @@ def open_labels(source: Source, spec: str | None, colours: Colours = ()) -> Labe
                 if source.folder.name.startswith("image") and folder.is_dir():
                     return LabelFolder(folder, colours)
         return NoLabels()
-    for colon in (
-        place for place, letter in enumerate(spec) if letter == ":"
-    ):  # there may be one in the bag's name
-        path, topic = Path(spec[:colon]), spec[colon + 1 :]
+    for match in re.finditer(":", spec):  # there may be one in the bag's name
+        path, topic = Path(spec[: match.start()]), spec[match.end() :]
         if topic and path.exists() and is_bag(path):
             return LabelTopic(path, topic, colours, source.rate)
     if source.topic and not Path(spec).is_dir():

@@ -165,6 +165,12 @@ class FoldedFusion(nn.Module):
         return self.common_half(common) + self.independent_half(independent)
 
 
+def normalise(frames: Tensor, card: ModelCard) -> Tensor:
+    """uint8 N×3×H×W RGB -> float32 with the card's mean and deviation, in the memory layout of `frames`."""
+    mean, std = (torch.tensor(v, device=frames.device).view(3, 1, 1) for v in (card.mean, card.std))
+    return (frames.float() / 255 - mean) / std
+
+
 def build_classifier(config: ModelConfig, channels: int) -> nn.Sequential:
     """No layer has a bias; "mlp" keeps the number of channels, "conv" changes it to `classifier_channels`."""
     if config.classifier == "linear":

@@ -17,7 +17,9 @@ _WILD = {"*": "/[^/]+", "**": "(/[^/]+)*"}
 
 def parameter_arguments() -> dict[str, tuple[str, str]]:
     """An argument for each parameter of the node: name -> (default, description)."""
-    return {parameter.name: (_default(parameter), _described(parameter)) for parameter in table()}
+    return {
+        parameter.name: (_default(parameter), f"parameter: {parameter.described}") for parameter in table()
+    }
 
 
 def given_parameters(given: Mapping[str, str]) -> dict[str, Any]:
@@ -75,7 +77,3 @@ def _default(parameter: Parameter) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return f"[{', '.join(map(str, default))}]" if isinstance(default, list) else str(default)
-
-
-def _described(parameter: Parameter) -> str:
-    return f"parameter: {parameter.text}" + (f" ({parameter.allowed})" if parameter.allowed else "")

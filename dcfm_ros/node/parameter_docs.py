@@ -50,9 +50,9 @@ def yaml() -> str:
         lines.append(f"    # {TITLES[name]}")
         for parameter in group(name):
             star = "* " if parameter.when == ANY_TIME else ""
-            text = f"{star}{parameter.text}"
-            text += f" ({parameter.allowed})" if parameter.allowed else ""
-            lines += textwrap.wrap(text, 100, initial_indent="    # ", subsequent_indent="    #   ")
+            lines += textwrap.wrap(
+                f"{star}{parameter.described}", 100, initial_indent="    # ", subsequent_indent="    #   "
+            )
             lines.append(f"    {parameter.name}: {_scalar(parameter.ros_default)}")
         lines.append("")
     return YAML_HEAD + "\n".join(lines).rstrip() + "\n"

@@ -138,6 +138,11 @@ class Parameter:
         """Its choices or its range, in words; "" where it has neither."""
         return allowed(self.field)
 
+    @property
+    def described(self) -> str:
+        """What it is, and in brackets what it may be."""
+        return f"{self.text} ({self.allowed})" if self.allowed else self.text
+
 
 GROUPS: dict[str, tuple[type, str]] = {
     "node": (NodeConfig, UNCONFIGURED),

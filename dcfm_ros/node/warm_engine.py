@@ -28,7 +28,5 @@ def create_engine(weights: str | Path, config: EngineConfig, stream: StreamConfi
     with StreamSegmenter(engine, replace(stream, mode="inline")) as segmenter:
         for stamp_ns in (1, 2):
             mask = segmenter.step(noise, stamp_ns).mask
-    draw_overlay(
-        noise, mask, engine.card
-    )  # compiles, too, and would otherwise do so for the first subscriber
+    draw_overlay(noise, mask, engine.card)  # which compiles, too: else the first subscriber would wait
     return engine

@@ -11,7 +11,7 @@ import torch
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.graph.base import Runner, labels_of
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.dcfm import DCFM, normalise
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ def check_graphs(
     expected_common = None
     for frame in pictures:
         with torch.inference_mode():
-            independent = expected_independent(model, frame)
+            image = torch.from_numpy(frame).permute(2, 0, 1)[None]
+            independent = model.encode_independent(normalise(image, model.card))
             if expected_common is None:
                 expected_common = model.encode_common(None, independent)
             expected = model.logits(expected_common, independent).argmax(1).numpy()
@@ -57,13 +58,6 @@ def check_graphs(
             + (", or calibrate on frames from your camera" if precision == "int8" else "")
         )
     return agreement
-
-
-def expected_independent(model: DCFM, rgb: Image) -> torch.Tensor:
-    mean, std = (torch.tensor(value).view(3, 1, 1) for value in (model.card.mean, model.card.std))
-    return model.encode_independent(
-        ((torch.from_numpy(rgb).permute(2, 0, 1).float() / 255 - mean) / std)[None]
-    )
 
 
 def _picture(size: tuple[int, int], seed: int) -> Image:

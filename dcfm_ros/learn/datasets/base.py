@@ -57,6 +57,11 @@ class FrameDataset(Protocol):
         """Name of the video that frame `index` is from. Frames of a video follow each other, in order."""
 
 
+def evenly_spread(length: int, count: int) -> list[int]:
+    """At most `count` of the indices of a data set of this length, the first and the last among them."""
+    return sorted({round(place) for place in np.linspace(0, length - 1, min(count, length)).tolist()})
+
+
 def existing_folder(path: str | Path, layout: str) -> Path:
     """`path` as a folder that exists; else DcfmError, saying which `layout` was expected."""
     path = Path(path)

@@ -18,9 +18,8 @@ from dcfm_ros.learn.losses import (
     lovasz_softmax,
     symmetric_losses,
 )
-from dcfm_ros.learn.validation import normalise
 from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.model.dcfm import build_model, normalise
 
 CASES = ("mitb0_camvid", "mitb1_cityscapes", "pspnet18_cityscapes")
 

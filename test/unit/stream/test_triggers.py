@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
-from dcfm_ros.learn.validation import normalise
 from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.model.dcfm import build_model
+from dcfm_ros.model.dcfm import build_model, normalise
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.motion import change, structure
 from dcfm_ros.stream.preprocess import preprocess
