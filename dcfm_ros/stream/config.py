@@ -23,7 +23,7 @@ class StreamConfig:
 
     mode: str = setting(
         "background",
-        "where key frames are computed: 'background', frames never wait for them (but the first), or 'inline', "
+        "where key frames are computed: 'background', frames never wait for them (except the first), or 'inline', "
         "deterministic",
         choices=MODES,
     )
