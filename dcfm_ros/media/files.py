@@ -11,12 +11,17 @@ import cv2
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.image_file import decode_file
-from dcfm_ros.media.image_header import BadImage
+from dcfm_ros.media.image_header import MAX_PIXELS, BadImage, check_size
 from dcfm_ros.media.source import FIRST_STAMP_NS, IMAGE_SUFFIXES, Frame, Source, natural_key
 
 # Frames that tell whether a video has the rate it announces; times in milliseconds are rounded to whole ones.
 _FIRST_FRAMES = 16
 _TOLERANCE = 0.2
+_LONGEST_MS = 1e10  # four months; later times are a damaged file's
+_MAX_RATE = 1000.0
+_MAX_COMPRESSION = (
+    2**16
+)  # bytes of a frame's pixels for each byte of the file; a blank one takes next to nothing
 _IMAGE_SUBFOLDERS = ("image", "images")
 
 
@@ -29,6 +34,7 @@ class VideoSource(Source):
         super().__init__(path)
         capture = self._capture()
         try:
+            self._check_size(capture)
             count, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
             times = _times(capture, _FIRST_FRAMES)
             if not times:
@@ -36,12 +42,13 @@ class VideoSource(Source):
                     f"{path} holds no readable video frame; it is empty, cut off, or OpenCV has no decoder for it "
                     f"({_codec(capture)}). If players show it, convert it: `ffmpeg -i {path.name} -c:v libx264 out.mp4`."
                 )
-            self.length = int(count) if count > 0 else None
-            self.rate = float(rate) if 0 < rate < 1000 else 30.0
+            # What is announced is a claim: each frame takes a byte at least.
+            self.length = int(count) if 0 < count <= path.stat().st_size else None
             if _differs(times, rate):
                 # A variable rate: what the file announces is a clock's, so its frames are counted.
                 times += _times(capture)
-                self.length, self.rate = len(times), 1e3 * (len(times) - 1) / (times[-1] - times[0])
+                self.length, rate = len(times), 1e3 * (len(times) - 1) / (max(times) - min(times))
+            self.rate = rate if 1e3 / _LONGEST_MS < rate < _MAX_RATE else 30.0
         finally:
             capture.release()
 
@@ -55,6 +62,16 @@ class VideoSource(Source):
             )
         return capture
 
+    def _check_size(self, capture: cv2.VideoCapture) -> None:
+        """Raises BadImage for frames that no file of this size can hold."""
+        sides = (capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        width, height = (int(side) if abs(side) < 2**31 else 0 for side in sides)
+        check_size(f"the video {self.path}", width, height)
+        if 3 * width * height > min(3 * MAX_PIXELS, self.path.stat().st_size * _MAX_COMPRESSION):
+            raise BadImage(
+                f"the video {self.path} announces frames of {width}×{height}, too large for what it holds"
+            )
+
     def _frames(self) -> Iterator[Frame]:
         capture = self._capture()
         try:
@@ -64,7 +81,7 @@ class VideoSource(Source):
                 if not ok:
                     break
                 # Presentation times follow a variable frame rate; files without them report zero for every frame.
-                elapsed = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+                elapsed = round(_time(capture) * 1e6)
                 if elapsed <= last:
                     elapsed = max(round(index * 1e9 / (self.rate or 30.0)), last + 1)
                 last = elapsed
@@ -84,8 +101,14 @@ def _times(capture: cv2.VideoCapture, most: int | None = None) -> list[float]:
     """Presentation times of the next frames, ms; at most `most` of them."""
     times: list[float] = []
     while (most is None or len(times) < most) and capture.grab():
-        times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+        times.append(_time(capture))
     return times
+
+
+def _time(capture: cv2.VideoCapture) -> float:
+    """Presentation time of the frame that was taken last, ms; 0 where it has none that makes sense."""
+    time_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
+    return time_ms if 0 <= time_ms < _LONGEST_MS else 0.0
 
 
 def _differs(times: list[float], rate: float) -> bool:

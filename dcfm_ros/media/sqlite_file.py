@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from dcfm_ros.measure.table import counted
 from dcfm_ros.media.storage import Channel, Damaged, qos_profiles
 
 MAGIC = b"SQLite format 3\0"
+# Pages of a damaged file may lead in circles. A row takes 4 bytes at least, and reading it in order some 20 steps.
+_STEPS_PER_BYTE, _STEPS, _STEPS_AT_ONCE = 8, 10_000_000, 100_000
+_DATA = "SELECT data FROM messages WHERE rowid = ?"
+_CIRCLE = "its pages hold more than the file does: they lead in circles"
 _COLUMNS = ("id", "name", "type", "serialization_format", "offered_qos_profiles", "type_description_hash")
 
 
@@ -27,9 +32,10 @@ class SqliteFile:
         self.path = path
         self.problem = ""
         with self._opened() as database:
-            self._known = _channels(database)
-            held = sum(channel.count for channel in self._known.values())
-            (rows,) = database.execute("SELECT count(*) FROM messages").fetchone()
+            _columns(database, "messages")
+            counts = dict(database.execute("SELECT topic_id, count(*) FROM messages GROUP BY topic_id"))
+            self._known = _channels(database, counts)
+        held, rows = sum(channel.count for channel in self._known.values()), sum(counts.values())
         if rows != held:
             strays = f"{counted(rows - held, 'message')} of {path.name} belong to no topic"
             self.problem = "; ".join(text for text in (self.problem, strays) if text)
@@ -38,15 +44,27 @@ class SqliteFile:
     def messages(self, topics: Collection[str] | None) -> Iterator[tuple[Channel, int, bytes]]:
         wanted = [number for number, one in self._known.items() if topics is None or one.topic in topics]
         marks = ",".join("?" * len(wanted))
-        query = (
-            f"SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) ORDER BY timestamp"
+        # The order first, and each message's data by itself: sorted with it, it would be copied to the disk.
+        order = (
+            f"SELECT rowid, topic_id, timestamp FROM messages WHERE topic_id IN ({marks}) ORDER BY timestamp"
         )
+        left = self._size()
         with self._opened() as database:
-            for number, time_ns, data in database.execute(query, wanted):
-                if type(time_ns) is int:  # columns hold values of any type
-                    yield self._known[number], time_ns, data if isinstance(data, bytes) else b""
+            for row, number, time_ns in database.execute(order, wanted):
+                if type(time_ns) is not int:  # columns hold values of any type
+                    continue
+                (data,) = database.execute(_DATA, (row,)).fetchone() or (None,)
+                left -= len(data) if isinstance(data, bytes) else 0
+                if left < 0:
+                    raise Damaged(_CIRCLE)
+                yield self._known[number], time_ns, data if isinstance(data, bytes) else b""
         if missing := self._missing():
             raise Damaged(f"its last {counted(missing, 'byte')} are missing")
+
+    def _size(self) -> int:
+        """Bytes of the file and its log."""
+        log = self.path.with_name(self.path.name + "-wal")
+        return self.path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
     def _missing(self) -> int:
         """Bytes by which the file is shorter than its own head says."""
@@ -74,7 +92,14 @@ class SqliteFile:
         try:
             if pending:
                 database = self._with_log(database, place)
+            steps = itertools.count()
+            most = (_STEPS + _STEPS_PER_BYTE * self._size()) // _STEPS_AT_ONCE
+            database.set_progress_handler(lambda: next(steps) > most, _STEPS_AT_ONCE)
             yield database
+        except sqlite3.OperationalError as error:
+            if str(error) == "interrupted":
+                raise Damaged(_CIRCLE) from error
+            raise
         finally:
             database.close()
             if pending and not kept:
@@ -91,16 +116,14 @@ class SqliteFile:
         return database
 
 
-def _channels(database: sqlite3.Connection) -> dict[int, Channel]:
+def _channels(database: sqlite3.Connection, counts: Mapping[int, int]) -> dict[int, Channel]:
     there = _columns(database, "topics")
-    _columns(database, "messages")
     columns = ", ".join(name if name in there else "''" for name in _COLUMNS)
     definitions = {}
     if _is_table(database, "message_definitions"):
         definitions = dict(
             database.execute("SELECT topic_type, encoded_message_definition FROM message_definitions")
         )
-    counts = dict(database.execute("SELECT topic_id, count(*) FROM messages GROUP BY topic_id"))
     return {
         number: Channel(
             name,

@@ -93,3 +93,19 @@ def _insert(place, bytes_):
 def _splice(place, other, where):
     """Goes on as another file does."""
     return _change_at(place, lambda data, at: data[:at] + other[int(where * len(other)) :])
+
+
+def linked(*files: bytes, page: int):
+    """A strategy: one of the files with up to six references between its pages changed, for files that are made of pages."""
+    link = st.tuples(
+        _PLACE, st.one_of(st.just(8), st.integers(0, page // 4 - 1).map(lambda word: 4 * word)), _PLACE
+    )
+    return st.builds(_relinked, st.sampled_from(files), st.just(page), st.lists(link, min_size=1, max_size=6))
+
+
+def _relinked(data, page, links):
+    changed, pages = bytearray(data), len(data) // page
+    for place, at, target in links:
+        begin = int(place * pages) * page + at
+        changed[begin : begin + 4] = (1 + int(target * pages)).to_bytes(4, "big")
+    return bytes(changed)

@@ -1,5 +1,6 @@
 """Recordings of the three storages: damaged anywhere, or made by hand with values of any kind."""
 
+import contextlib
 import functools
 import sqlite3
 
@@ -9,7 +10,7 @@ import pytest
 from bags import CompressionMode, StoragePlugin
 from doors import answer, door
 from hypothesis import strategies as st
-from mutations import mutated
+from mutations import linked, mutated
 
 from dcfm_ros.media.bags import Bag
 from dcfm_ros.media.labels import LabelTopic
@@ -77,6 +78,31 @@ def test_recordings_of_any_bytes(folder, kind, data):
     path.write_bytes(content)
     found = read(path)
     assert found == FRAMES or content not in files
+
+
+PAGE = 512
+
+
+@functools.cache
+def deep_database(folder):
+    """One of so small pages that its trees have branches."""
+    path = _ros2(folder, StoragePlugin.SQLITE3, None)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("CREATE INDEX IF NOT EXISTS timestamp_idx ON messages(timestamp)")
+        numbers = "WITH RECURSIVE number(n) AS (SELECT 9 UNION ALL SELECT n + 1 FROM number WHERE n < 150)"
+        database.execute(
+            f"{numbers} INSERT INTO messages SELECT n, topic_id, timestamp + n, data FROM messages, number WHERE id = 1"
+        )
+        database.execute(f"PRAGMA page_size = {PAGE}")
+        database.execute("VACUUM")
+    return path.read_bytes()
+
+
+@door(80, data=st.data())
+def test_databases_of_pages_in_any_order(tmp_path_factory, folder, data):
+    path = folder / "pages.db3"
+    path.write_bytes(data.draw(linked(deep_database(tmp_path_factory.getbasetemp() / "deep"), page=PAGE)))
+    read(path)
 
 
 @door(60, data=st.data(), kind=st.sampled_from([StoragePlugin.MCAP, StoragePlugin.SQLITE3]))

@@ -1,6 +1,7 @@
 """Recordings that claim more than they hold, or that are damaged anywhere: a message, bounded memory, no traceback."""
 
 import bz2
+import contextlib
 import resource
 import sqlite3
 import struct
@@ -159,6 +160,50 @@ def test_a_database_with_names_that_are_none(tmp_path):
     )
     with open_source(path) as source:
         assert len(list(source)) == 1 and "1 message of bag.db3 belong to no topic" in source.problem
+
+
+PAGE, LEVELS = 512, 15
+
+
+def with_circles(path, tree):
+    """A .db3 file of 400 images in which every page of a tree leads to a page of all its own branches again, level by level:
+    more rows than could ever be read, though no path is longer than SQLite allows."""
+    numbers = "WITH RECURSIVE number(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n < 400)"
+    rows = "INSERT INTO messages SELECT n, topic_id, timestamp + n, data FROM messages, number"
+    database(path, f"{numbers} {rows}", "CREATE INDEX IF NOT EXISTS timestamp_idx ON messages(timestamp)")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as changed:
+        changed.execute(f"PRAGMA page_size = {PAGE}")
+        changed.execute("VACUUM")
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        (root,) = changed.execute(query, (tree,)).fetchone()
+    content = bytearray(path.read_bytes())
+    page, leaf = bytes(content[(root - 1) * PAGE : root * PAGE]), root
+    while content[at := (leaf - 1) * PAGE] in (2, 5):  # it has branches
+        cell = at + int.from_bytes(content[at + 12 : at + 14], "big")
+        leaf = int.from_bytes(content[cell : cell + 4], "big")
+    cells = [int.from_bytes(page[12 + 2 * i : 14 + 2 * i], "big") for i in range(page[4])]
+    end = len(content) // PAGE
+    numbers = [root, *range(end + 1, end + 1 + LEVELS), leaf]
+    content += bytes(PAGE * LEVELS)
+    content[28:32] = (end + LEVELS).to_bytes(4, "big")
+    for number, following in zip(numbers, numbers[1:], strict=False):
+        linked = bytearray(page)
+        for at in (8, *cells):
+            linked[at : at + 4] = following.to_bytes(4, "big")
+        content[(number - 1) * PAGE : number * PAGE] = linked
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("tree", ["messages", "timestamp_idx"])
+def test_a_database_whose_pages_lead_in_circles(tmp_path, tree, bounded):
+    path = with_circles(tmp_path / "bag.db3", tree)
+    try:
+        with open_source(path) as source:
+            read = sum(1 for _ in source)
+            assert read < 1000 and "they lead in circles" in source.problem
+    except DcfmError as error:
+        assert "they lead in circles" in str(error)
 
 
 FILES = {}
