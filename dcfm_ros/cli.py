@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 
 from dcfm_ros import __version__
-from dcfm_ros.errors import DcfmError, PlainText, say
+from dcfm_ros.errors import DcfmError, Interrupted, PlainText, say
 from dcfm_ros.requirements import too_old
 
 EXIT_USER_ERROR = 2
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit status.
 
     0: done. 2: a problem the user can act on, told in one line on stderr (or argparse's own usage error).
-    130: interrupted by Ctrl-C or SIGTERM.
+    130: ended by Ctrl-C or SIGTERM; what is written is whole, and how far it came is told.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         own = argv[: argv.index("--ros-args")] if name == "node" and "--ros-args" in argv else argv
         args = parser.parse_args(own, argparse.Namespace(argv=argv))
         return int(_module(args.command).run(args))
+    except Interrupted as error:
+        say(f"dcfm: interrupted: {error}", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except DcfmError as error:
         say(f"dcfm: error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR

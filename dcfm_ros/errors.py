@@ -17,6 +17,10 @@ class DcfmError(Exception):
     """
 
 
+class Interrupted(DcfmError):
+    """A run that Ctrl-C or SIGTERM has ended early, with what it leaves whole; its message says how far it came."""
+
+
 def printable(text: str) -> str:
     """`text`, its lines as they are, with control characters and terminal escapes as Python writes them (\\x1b).
 

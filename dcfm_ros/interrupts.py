@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to end, which work in progress looks at when it suits."""
+"""How a run is told to end: by Ctrl-C or SIGTERM, which are one and the same to all commands."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-Stop = Callable[[], bool]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Stop = Callable[[], bool]
+
+
+def never() -> bool:
+    """The wish of a run that nobody can end early."""
+    return False
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Stop]:
+def interruptible(*, listen: bool = True) -> Iterator[Stop]:
     """Yields whether Ctrl-C was pressed or SIGTERM came: the first one is only noted; the second one interrupts as usual.
 
-    Outside the main thread, where Python has no signals, none is noted.
+    None is noted outside the main thread, where Python has no signals, or where `listen` is false.
     """
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    if not listen or threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return
 

@@ -13,6 +13,7 @@ from dcfm_ros.bench.contestants import Contestant, Entry, Setting
 from dcfm_ros.bench.frames import street
 from dcfm_ros.bench.result import DCFM, Amortised, Case, Row
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.interrupts import Stop, interruptible
 from dcfm_ros.measure.rounds import TOTAL, Laps, Run, interleave, totals
 from dcfm_ros.measure.spread import amortised, ratio, spread
 
@@ -41,12 +42,13 @@ def measure_case(
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[float], None] | None = None,
     build: Build = lambda entry, setting, threads: entry.build(setting, threads),
+    partial: bool = False,
 ) -> tuple[Case, Rounds]:
     """Builds the contestants (what cannot run here is a row that says why) and times them in one run.
 
     reference: what speed and labels are compared with. seconds: about how long the timing takes, without building and
-    warming up. say: called with what is being built. build: makes the contestant of an entry. Raises DcfmError where the
-    reference cannot run.
+    warming up. say: called with what is being built. build: makes the contestant of an entry. partial: Ctrl-C or SIGTERM during the timing
+    end it with the rounds until then, without a comparison of labels. Raises DcfmError where the reference cannot run.
     """
     model = setting.model()
     frames = street(model.card.input_size)
@@ -63,13 +65,10 @@ def measure_case(
                 raise
             skipped[entry] = str(error)
             logger.debug("%s is left out: %s", entry, error)
-    rounds = _time(built, frames, seconds, progress)
-    expected = built[reference].labels(frames)
-    agreements = {
-        entry: float(np.mean(contestant.labels(frames) == expected))
-        for entry, contestant in built.items()
-        if entry.kind == DCFM
-    }
+    with interruptible(listen=partial) as stop:
+        rounds = _time(built, frames, seconds, progress, stop)
+        interrupted = stop()
+    agreements = {} if interrupted else _agreements(built, reference, frames)
     rows = [replace(_row(entry, rounds, reference), agreement=agreements.get(entry)) for entry in built]
     rows += [Row(*entry.names, skipped=why) for entry, why in skipped.items()]
     config = model.config
@@ -80,9 +79,21 @@ def measure_case(
         size=model.card.input_size,
         weights=setting.origin,
         rounds=len(rounds.key[reference]),
+        interrupted=interrupted,
         rows=tuple(rows),
     )
     return case, rounds
+
+
+def _agreements(
+    built: Mapping[Entry, Contestant], reference: Entry, frames: Sequence[Image]
+) -> dict[Entry, float]:
+    expected = built[reference].labels(frames)
+    return {
+        entry: float(np.mean(contestant.labels(frames) == expected))
+        for entry, contestant in built.items()
+        if entry.kind == DCFM
+    }
 
 
 def _time(
@@ -90,13 +101,14 @@ def _time(
     frames: Sequence[Image],
     seconds: float,
     progress: Callable[[float], None] | None,
+    stop: Stop,
 ) -> Rounds:
     runs: dict[tuple[Entry, bool], Run] = {}
     for entry, contestant in built.items():
         runs[entry, True] = _on(contestant.key, frames)
         if not entry.per_frame:
             runs[entry, False] = _on(contestant.other, frames)
-    laps = interleave(runs, seconds=seconds, progress=progress)
+    laps = interleave(runs, seconds=seconds, progress=progress, stop=stop)
     keys, others = ({entry: laps[entry, key] for entry, key in laps if key is kind} for kind in (True, False))
     return Rounds(keys, others)
 

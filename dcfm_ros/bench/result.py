@@ -74,7 +74,10 @@ class Row(Named):
 
 @dataclass(frozen=True)
 class Case:
-    """Contestants that took turns in one run. size: (width, height) of image, network input and mask."""
+    """Contestants that took turns in one run. size: (width, height) of image, network input and mask.
+
+    interrupted: it has fewer rounds than it was to have, and its labels were not compared.
+    """
 
     name: str
     backbone: str
@@ -83,6 +86,7 @@ class Case:
     weights: str
     rounds: int
     rows: tuple[Row, ...]
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,7 +100,7 @@ def part_text(part: Part) -> str:
 
 def _case_text(case: Case) -> str:
     blocks = [
-        f"{case.weights} weights, {case.backbone}, {case.classes} classes, {size(case.size)}, {case.rounds} rounds; "
+        f"{case.weights} weights, {case.backbone}, {case.classes} classes, {size(case.size)}, {case.rounds} rounds{' (interrupted)' if case.interrupted else ''}; "
         f"median (quartiles); a ratio says how many times faster than the first row",
         *(table.text() for table in case_tables(case)),
     ]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from dcfm_ros.commands.options import add_force, add_size, add_words, command_line
-from dcfm_ros.errors import DcfmError, say
+from dcfm_ros.errors import DcfmError, Interrupted, say
 from dcfm_ros.files import check_outputs
+from dcfm_ros.measure.table import counted
 
 if TYPE_CHECKING:
-    from dcfm_ros.bench.contestants import Setting
+    from dcfm_ros.bench.contestants import Entry, Setting
     from dcfm_ros.bench.result import Part
 
 SECONDS = 25.0
@@ -62,11 +63,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures one model and tells what it measured."""
+    """Measures one model and tells what it measured. Raises Interrupted after that where it was ended early."""
     # Imported here: with torch they take seconds, which `--help` does not need.
-    from dcfm_ros.bench.case import measure_case
     from dcfm_ros.bench.contestants import entries_of
-    from dcfm_ros.bench.memory import measure_memory
     from dcfm_ros.bench.result import Part, record
     from dcfm_ros.bench.table import part_text
 
@@ -79,14 +78,26 @@ def run(args: argparse.Namespace) -> int:
             Part,
             "quick",
             command_line(args.argv),
-            lambda: {
-                "cases": (measure_case(setting, entries, **options, **progress)[0],),
-                "memory": measure_memory(setting, entries) if args.memory else (),
-            },
+            lambda: _measured(setting, entries, memory=args.memory, **options, **progress),
         )
     say(part_text(part))
     write(args, part)
+    if part.cases[0].interrupted:
+        raise Interrupted(
+            f"after {counted(part.cases[0].rounds, 'round')}; labels and memory were not measured"
+        )
     return 0
+
+
+def _measured(setting: Setting, entries: Sequence[Entry], *, memory: bool, **options: Any) -> dict[str, Any]:
+    from dcfm_ros.bench.case import measure_case
+    from dcfm_ros.bench.memory import measure_memory
+
+    case, _ = measure_case(setting, entries, partial=True, **options)
+    return {
+        "cases": (case,),
+        "memory": measure_memory(setting, entries) if memory and not case.interrupted else (),
+    }
 
 
 def check_writing(args: argparse.Namespace, setting: Setting) -> None:

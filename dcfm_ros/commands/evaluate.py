@@ -19,13 +19,13 @@ from dcfm_ros.commands.options import (
 )
 from dcfm_ros.config import read_pair
 from dcfm_ros.engines.config import EngineConfig
-from dcfm_ros.errors import DcfmError, say
+from dcfm_ros.errors import DcfmError, Interrupted, say
 from dcfm_ros.files import check_outputs
 from dcfm_ros.learn.evaluation.config import EvaluationConfig
 from dcfm_ros.stream.trigger_grammar import HOW_TO_WRITE
 
 if TYPE_CHECKING:
-    from dcfm_ros.learn.evaluation.report import Report
+    from dcfm_ros.learn.evaluation.report import Evaluation, Report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +78,7 @@ def _configure_comparison(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluates one model or several."""
+    """Evaluates one model or several. Raises Interrupted when what was measured until then is told and written."""
     # Imported here: with torch they take seconds, which `--help` does not need.
     from dcfm_ros.learn.datasets import open_dataset
     from dcfm_ros.learn.evaluation.measure import measure
@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_ros.learn.evaluation.video import open_footage
     from dcfm_ros.measure.plots import require_matplotlib
     from dcfm_ros.measure.result_file import save_result
+    from dcfm_ros.measure.table import counted
     from dcfm_ros.model.shipped import weights_path
 
     if not args.data:
@@ -107,10 +108,17 @@ def run(args: argparse.Namespace) -> int:
     footage = open_footage(dataset, name, args.split, config.reach)
     if footage.note:
         say(footage.note + "\n", file=sys.stderr)
-    evaluations = []
+    evaluations: list[Evaluation] = []
     for path in weights:
         with tqdm(total=footage.frames, desc=path.name, unit="frame", disable=None) as bar:
-            evaluations.append(measure(path, footage, config, engine_config, progress=bar.update))
+            try:
+                evaluations.append(measure(path, footage, config, engine_config, progress=bar.update))
+            except KeyboardInterrupt:
+                if not evaluations:
+                    raise
+                break
+        if evaluations[-1].left_out:
+            break
     report = new_report(evaluations, command_line(args.argv))
     say(terminal(report))
     if args.json:
@@ -118,6 +126,10 @@ def run(args: argparse.Namespace) -> int:
         say(f"\nwrote {args.json}")
     if args.plots:
         _save_plots(report, args)
+    whole = sum(not evaluation.left_out for evaluation in evaluations)
+    if whole < len(weights):
+        left = f", {evaluations[-1].left_out} frames short of the next" if whole < len(evaluations) else ""
+        raise Interrupted(f"{whole} of {counted(len(weights), 'model')} measured to the end{left}")
     return 0
 
 

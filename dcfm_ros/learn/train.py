@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
 import torch
 
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, Interrupted
 from dcfm_ros.interrupts import Stop, interruptible
 from dcfm_ros.learn.checkpoint import load_state, save_state, steps_done
 from dcfm_ros.learn.config import SourceConfig, TrainConfig
@@ -31,11 +30,11 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     Beside them lie those that were best on the first of `val`, where there is one.
 
     Started by `torchrun`, every process takes its part of each batch. Ctrl-C and SIGTERM end it after the step, with the
-    state saved; a kill, or a loss that is not finite, costs the steps since the last `save_every`. Raises DcfmError.
+    state saved, and raise Interrupted; a kill, or a loss that is not finite, costs the steps since the last `save_every`.
+    Raises DcfmError.
     """
-    # Several processes would end after different steps.
-    alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
-    with interruptible() if alone else contextlib.nullcontext(lambda: False) as stop:
+    # Of several processes each would end after another step.
+    with interruptible(listen=int(os.environ.get("WORLD_SIZE", 1)) == 1) as stop:
         return _train(config, resume, stop)
 
 
@@ -82,7 +81,7 @@ def _train(config: TrainConfig, resume: bool, stop: Stop) -> Path:
         journal.close()
     processes.leave()
     if done < config.steps:
-        raise DcfmError(f"stopped after step {done} of {config.steps}; go on with --resume")
+        raise Interrupted(f"stopped after step {done} of {config.steps}; go on with --resume")
     return out / WEIGHTS
 
 

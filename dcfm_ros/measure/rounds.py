@@ -28,12 +28,13 @@ def interleave(
     min_rounds: int = 5,
     max_rounds: int = 60,
     progress: Callable[[float], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[K, list[Laps]]:
     """Laps of every contestant in every round, for about `seconds`, but for `min_rounds` to `max_rounds`.
 
     In a round a contestant runs up to MAX_REPEATS times in a row, as long as SLOT_MS lasts, and the medians count: it
     finds caches and threads as its own frames leave them, not as another contestant did. progress: called with the
-    share that is done, 0-1.
+    share that is done, 0-1. stop: asked after each round, whose answer may end the run.
     """
     names = list(contestants)
     begin = time.perf_counter()
@@ -41,7 +42,7 @@ def interleave(
     results: dict[K, list[Laps]] = {name: [] for name in names}
     for number in range(max_rounds):
         spent = time.perf_counter() - begin
-        if number >= min_rounds and spent > seconds:
+        if (number >= min_rounds and spent > seconds) or (number and stop()):
             break
         if progress:
             progress(max(number / max_rounds, min(spent / max(seconds, 1e-9), number / min_rounds, 1.0)))

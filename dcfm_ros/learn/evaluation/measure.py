@@ -14,6 +14,7 @@ from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.interrupts import Stop, interruptible, never
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, PUBLISHED, EvaluationConfig, MethodSpec
 from dcfm_ros.learn.evaluation.cost import ModelCost, model_cost
 from dcfm_ros.learn.evaluation.methods import build_method
@@ -38,7 +39,10 @@ def measure(
     engine_config: EngineConfig,
     progress: Callable[[int], None] = lambda frames: None,
 ) -> Evaluation:
-    """Accuracy, cost and speed of the model in `weights`; DcfmError where it does not fit the dataset."""
+    """Accuracy, cost and speed of the model in `weights`; DcfmError where it does not fit the dataset.
+
+    Ctrl-C or SIGTERM while frames are segmented end it with what was measured of those before.
+    """
     begin = time.perf_counter()
     model = load_model(weights)
     if model.card.classes != footage.classes:
@@ -53,7 +57,15 @@ def measure(
     size = config.input_size
     cost = model_cost(model, size)
     speeds = measure_speed(engine, footage.videos[0], config.specs(), size, config.speed_frames)
-    accuracies = evaluate(engine, footage.videos, config, progress=progress)
+    left = footage.frames
+
+    def count(frames: int) -> None:
+        nonlocal left
+        left -= frames
+        progress(frames)
+
+    with interruptible() as stop:
+        accuracies = evaluate(engine, footage.videos, config, progress=count, stop=stop)
     return Evaluation(
         model=_model_facts(weights, model, engine, cost, size, config.align),
         data=_data_facts(footage),
@@ -63,6 +75,7 @@ def measure(
             for spec, accuracy in accuracies.items()
         ),
         seconds=round(time.perf_counter() - begin, 1),
+        left_out=left,
     )
 
 
@@ -72,10 +85,12 @@ def evaluate(
     config: EvaluationConfig,
     *,
     progress: Callable[[int], None] = lambda frames: None,
+    stop: Stop = never,
 ) -> dict[MethodSpec, Accuracy]:
     """Measures every row of `config.specs()` on the labelled frames of the videos.
 
-    `progress` is called with the number of frames done since its last call. Videos of one frame only tell
+    `progress` is called with the number of frames done since its last call. Where `stop` says so, the frames until then
+    count; KeyboardInterrupt where none of them has a label. Videos of one frame only tell
     about per-frame segmentation: leave the other key intervals out for them.
     """
     config = config.for_model(engine.card)
@@ -83,8 +98,12 @@ def evaluate(
         spec: [_Tally(len(engine.card.classes)) for _ in config.offsets_of(spec)] for spec in config.specs()
     }
     for video in videos:
-        _evaluate_video(engine, video, config, tallies, progress)
+        _evaluate_video(engine, video, config, tallies, progress, stop)
+        if stop():
+            break
     if not any(run.matrix.pixels for runs in tallies.values() for run in runs):
+        if stop():
+            raise KeyboardInterrupt
         raise DcfmError("no pixel of these frames has a label; there is nothing to measure against")
     return {spec: _accuracy(spec, runs) for spec, runs in tallies.items()}
 
@@ -95,6 +114,7 @@ def _evaluate_video(
     config: EvaluationConfig,
     tallies: dict[MethodSpec, list[_Tally]],
     progress: Callable[[int], None],
+    stop: Stop,
 ) -> None:
     scene = Scene(engine, video, config.input_size, config.reach)
     runs = [
@@ -108,6 +128,8 @@ def _evaluate_video(
             mask, key_frame = method.step(scene)
             tally.add(scene, mask, key_frame)
         progress(1)
+        if stop():
+            break
     for _, tally in runs:
         tally.next_video()
 

@@ -100,13 +100,14 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one dataset."""
+    """One model on one dataset. left_out: its last frames, which an interrupted run did not come to."""
 
     model: ModelFacts
     data: DataFacts
     classes: tuple[str, ...]
     rows: tuple[Row, ...]
     seconds: float
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

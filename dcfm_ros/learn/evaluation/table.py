@@ -67,7 +67,8 @@ def headline(evaluation: Evaluation) -> list[str]:
         f"{size(model.input_size)}, "
         f"{model.macs_key / 1e9:.2f} GMAC per key frame, {model.macs_other / 1e9:.2f} per other frame; "
         f"{model.engine} {model.precision} on {model.device}, align {model.align}",
-        f"{data.name} {data.split}: {data.labelled} labelled frames of {data.frames}, {_videos(evaluation)}",
+        f"{data.name} {data.split}: {data.labelled} labelled frames of {data.frames}, {_videos(evaluation)}"
+        + (f"; interrupted: the last {evaluation.left_out} were not measured" if evaluation.left_out else ""),
     ]
 
 

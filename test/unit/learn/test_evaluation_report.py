@@ -33,7 +33,7 @@ def test_json_is_strict_json_with_the_documented_keys(report, tmp_path):
 
     content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     assert list(content) == ["format", "created", "command", "machine", "evaluations"]
-    assert list(content["evaluations"][0]) == ["model", "data", "classes", "rows", "seconds"]
+    assert list(content["evaluations"][0]) == ["model", "data", "classes", "rows", "seconds", "left_out"]
     assert set(content["machine"]) >= {
         "processor",
         "cores",
