@@ -27,7 +27,7 @@ from dcfm_ros.stream.config import MODES, StreamConfig
 # Inline is the one mode whose outcome does not depend on how fast this machine is; a robot has the node's default.
 _DEFAULT_MODE = {"fast": "inline", "robot": StreamConfig().mode}
 _BACKGROUND_ONLY = ("background", "background_threads", "slices")
-_NO_OPTION = ("mode", "phase", "odometry_distance_m", "odometry_angle_deg")
+_NO_OPTION = ("mode", "phase")
 _INTERRUPTED = 130
 
 
@@ -201,5 +201,9 @@ def job_of(args: argparse.Namespace) -> Job:
             f"frames wait for them; give --clock robot or --live, and --mode background"
         )
     stream = read_options(args, StreamConfig, mode=args.mode or _DEFAULT_MODE[clock])
+    if args.live and stream.wants_odometry:
+        raise DcfmError(
+            "--live plays no odometry, so that triggers on it would never fire; try them without --live, with --clock robot"
+        )
     engine = read_options(args, EngineConfig)
     return read_options(args, Job, input=args.input[0], stream=stream, engine=engine, clock=clock)

@@ -9,6 +9,7 @@ from pathlib import Path
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bags import IMAGE_TYPES, Bag, Stamps, Topic
 from dcfm_ros.media.image_decode import to_rgb
+from dcfm_ros.media.odometry import RecordedOdometry
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.stream.stopwatch import Stopwatch
 
@@ -20,9 +21,16 @@ class BagSource(Source):
     """The images of one topic of a bag. Stamps are the header stamps, or the log times where there are none.
 
     One zero is a stamp, as of a simulation that begins there; two in succession are none.
+    odometry: topic of the poses that frames come with, "" for the only one there is; None: they come without.
     """
 
-    def __init__(self, path: Path, topic: str | None = None, labels: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        topic: str | None = None,
+        labels: str | None = None,
+        odometry: str | None = None,
+    ) -> None:
         super().__init__(path)
         self.bag = Bag(path)
         self.kind = "rosbag1" if self.bag.is_ros1 else "rosbag2"
@@ -30,9 +38,11 @@ class BagSource(Source):
         self.topic = chosen.name
         self.length = chosen.count
         self.rate = self.bag.rate(self.topic)
+        self._odometry = odometry
+        self._poses()  # what is not there is told now
 
     def _frames(self) -> Iterator[Frame]:
-        index = 0
+        index, poses = 0, self._poses()
         try:
             stamps = Stamps(self.bag, self.topic)
             for _, time_ns, message in self.bag.messages(self.topic):
@@ -43,7 +53,8 @@ class BagSource(Source):
                     self.skipped[str(error)] += 1
                 else:
                     stamp = stamps.of(message, time_ns)
-                    yield Frame(rgb, stamp, time_ns, message.header.frame_id, f"{index:06d}", watch.total())
+                    decode_ms, pose = watch.total(), poses.at(stamp) if poses else None
+                    yield Frame(rgb, stamp, time_ns, message.header.frame_id, f"{index:06d}", decode_ms, pose)
                 index += 1
         except DcfmError as error:
             if index == 0:
@@ -51,7 +62,11 @@ class BagSource(Source):
             stopped = f"reading stopped after {index} of {self.length} images: {error}"
             self.problem = "; ".join(text for text in (self.bag.problem, stopped) if text)
         else:
-            self.problem = self.bag.problem
+            told = (self.bag.problem, poses.problem if poses else "")
+            self.problem = "; ".join(filter(None, told))
+
+    def _poses(self) -> RecordedOdometry | None:
+        return None if self._odometry is None else RecordedOdometry(self.bag, self._odometry)
 
 
 def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:

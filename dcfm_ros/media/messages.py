@@ -22,6 +22,7 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 FRAME_TIMING = "dcfm_ros/msg/FrameTiming"
 DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
+ODOMETRY = "nav_msgs/msg/Odometry"
 
 JPEG_QUALITY = 90
 _MAX_SECONDS = 2**31 - 1

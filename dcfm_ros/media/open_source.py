@@ -15,24 +15,36 @@ DEFAULT_FOLDER_RATE = 15.0
 
 
 def open_source(
-    path: str | Path, topic: str | None = None, *, rate: float | None = None, labels: str | None = None
+    path: str | Path,
+    topic: str | None = None,
+    *,
+    rate: float | None = None,
+    labels: str | None = None,
+    odometry: str | None = None,
 ) -> Source:
     """Open a video file, folder of images, rosbag2 (folder, .mcap or .db3), ROS 1 .bag or camera (/dev/videoN).
 
     Args:
         topic: the image topic of a bag; None finds it where the bag has exactly one.
         labels: a topic that holds no camera images but their labels.
+        odometry: topic of the poses that a bag's frames come with, "" for the only one there is; None: without.
         rate: frames per second, for a folder of images (default 15) or to ask of a camera.
 
     Raises:
         DcfmError: nothing there, not readable, no images in it, or a choice of topics (which the message lists).
     """
     path = Path(path)
-    source = _open(path, topic, rate, labels)
+    source = _open(path, topic, rate, labels, odometry)
     if topic and not source.topic:
         source.close()
         raise DcfmError(
             f"{path} is {_KIND_WORDS[source.kind]} and has no topics; leave out the topic {topic!r}."
+        )
+    if odometry is not None and not source.topic:
+        source.close()
+        raise DcfmError(
+            f"{path} is {_KIND_WORDS[source.kind]} and has no odometry; leave out the triggers on it "
+            f"(odometry_distance_m, odometry_angle_deg)."
         )
     return source
 
@@ -40,7 +52,9 @@ def open_source(
 _KIND_WORDS = {"video": "a video", "images": "a folder of images", "camera": "a camera"}
 
 
-def _open(path: Path, topic: str | None, rate: float | None, labels: str | None) -> Source:
+def _open(
+    path: Path, topic: str | None, rate: float | None, labels: str | None, odometry: str | None
+) -> Source:
     if re.fullmatch(r"/dev/video\d+", str(path)):
         return CameraSource(path, rate)
     if not path.exists():
@@ -48,7 +62,7 @@ def _open(path: Path, topic: str | None, rate: float | None, labels: str | None)
             f"{path} does not exist; give a video, a folder of images, a bag or a camera like /dev/video0."
         )
     if is_bag(path):
-        return BagSource(path, topic, labels)
+        return BagSource(path, topic, labels, odometry)
     if path.is_dir():
         return ImageFolder(path, rate or DEFAULT_FOLDER_RATE)
     return VideoSource(path)

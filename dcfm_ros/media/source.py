@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dcfm_ros.stream.segmentation import Pose
+
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
 # To ROS a stamp of zero means "unset"; recordings without stamps of their own therefore begin at one second.
@@ -32,6 +34,7 @@ class Frame:
         frame_id: the header's frame_id, "" where there is none.
         name: for people: a file's name or a running number.
         decode_ms: how long a message took to become a picture; 0 where there is no message.
+        odometry: where the robot was; None where that is not known, or nobody asks.
     """
 
     rgb: np.ndarray
@@ -40,6 +43,7 @@ class Frame:
     frame_id: str
     name: str
     decode_ms: float = 0.0
+    odometry: Pose | None = None
 
     def repeats(self, other: Frame) -> bool:
         """Whether it is the other one, sent again: equal stamps alone may be a stereo camera's, or stand still."""

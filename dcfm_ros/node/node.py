@@ -21,11 +21,11 @@ from dcfm_ros.node import ros_log
 from dcfm_ros.node.camera import Camera
 from dcfm_ros.node.diagnostics import input_of, limits_of, status_message
 from dcfm_ros.node.frame_worker import LOG_PERIOD_S
-from dcfm_ros.node.odometry import pose_of, wants_odometry
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.ros_parameters import Parameters
 from dcfm_ros.node.topics import camera_topics
 from dcfm_ros.node.warm_engine import create_engine
+from dcfm_ros.stream.segmentation import Pose
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_S = 0.4  # how long to wait for the frames in progress when stopping
@@ -171,7 +171,7 @@ class DcfmNode(LifecycleNode):
 
     def _apply_odometry(self) -> None:
         """Subscribe to odometry only while a trigger uses it: it may come at hundreds of Hz."""
-        wanted = self._active and self._enabled and wants_odometry(self.parameters.configuration.stream)
+        wanted = self._active and self._enabled and self.parameters.configuration.stream.wants_odometry
         if wanted and self._odometry is None:
             self._odometry = self.create_subscription(
                 Odometry, "odom", self._on_odometry, qos_profile_sensor_data
@@ -186,7 +186,7 @@ class DcfmNode(LifecycleNode):
         self._apply_odometry()
 
     def _on_odometry(self, message: Odometry) -> None:
-        pose = pose_of(message)
+        pose = Pose.of(message)
         if not pose.finite:
             self.get_logger().warning(
                 "odometry is not finite; it is ignored", throttle_duration_sec=LOG_PERIOD_S

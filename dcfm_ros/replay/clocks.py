@@ -116,7 +116,12 @@ class RobotClock:
 
 def _step(stream: Streams, frame: Frame, confidence: bool) -> Segmentation:
     return stream.step(
-        frame.rgb, frame.stamp_ns, frame_id=frame.frame_id, arrival_ns=frame.time_ns, confidence=confidence
+        frame.rgb,
+        frame.stamp_ns,
+        frame_id=frame.frame_id,
+        arrival_ns=frame.time_ns,
+        confidence=confidence,
+        odometry=frame.odometry,
     )
 
 

@@ -12,6 +12,8 @@ from dcfm_ros.config import check, setting
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import STORAGES
+from dcfm_ros.media.open_source import open_source
+from dcfm_ros.media.source import Source
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S
 from dcfm_ros.stream.config import StreamConfig
@@ -40,6 +42,9 @@ class Job:
     topic: str | None = setting(None, "image topic of a bag with several")
     labels: str | None = setting(
         None, "ground truth: a label topic of the bag, BAG:TOPIC of another bag, or a folder of label images"
+    )
+    odometry: str | None = setting(
+        None, "topic of the bag's nav_msgs/Odometry, for triggers on it (default: the only one there is)"
     )
     frames: int | None = setting(None, "stop after this many frames (default: all)", 1)
     rate: float | None = setting(
@@ -99,6 +104,11 @@ class Job:
         named.append(self.engine.classes_file)
         paths = [self.input, weights_path(self.weights), *(Path(text) for text in named if text)]
         return [path for path in paths if path.exists()]
+
+    def source(self) -> Source:
+        """What is replayed, opened. Raises DcfmError where it, or a topic of it, cannot be read."""
+        odometry = (self.odometry or "") if self.stream.wants_odometry else None
+        return open_source(self.input, self.topic, rate=self.rate, labels=self.labels, odometry=odometry)
 
     @property
     def weights_in_words(self) -> str:

@@ -19,7 +19,6 @@ from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.frame_timing import FrameCounts
 from dcfm_ros.media.labels import Labels, NoLabels, open_labels
 from dcfm_ros.media.mask_writer import MaskWriter
-from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.model.config import ModelCard, in_groups
 from dcfm_ros.model.shipped import weights_path
@@ -253,7 +252,7 @@ def check_input(job: Job) -> None:
     Raises:
         DcfmError: input, topic or labels are not there, or cannot be read.
     """
-    with open_source(job.input, job.topic, rate=job.rate, labels=job.labels) as source:
+    with job.source() as source:
         open_labels(source, job.labels)
 
 
@@ -267,7 +266,7 @@ def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
     Raises:
         DcfmError: nothing could be segmented, or the output folder is not empty.
     """
-    with open_source(job.input, job.topic, rate=job.rate, labels=job.labels) as source:
+    with job.source() as source:
         if source.kind == "camera":
             raise DcfmError(
                 f"{source.path} is a camera, which never ends; `dcfm demo {source.path}` plays it live."

@@ -16,7 +16,7 @@ from dcfm_ros.media.open_source import open_source
 from dcfm_ros.replay.grid import Setting, variants
 from dcfm_ros.replay.job import Job, node_parameters
 from dcfm_ros.replay.outputs import RUNS, prepare
-from dcfm_ros.replay.replayer import run_job
+from dcfm_ros.replay.replayer import check_input, run_job
 from dcfm_ros.replay.report.report import Report, in_common
 from dcfm_ros.replay.sinks import MASK
 from dcfm_ros.stream.trigger_grammar import OFF
@@ -95,6 +95,9 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
     grid = variants(
         dataclasses.replace(job, bag=False, video=False, masks=None, merge=False, force=False), axes
     )
+    on_odometry = [variant for _, variant in grid if variant.stream.wants_odometry]
+    if on_odometry:
+        check_input(on_odometry[0])
     prepare(job.folder, force=job.force, read=job.read)
     is_truth = job.labels is not None or _has_labels(job)
     quality = "mIoU" if is_truth else "share of pixels labelled as when every frame is a key frame"

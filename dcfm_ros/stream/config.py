@@ -97,6 +97,11 @@ class StreamConfig:
                 f"input_size is {self.input_size}; give width and height, or 0, 0 for the model card's"
             )
 
+    @property
+    def wants_odometry(self) -> bool:
+        """Whether a trigger uses the robot's motion."""
+        return self.odometry_distance_m > 0 or self.odometry_angle_deg > 0
+
     def network_size(self, card_size: Size) -> Size:
         """(width, height) that the network sees. card_size: what its card says."""
         return self.input_size if all(self.input_size) else card_size

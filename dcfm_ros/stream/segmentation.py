@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,15 @@ class Pose:
 
     position: tuple[float, float, float]
     orientation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+
+    @classmethod
+    def of(cls, message: Any) -> Pose:
+        """That of a nav_msgs/Odometry, recorded or just received."""
+        position, orientation = message.pose.pose.position, message.pose.pose.orientation
+        return cls(
+            (position.x, position.y, position.z),
+            (orientation.x, orientation.y, orientation.z, orientation.w),
+        )
 
     @property
     def finite(self) -> bool:

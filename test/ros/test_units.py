@@ -17,10 +17,10 @@ from dcfm_ros.node.camera_info import scaled_camera_info
 from dcfm_ros.node.convert import message_to_rgb
 from dcfm_ros.node.diagnostics import input_of, status_message
 from dcfm_ros.node.fast_dds import VARIABLES
-from dcfm_ros.node.odometry import pose_of, wants_odometry
 from dcfm_ros.node.parameters import NodeConfig
 from dcfm_ros.node.publish import png_message
 from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmentation import Pose
 
 
 def test_camera_info_with_binning_and_region_describes_the_mask():
@@ -59,15 +59,15 @@ def test_odometry_becomes_a_pose():
     message = Odometry()
     message.pose.pose.position.x, message.pose.pose.position.z = 1.0, 3.0
     message.pose.pose.orientation.z, message.pose.pose.orientation.w = 0.6, 0.8
-    pose = pose_of(message)
+    pose = Pose.of(message)
     assert pose.position == (1.0, 0.0, 3.0)
     assert pose.orientation == (0.0, 0.0, 0.6, 0.8)
 
 
 def test_odometry_is_wanted_where_a_trigger_looks_at_it():
-    assert not wants_odometry(StreamConfig())
-    assert wants_odometry(StreamConfig(odometry_distance_m=1.0))
-    assert wants_odometry(StreamConfig(odometry_angle_deg=5.0))
+    assert not StreamConfig().wants_odometry
+    assert StreamConfig(odometry_distance_m=1.0).wants_odometry
+    assert StreamConfig(odometry_angle_deg=5.0).wants_odometry
 
 
 def test_png_keeps_every_value():
