@@ -1,17 +1,19 @@
 # The node on a Jetson with JetPack 6 (Ubuntu 22.04, hence Humble), to be built there:
-#   docker build -f docker/jetson.Dockerfile -t dcfm_ros:jetson .
+#   docker build -f docker/jetson.Dockerfile -t dcfm_ros:jetson --build-arg BASE=IMAGE --build-arg WHEELS=INDEX .
 #   docker run --rm --runtime nvidia --network host --shm-size 1g dcfm_ros:jetson
-ARG L4T=r36.4.0
-FROM nvcr.io/nvidia/l4t-jetpack:${L4T}
-# NVIDIA's own builds of PyTorch for this JetPack; those of PyPI do not know its GPU.
-ARG WHEELS=https://pypi.jetson-ai-lab.io/jp6/cu126
+# IMAGE is NVIDIA's l4t-jetpack for the board's L4T (in their NGC catalogue). INDEX is where NVIDIA's own builds of PyTorch for
+# this JetPack come from (their "Installing PyTorch for Jetson Platform" tells): others do not know the GPU.
+ARG BASE
+FROM ${BASE}
+ARG WHEELS
+# What adds ROS 2 to apt's sources: a release of github.com/ros-infrastructure/ros-apt-source.
+ARG ROS_APT_SOURCE=1.1.0
 ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 ROS_DISTRO=humble
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates curl g++ \
-    && curl -fsSL https://raw.githubusercontent.com/ros/rosdistro/master/ros.key -o /usr/share/keyrings/ros.gpg \
-    && echo "deb [signed-by=/usr/share/keyrings/ros.gpg] http://packages.ros.org/ros2/ubuntu jammy main" \
-        > /etc/apt/sources.list.d/ros2.list \
+    && curl -fsSL -o /tmp/ros.deb "https://github.com/ros-infrastructure/ros-apt-source/releases/download/${ROS_APT_SOURCE}/ros2-apt-source_${ROS_APT_SOURCE}.jammy_all.deb" \
+    && dpkg -i /tmp/ros.deb \
     && apt-get update \
     && apt-get install -y --no-install-recommends \
         python3-colcon-common-extensions python3-rosdep python3-venv ros-humble-ros-base \
@@ -27,7 +29,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && python3 -m venv --system-site-packages venv \
     && touch venv/COLCON_IGNORE \
-    && venv/bin/pip install --no-cache-dir torch --index-url "$WHEELS" \
+    && venv/bin/pip install --no-cache-dir torch --index-url "${WHEELS:?NVIDIA's index of PyTorch for this JetPack, see above}" \
     && venv/bin/pip install --no-cache-dir -r src/dcfm_ros/tools/robot.txt
 ENV PATH=/ws/venv/bin:$PATH
 COPY . src/dcfm_ros

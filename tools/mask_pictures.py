@@ -27,15 +27,15 @@ SHOWN = (0, 5, 9, 19)
 """Frames of the drive: a key frame, and such that are 5 and 9 frames behind theirs."""
 GAP = 6
 HEAD = 26
-LARGE = (960, 720)
-STREET = 24
-"""The frame of the README's first picture."""
+MOVING, MOVING_FRAMES, MOVING_MS = (360, 270), 50, 67
+"""Of the README's moving picture: the size of each half, and how many frames it has, at the 15 in a second of the drive."""
+INK, KEY, OTHER = (40, 40, 40), (232, 114, 28), (63, 127, 214)
 
 
 def main() -> None:
     model = load_model(sys.argv[1] if len(sys.argv) > 1 else default_weights())
     save("masks.jpg", masks(model), 0.6)
-    save("overlay.jpg", overlay(model), 1.0)
+    save_moving("drive.webp", drive(model))
 
 
 def masks(model: DCFM) -> np.ndarray:
@@ -53,10 +53,33 @@ def masks(model: DCFM) -> np.ndarray:
     return np.vstack(rows)
 
 
-def overlay(model: DCFM) -> np.ndarray:
-    """A frame and the mask over it, at the size that a camera has; the network sees its own."""
-    *_, (_, frame, result) = segmented(model, LARGE, STREET)
-    return np.hstack([frame.image, draw_overlay(frame.image, result.mask, model.card)])
+def drive(model: DCFM) -> Iterator[np.ndarray]:
+    """What the node makes of the drive, frame by frame: camera, overlay, and how old the common feature is."""
+    width = MOVING[0]
+    for _, frame, result in segmented(model, model.card.input_size, MOVING_FRAMES - 1):
+        over = draw_overlay(frame.image, result.mask, model.card, legend=False)
+        pair = [cv2.resize(part, MOVING, interpolation=cv2.INTER_AREA) for part in (frame.image, over)]
+        foot = np.full((HEAD, 2 * width, 3), 255, np.uint8)
+        age = result.age_frames
+        text = (
+            "key frame: the common feature is new"
+            if result.key_frame
+            else f"the common feature is {age} frame{'s' if age > 1 else ''} old"
+        )
+        cv2.putText(foot, text, (width + 2, HEAD - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.42, INK, 1, cv2.LINE_AA)
+        for place in range(age + 1):  # a box for each frame that has used it
+            corner = (2 + 16 * place, 7)
+            cv2.rectangle(foot, corner, (corner[0] + 11, 18), KEY if place == 0 else OTHER, cv2.FILLED)
+        yield np.vstack([np.hstack(pair), foot])
+
+
+def save_moving(name: str, pictures: Iterator[np.ndarray]) -> None:
+    animation = cv2.Animation()
+    animation.frames = [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures]
+    animation.durations = [MOVING_MS] * len(animation.frames)
+    path = ROOT / "docs" / "pictures" / name
+    cv2.imwriteanimation(str(path), animation, [cv2.IMWRITE_WEBP_QUALITY, 50])
+    print(f"wrote {path}")
 
 
 def segmented(
