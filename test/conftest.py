@@ -72,6 +72,24 @@ def reference_model(reference_root, tensor_of):
     return made
 
 
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory):
+    """What writes a random model: from a seed, fields of its ModelConfig and of its card to the path of the weights file."""
+    import torch
+
+    from dcfm_ros.model.checkpoint import save_model
+    from dcfm_ros.model.config import ModelCard, ModelConfig
+    from dcfm_ros.model.dcfm import build_model
+
+    def made(seed, *, config=None, **card):
+        torch.manual_seed(seed)
+        path = tmp_path_factory.mktemp("weights") / f"{card.get('name', 'random')}.safetensors"
+        save_model(build_model(ModelConfig(**(config or {})), ModelCard(**card) if card else None), path)
+        return path
+
+    return made
+
+
 def pytest_pycollect_makemodule(module_path, parent):
     """Modules of test/ros and test/launch import ROS at their top: where it is missing they are not even read."""
     if why_not(module_path.parent.name):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.table import Table, number
 from dcfm_ros.media.bags import IMAGE_TYPES, Bag, Stamps, Topic
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.odometry import RecordedOdometry
@@ -115,16 +117,8 @@ def image_topic(bag: Bag, name: str, what: str = "topic") -> Topic:
 
 
 def _table(bag: Bag, topics: list[Topic]) -> str:
-    if not topics:
-        return "  (none)"
-    name_width = max(len(topic.name) for topic in topics)
-    type_width = max(len(topic.type) for topic in topics)
-    return "\n".join(
-        f"  {topic.name:<{name_width}}  {topic.type:<{type_width}}  {topic.count:6d} messages{_rate(bag, topic)}"
-        for topic in topics
-    )
+    def rate(topic: Topic) -> str:
+        return number(bag.rate(topic.name) if topic.type in IMAGE_TYPES else None, ".2f")
 
-
-def _rate(bag: Bag, topic: Topic) -> str:
-    rate = bag.rate(topic.name) if topic.type in IMAGE_TYPES else None
-    return f"  {rate:6.2f} Hz" if rate else ""
+    table = Table.of(topics, ("name", "type", "count", ("Hz", rate)))
+    return indent(table.text() if topics else "(none)", "  ")

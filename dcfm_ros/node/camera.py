@@ -13,10 +13,14 @@ from dcfm_ros.media.health import Health, Report
 from dcfm_ros.node.frame_worker import FrameWorker, Latest
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.publish import LATCHED, Outputs
-from dcfm_ros.node.subscription_events import subscription_events
 from dcfm_ros.node.topics import COMPRESSED, RAW, CameraTopics, beside, info_topic, resolved
 from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.segmentation import Pose
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 
 class Camera:
@@ -72,7 +76,9 @@ class Camera:
             reliability=getattr(ReliabilityPolicy, settings.input_reliability.upper()),
         )
         kind = CompressedImage if self._compressed else Image
-        events = subscription_events(lost=self._on_lost, incompatible=self._on_incompatible)
+        events = SubscriptionEventCallbacks(
+            message_lost=self._on_lost, incompatible_qos=self._on_incompatible
+        )
         subscribe = self._node.create_subscription
         self._subscriptions = [
             subscribe(kind, self.topic, self._on_image, qos, event_callbacks=events),
@@ -129,8 +135,8 @@ class Camera:
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._latest.infos.add(message)
 
-    def _on_lost(self, number: int) -> None:
-        self._health.count("lost", number)
+    def _on_lost(self, event: Any) -> None:
+        self._health.count("lost", event.total_count_change)
 
-    def _on_incompatible(self, number: int) -> None:
-        self.incompatible_publishers += number
+    def _on_incompatible(self, event: Any) -> None:
+        self.incompatible_publishers += event.total_count_change

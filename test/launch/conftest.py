@@ -131,13 +131,6 @@ def started(description):
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory):
+def weights(random_weights):
     """A small random model."""
-    from dcfm_ros.model.checkpoint import save_model
-    from dcfm_ros.model.config import ModelCard, ModelConfig
-    from dcfm_ros.model.dcfm import build_model
-
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    card = ModelCard(name="random", input_size=(96, 64), licence="test")
-    save_model(build_model(ModelConfig(backbone="mobilenetv2"), card), path)
-    return path
+    return random_weights(3, name="random", input_size=(96, 64), licence="test")

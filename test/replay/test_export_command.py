@@ -5,23 +5,16 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from dcfm_ros.cli import main
-from dcfm_ros.model.checkpoint import save_model
-from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.model.dcfm import build_model
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
-    save_model(build_model(ModelConfig(independent_feature="stride4", num_classes=5)), path)
-    return path
+def weights(random_weights):
+    return random_weights(0, config={"independent_feature": "stride4", "num_classes": 5})
 
 
 @pytest.fixture

@@ -61,7 +61,8 @@ def test_label_topic_that_does_not_fit(tmp_path):
     path = write_bag(tmp_path / "bag")
     with open_source(path, "/image") as source:
         with pytest.raises(
-            DcfmError, match=r"no label topic '/truth'. Its image topics:\n  /image .*\n  /label "
+            DcfmError,
+            match=r"no label topic '/truth'. Its image topics:\n  name .*\n  ─+\n  /image .*\n  /label ",
         ):
             open_labels(source, "/truth")
         labels = open_labels(source, "/image")

@@ -6,14 +6,10 @@ import math
 import bags
 import numpy as np
 import pytest
-import torch
 from bags import stamp_of
 
 from dcfm_ros import cli
 from dcfm_ros.media.bags import Bag, stamp_ns
-from dcfm_ros.model.checkpoint import save_model
-from dcfm_ros.model.config import ModelCard, ModelConfig
-from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.replay import sinks
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -33,11 +29,8 @@ OPTIONS = [
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(2)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_model(build_model(ModelConfig(), ModelCard(input_size=(96, 64))), path)
-    return str(path)
+def weights(random_weights):
+    return str(random_weights(2, input_size=(96, 64)))
 
 
 @pytest.fixture(scope="module")

@@ -12,25 +12,18 @@ import cv2
 import numpy as np
 import psutil
 import pytest
-import torch
 from bags import stamp_of
 
 from dcfm_ros import cli
 from dcfm_ros.media.bags import Bag
-from dcfm_ros.model.checkpoint import save_model
-from dcfm_ros.model.config import ModelCard, ModelConfig
-from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.many import Outcome, jobs_for, recordings_in
 from dcfm_ros.replay.report.recordings_page import totals
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_model(build_model(ModelConfig(), ModelCard(input_size=(64, 64))), path)
-    return path
+def weights(random_weights):
+    return random_weights(1, input_size=(64, 64))
 
 
 def labelled(path, length):

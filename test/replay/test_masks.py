@@ -4,7 +4,6 @@ import bags
 import cv2
 import numpy as np
 import pytest
-import torch
 from bags import stamp_of
 
 from dcfm_ros import cli
@@ -12,19 +11,13 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.label_image import class_ids
 from dcfm_ros.media.mask_writer import MaskWriter
-from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.classes import CAMVID, read_classes
-from dcfm_ros.model.config import ModelCard, ModelConfig
-from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.replay import sinks
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_model(build_model(ModelConfig(), ModelCard(input_size=(64, 48))), path)
-    return str(path)
+def weights(random_weights):
+    return str(random_weights(1, input_size=(64, 48)))
 
 
 def test_every_value_comes_back_and_is_shown_in_its_colour(tmp_path):

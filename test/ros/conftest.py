@@ -22,19 +22,9 @@ def ros():
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory):
+def weights(random_weights):
     """A small random model whose masks have several classes."""
-    import torch
-
-    from dcfm_ros.model.checkpoint import save_model
-    from dcfm_ros.model.config import ModelCard, ModelConfig
-    from dcfm_ros.model.dcfm import build_model
-
-    torch.manual_seed(3)
-    card = ModelCard(name="random", input_size=(96, 64), licence="test")
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_model(build_model(ModelConfig(backbone="mobilenetv2"), card), path)
-    return path
+    return random_weights(3, name="random", input_size=(96, 64), licence="test")
 
 
 @pytest.fixture
