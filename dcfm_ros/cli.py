@@ -60,6 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DcfmError as error:
         say(f"dcfm: error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except ModuleNotFoundError as error:  # at once, or where a command comes to need it
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "dcfm_ros"):
+            raise
+        say(f"dcfm: error: {_not_installed(name, missing)}", file=sys.stderr)
+        return EXIT_USER_ERROR
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             return _reader_has_left()
@@ -100,22 +106,15 @@ def _build_parser(only: str | None) -> argparse.ArgumentParser:
 
 
 def _module(name: str):
-    """Import a command's module, and say plainly which package is missing when one is.
+    return importlib.import_module(f"dcfm_ros.commands.{name}")
 
-    Raises:
-        DcfmError: a third-party package the command needs is not installed.
-    """
-    try:
-        return importlib.import_module(f"dcfm_ros.commands.{name}")
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing == "dcfm_ros" or not missing:
-            raise
-        raise DcfmError(
-            f"`dcfm {name}` needs the Python package {missing!r}, which is not installed in {sys.prefix}; "
-            f"install the project with its requirements (`make setup`, or `pip install .` in its folder; on a robot "
-            f"`pip install -r tools/robot.txt`)."
-        ) from error
+
+def _not_installed(name: str | None, missing: str) -> str:
+    return (
+        f"`dcfm {name}` needs the Python package {missing!r}, which is not installed in {sys.prefix}; "
+        f"install the project with its requirements (`make setup`, or `pip install .` in its folder; on a robot "
+        f"`pip install -r tools/robot.txt`)."
+    )
 
 
 def _sentence(summary: str) -> str:

@@ -1,6 +1,7 @@
 """Recorded live runs read back: what was lost, came twice or too late, also where stamps repeat."""
 
 import math
+from types import SimpleNamespace
 
 import bags
 import numpy as np
@@ -12,7 +13,8 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine_load import LoadSample, load_json
 from dcfm_ros.media import messages
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.replay.live.recorded import Sent, Topics, read_recording, read_sent
+from dcfm_ros.replay.live.recorded import Sent, Topics, read_recording, read_sent, sent_as_recorded
+from dcfm_ros.replay.live.stages import Stages
 from dcfm_ros.replay.summary import summarise
 
 TOPICS = Topics("/image", "/mask", "/timing", "/label")
@@ -84,6 +86,42 @@ def test_images_the_recorder_did_not_get_are_still_sent_frames(tmp_path):
     assert [bool(record.shares) for record in run.records] == [True, False, True]
 
 
+def test_each_loss_has_its_place():
+    """Of ten frames, 1 never came to the node, 3 gave way there, and 5's mask was lost on its way to the recorder."""
+    sent = [Sent(stamp_of(n), WALL + 100 * MS * n, "") for n in range(10)]
+    for n in (0, 2, 4, 5, 6, 7):
+        sent[n].timing = SimpleNamespace(
+            received=n + (n == 0), processed=[0, 2, 4, 5, 6, 7].index(n) + 1, dropped=int(n > 3), failed=0
+        )
+        sent[n].mask_ns = None if n == 5 else sent[n].sent_ns + MS
+    stages = Stages.of(sent, published=10, images=9)
+    assert vars(stages) == {
+        "published": 10,
+        "received": 7,
+        "segmented": 6,
+        "replaced": 1,
+        "failed": 0,
+        "masks": 5,
+        "images": 9,
+        "untold": 2,
+    }
+    assert stages.losses() == [
+        "1 frame published and not received by the node",
+        "1 frame replaced by a newer one in the node, before their turn",
+        "1 mask published by the node and not recorded",
+        "1 image published and not recorded: there is no picture of them",
+        "the node tells nothing of the last 2 frames",
+    ]
+
+
+def test_a_run_without_losses_has_nothing_to_tell():
+    sent = [Sent(stamp_of(n), WALL, "", WALL) for n in range(3)]
+    for n, frame in enumerate(sent):
+        frame.timing = SimpleNamespace(received=n + 1, processed=n + 1, dropped=0, failed=0)
+    assert Stages.of(sent, published=3, images=3).losses() == []
+    assert Stages.of(sent[:0], published=0, images=0).losses() == []
+
+
 def test_each_eye_has_its_own_mask(tmp_path):
     """Stamped alike: only the frame id tells which is which."""
     sent, entries = [], []
@@ -109,14 +147,15 @@ def test_each_eye_has_its_own_mask(tmp_path):
 def test_without_a_log_the_stamps_say_when(tmp_path):
     images = [(WALL + 50 * MS * n, WALL + 50 * MS * n + MS) for n in range(3)]
     write(tmp_path / "bag", images, [(stamp, stamp + 12 * MS, 0) for stamp, _ in images])
-    run, _ = read_recording(tmp_path / "bag", TOPICS, CARD)
+    sent = sent_as_recorded(tmp_path / "bag", TOPICS)
+    run, _ = read_recording(tmp_path / "bag", TOPICS, CARD, sent=sent)
     assert [record.latency_ms for record in run.records] == pytest.approx([12] * 3)
 
 
 def test_a_recording_without_images(tmp_path):
     bags.write_ros2(tmp_path / "bag", [("/text", "std_msgs/msg/String", 1, bags.string("hello"))])
     with pytest.raises(DcfmError, match="holds no images on /image"):
-        read_recording(tmp_path / "bag", TOPICS, CARD)
+        read_recording(tmp_path / "bag", TOPICS, CARD, sent=sent_as_recorded(tmp_path / "bag", TOPICS))
 
 
 def test_the_log_of_a_player_that_was_killed(tmp_path):

@@ -194,3 +194,27 @@ def test_a_closed_pipe_is_no_error():
         )
     assert result.returncode == 128 + signal.SIGPIPE
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("package", ["jinja2", "nncf.torch"])
+def test_a_package_that_is_missed_while_a_command_works_is_one_line(monkeypatch, capsys, package):
+    from dcfm_ros.commands import models
+
+    def works(args):
+        raise ModuleNotFoundError(f"No module named '{package}'", name=package)
+
+    monkeypatch.setattr(models, "run", works)
+    assert main(["models"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"`dcfm models` needs the Python package '{package.partition('.')[0]}'" in line
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_fault(monkeypatch):
+    from dcfm_ros.commands import models
+
+    def works(args):
+        raise ModuleNotFoundError("No module named 'dcfm_ros.nothing'", name="dcfm_ros.nothing")
+
+    monkeypatch.setattr(models, "run", works)
+    with pytest.raises(ModuleNotFoundError):
+        main(["models"])

@@ -71,6 +71,12 @@ def read_sent(path: Path) -> list[Sent]:
     return [_sent(*line.split(",", 2)) for line in whole]
 
 
+def sent_as_recorded(path: Path, topics: Topics) -> list[Sent]:
+    """Every recorded image, where images are stamped as they are sent: their stamps say when. DcfmError as for a `Bag`."""
+    keys = [key_of(message) for _, _, message in Bag(path).messages(topics.image)]
+    return [Sent(stamp, stamp, frame_id) for stamp, frame_id in keys]
+
+
 def _sent(stamp: str, sent: str, frame_id: str) -> Sent:
     return Sent(int(stamp), int(sent), str(strict_json(frame_id)))
 
@@ -134,7 +140,7 @@ def read_recording(
     video: RunVideo | None = None,
     progress: Any = None,
     *,
-    sent: Sequence[Sent] | None = None,
+    sent: Sequence[Sent],
     span_s: float = DEFAULT_SPAN_S,
 ) -> tuple[Tally, Counter[str]]:
     """Match every frame that was played with its mask, timing and label; returns what `match` counts, too.
@@ -144,16 +150,13 @@ def read_recording(
         card: of the model.
         video: gets the overlay of every frame.
         progress: called with no arguments after every image.
-        sent: what was played, and when; None: every recorded image, at its stamp.
+        sent: what was played, and when; what came back is noted there.
         span_s: length of the run's spans, seconds.
 
     Raises:
         DcfmError: the bag is damaged, or holds no images.
     """
     bag = Bag(path)
-    if sent is None:  # images are stamped as they are sent: their stamps say when
-        keys = [key_of(message) for _, _, message in bag.messages(topics.image)]
-        sent = [Sent(stamp, stamp, frame_id) for stamp, frame_id in keys]
     if not sent:
         raise DcfmError(f"The recording {path} holds no images on {topics.image}.")
     labelled, odd = match(bag, topics, sent)

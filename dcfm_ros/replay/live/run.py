@@ -39,10 +39,15 @@ _SETTLE_S = 0.5
 
 @dataclass
 class LiveRun:
-    """What is known of a live run besides its bag. failed: what of the input was not played, and why."""
+    """What is known of a live run besides its bag.
+
+    published: frames, by the player's own count; None where it was ended before it told. recorded: images, by the
+    recorder's. failed: what of the input was not played, and why.
+    """
 
     rate: float | None = None
-    sent: int = 0
+    published: int | None = None
+    recorded: int = 0
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -134,7 +139,7 @@ def play(
         listener.wait(_FINISH_PATIENCE)
         segmenter.interrupt()
         _tell(source, outcome)
-    if not (folder / BAG).is_dir() or (outcome.interrupted and outcome.sent == 0):
+    if not (folder / BAG).is_dir() or (outcome.interrupted and outcome.recorded == 0):
         raise KeyboardInterrupt
     return outcome
 
@@ -190,8 +195,8 @@ def _live(
 
         def played() -> bool:
             progress = recorder.events.get("progress", {})
-            outcome.sent = progress.get("images", 0)
-            bar.update(outcome.sent - bar.n)
+            outcome.recorded = progress.get("images", 0)
+            bar.update(outcome.recorded - bar.n)
             latency = progress.get("latency_ms", math.nan)
             if not math.isnan(latency):
                 bar.set_postfix(masks=progress["masks"], latency=f"{latency:.0f} ms", refresh=False)
@@ -210,6 +215,7 @@ def _live(
 def _tell(player: Child, outcome: LiveRun) -> None:
     """What the report must mention of what was played."""
     done = player.events.get("done", {"skipped": {}, "labels": {}, "problem": "", "remark": ""})
+    outcome.published = done.get("sent")
     outcome.failed += [*reasons("image", "not used", done["skipped"]), *filter(None, [done["problem"]])]
     unused = reasons("label", "not used", done["labels"])
     outcome.notes += [*outcome.failed, *unused, *filter(None, [done["remark"]])]

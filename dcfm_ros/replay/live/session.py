@@ -19,8 +19,9 @@ from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.groups import grouped
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.job import Job, node_parameters
-from dcfm_ros.replay.live.recorded import read_recording, read_sent
+from dcfm_ros.replay.live.recorded import read_recording, read_sent, sent_as_recorded
 from dcfm_ros.replay.live.run import LiveRun, play, recorded_topics
+from dcfm_ros.replay.live.stages import Stages
 from dcfm_ros.replay.outputs import BAG, LOG, prepare
 from dcfm_ros.replay.replayer import check_input
 from dcfm_ros.replay.report.page import write_report
@@ -93,14 +94,13 @@ class Session:
     def _report(self, card: ModelCard, outcome: LiveRun, settings: Mapping[str, str]) -> Report:
         """Match every frame that was played with what came back. Raises DcfmError for a bag without images."""
         job = self.job
-        # Without a log of what was sent it is every recorded image, at its stamp.
-        sent = read_sent(self._sent) if self.recorded_stamps else None
-        total = len(sent) if sent is not None else outcome.sent or None
+        bag, topics = job.folder / BAG, recorded_topics(self.namespace)
+        sent = read_sent(self._sent) if self.recorded_stamps else sent_as_recorded(bag, topics)
         video = RunVideo(job.folder, job.rate or outcome.rate, card) if job.video else None
-        with tqdm(total=total, unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
+        with tqdm(total=len(sent), unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
             tally, odd = read_recording(
-                job.folder / BAG,
-                recorded_topics(self.namespace),
+                bag,
+                topics,
                 card,
                 video,
                 bar.update,
@@ -109,6 +109,9 @@ class Session:
             )
         if video is not None:
             video.close()
+        stages = Stages.of(
+            sent, len(sent) if outcome.published is None else outcome.published, outcome.recorded
+        )
         return report_of(
             tally,
             title=self.title,
@@ -117,7 +120,7 @@ class Session:
             rest_meaning="transport and waiting",
             interval_ms=usual_interval_ms([record.sent_ms for record in tally.records]),
             load=outcome.node_load,
-            notes=outcome.notes,
+            notes=[*outcome.notes, *stages.losses()],
             settings={
                 "Input": self.words,
                 "Refresh": in_words(job.stream),
@@ -128,7 +131,7 @@ class Session:
             files={**(video.files if video else {}), BAG: _BAG_WORDS},
             video=video,
             others_cores=outcome.others_cores,
-            extra=dict(odd),
+            extra={**odd, "stages": vars(stages)},
         )
 
 

@@ -37,7 +37,7 @@ def write_report(report: Report, folder: Path) -> Path:
         subject=report.subject,
         report=report,
         summary=report.summary,
-        triggers=", ".join(f"{count} × {trigger}" for trigger, count in report.summary.key_frames.items()),
+        triggers=tables.triggers(report.summary),
         times=times,
         load=load_json(report.load),
         spans=_worst_spans(report.spans),

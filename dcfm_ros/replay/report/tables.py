@@ -32,6 +32,21 @@ def latency(summary: Summary) -> Table:
     return Table(("latency, ms", "frames", *(f"p{p}" for p in PERCENTILES), "max"), rows)
 
 
+_WHY = {
+    "first": "at the start",
+    "interval": "by the number of frames",
+    "max_age": "by age",
+    "reset": "after a reset",
+    "service": "asked for",
+    "requested": "asked for",
+}
+
+
+def triggers(summary: Summary) -> str:
+    """Why there were key frames, and how often: "5 by time, 1 at the start"; "" where there were none."""
+    return ", ".join(f"{count} {_WHY.get(why, f'by {why}')}" for why, count in summary.key_frames.items())
+
+
 def steps(times: Sequence[StepTime]) -> Table:
     """Mean milliseconds by processing step; key frames only where their times differ."""
     key = [("key frames", lambda step: f"{step.key_ms:.2f}")] if any(step.key_ms for step in times) else []
@@ -92,6 +107,17 @@ def accuracy(report: Report) -> list[str]:
     return [f"{name} {percent(value, 2)}" for name, value in measures.items() if not math.isnan(value)]
 
 
+def stages(counts: dict[str, int]) -> dict[str, str]:
+    """How many frames each process of a live run has seen, in words."""
+    words = {
+        "Published by the player": "{published}",
+        "Received by the node": "{received}",
+        "Segmented by the node": "{segmented}, {replaced} replaced by newer ones, {failed} failed",
+        "Recorded": "{masks} masks, {images} images",
+    }
+    return {name: form.format(**counts) for name, form in words.items()}
+
+
 def summary_text(report: Report) -> str:
     """The summary as lines of text, without a trailing newline."""
     summary = report.summary
@@ -131,8 +157,8 @@ def _lost(report: Report) -> str:
 
 
 def _key_frames(report: Report) -> str:
-    why = ", ".join(f"{count} {trigger}" for trigger, count in report.summary.key_frames.items())
-    return f"{report.summary.key_frame_count} ({why})" if why else "0"
+    why = triggers(report.summary)
+    return f"{report.summary.key_frame_count}: {why}" if why else "0"
 
 
 def _quality(report: Report) -> dict[str, str]:
