@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +36,7 @@ class OnnxRuntimeLibrary:
     """
 
     def __init__(self, name: str, config: EngineConfig) -> None:
-        self._runtime = required("onnxruntime", "engine 'onnxruntime'", f"onnxruntime, or {PIP_GPU}")
+        self._runtime = import_onnxruntime()
         self.name = name
         available = self._runtime.get_available_providers()
         if name == "tensorrt":
@@ -214,3 +215,10 @@ class DeviceRunner:
         if isinstance(given, DeviceValues):
             return given.value
         return self._value.ortvalue_from_numpy(np.ascontiguousarray(given), *self._place)
+
+
+def import_onnxruntime() -> Any:
+    """The package. Raises DcfmError where it is not installed."""
+    # From 1.29 on it would send events to its maker from the moment it is imported; this it reads then.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return required("onnxruntime", "engine 'onnxruntime'", f"onnxruntime, or {PIP_GPU}")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import ipaddress
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+
+# What C libraries do, all processes of a run, goes to a file: the guard below sees Python's own sockets only.
+TRACE = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o"]
+ADDRESS = re.compile(r'sin6?_port=htons\((\d+)\).*?(?:inet_addr\(|inet_pton\(AF_INET6, )"([^"]+)"')
+DDS_GROUP = "239.255.0.1"
+NAMES = 53  # the port of DNS: whoever asks there wants to go elsewhere
 
 # Runs at the start of every Python process, children included: attempts are logged, and fail.
 GUARD = """
@@ -71,6 +82,15 @@ for index in range(3):
 raise SystemExit(main(["replay", "frames", "--weights", "model.safetensors", "-o", "out"]))
 """,
     ),
+    "demo": (
+        ("rclpy", "numba", "dcfm_ros.msg"),
+        BUILD
+        + """
+raise SystemExit(
+    main("demo --frames 5 --size 96x64 --weights model.safetensors --set engine:=torch".split())
+)
+""",
+    ),
     "node": (("rclpy",), "import dcfm_ros.node.main, dcfm_ros.node.node"),
     "node, start": (
         ("rclpy",),
@@ -90,6 +110,48 @@ main.main(["--ros-args", "-p", "weights:=model.safetensors"])
 """,
     ),
 }
+
+
+@functools.cache
+def blind() -> str:
+    """Why nothing can be seen of what C libraries do here, "" where it can."""
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    done = subprocess.run([*TRACE, os.devnull, "true"], capture_output=True, text=True, check=False)
+    return f"strace cannot be used here: {done.stderr.strip()}" if done.returncode or done.stderr else ""
+
+
+def outside(trace: str) -> list[str]:
+    """The lines that go to another machine, or ask for the address of one. DDS talks to this one, and to its group."""
+    here = {
+        address.address.partition("%")[0] for every in psutil.net_if_addrs().values() for address in every
+    }
+    return [
+        line
+        for line in trace.splitlines()
+        for port, address in ADDRESS.findall(line)
+        if int(port) == NAMES
+        or not (ipaddress.ip_address(address).is_loopback or address in here or address == DDS_GROUP)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "seen"),
+    [
+        # UDP: nothing is sent. 192.0.2.0/24 is nobody's.
+        ("libc.connect(s.fileno(), struct.pack('=HHI8x', 2, 9, 0x010200C0), 16)", True),
+        ("libc.connect(s.fileno(), struct.pack('=HHI8x', 2, 9, 0x0100007F), 16)", False),
+        ("libc.connect(s.fileno(), struct.pack('=H2sI8x', 2, bytes([0, 53]), 0x0100007F), 16)", True),
+    ],
+)
+def test_the_guard_sees_c_libraries(code: str, seen: bool, tmp_path: Path) -> None:
+    if why := blind():
+        pytest.skip(why)
+    begin = (
+        "import ctypes, socket, struct; libc = ctypes.CDLL(None); s = socket.socket(type=socket.SOCK_DGRAM); "
+    )
+    subprocess.run([*TRACE, str(tmp_path / "trace"), sys.executable, "-c", begin + code], check=True)
+    assert bool(outside((tmp_path / "trace").read_text())) == seen
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -113,8 +175,9 @@ def test_no_network(way: str, tmp_path: Path) -> None:
         "GUARD_LOG": str(tmp_path / "log"),
         "PYTHONPATH": os.pathsep.join([str(tmp_path / "guard"), *filter(None, sys.path)]),
     }
+    traced = [] if blind() else [*TRACE, str(tmp_path / "trace")]
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [*traced, sys.executable, "-c", code],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -124,3 +187,4 @@ def test_no_network(way: str, tmp_path: Path) -> None:
     assert not (tmp_path / "log").exists(), (tmp_path / "log").read_text()
     assert done.returncode == 0, done.stderr
     assert not (home / "intel").exists()
+    assert not traced or outside((tmp_path / "trace").read_text()) == []
