@@ -58,7 +58,7 @@ def soak(args: argparse.Namespace) -> Soak:
             _run(rig, args.seed, seconds)
             rig.ends()
         except DcfmError as error:
-            rig.book.problem(str(error))
+            rig.book.problem(f"{error}\n{rig.process.log_tail()}".rstrip())
         return _result(rig, args, time.monotonic() - begin, load.cores())
 
 

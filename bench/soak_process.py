@@ -16,8 +16,18 @@ from soak_result import Sample
 from dcfm_ros.replay.live.processes import Child, ChildProcesses, child_environment
 from dcfm_ros.share import share_path
 
+_COMPUTES = 0.25
+_HANGS = 10.0
 TRACEBACK = "Traceback (most recent call last)"
 _END_S = 60.0
+
+
+def time_is_up(patience_s: float, waited_s: float, computed_s: float) -> bool:
+    """Whether to give up on a process that was waited for, and has computed meanwhile.
+
+    Patience is for one that gets a quarter of a core. On a machine where others leave it less, loading takes minutes.
+    """
+    return waited_s > patience_s and (computed_s > _COMPUTES * patience_s or waited_s > _HANGS * patience_s)
 
 
 class Watched:
@@ -52,6 +62,18 @@ class Watched:
         self._child.wait(_END_S)
         self._read_log(self._child, fault)
         self._child = None
+
+    def computed_s(self) -> float:
+        """Seconds that it has computed so far, over all cores; 0 where there is none."""
+        try:
+            times = psutil.Process(self._child.pid).cpu_times() if self._child else None
+        except psutil.NoSuchProcess:
+            return 0.0
+        return times.user + times.system if times else 0.0
+
+    def log_tail(self) -> str:
+        """The end of its log: what it was about when something did not come."""
+        return self._child.log_tail() if self._child else ""
 
     def watch(self, at_s: float, fault: str) -> None:
         """It lives, has written no traceback, and now and then is measured. DcfmError when it has ended by itself."""

@@ -19,7 +19,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from soak_book import Book, Counts
 from soak_pictures import calibration, good
-from soak_process import Watched
+from soak_process import Watched, time_is_up
 from soak_schedule import CALM
 from std_srvs.srv import SetBool, Trigger
 
@@ -235,11 +235,13 @@ class Rig:
         self, done: Callable[[], bool], what: str | Callable[[], str], seconds: float = PATIENCE_S
     ) -> None:
         """Send frames until something holds. DcfmError when it does not in time, or the node has ended."""
-        deadline = time.monotonic() + seconds
+        begin, begun = time.monotonic(), self.process.computed_s()
         while not done():
-            if time.monotonic() > deadline:
+            waited, computed = time.monotonic() - begin, self.process.computed_s() - begun
+            if time_is_up(seconds, waited, computed):
                 raise DcfmError(
-                    f"gave up after {seconds:g} s of waiting for {what() if callable(what) else what}"
+                    f"gave up after {waited:.0f} s, of which the node computed {computed:.0f}, of waiting for "
+                    f"{what() if callable(what) else what}"
                 )
             self.frame()
 

@@ -10,6 +10,7 @@ import soak
 import soak_page
 import soak_result
 from soak_book import Book, Counts
+from soak_process import time_is_up
 from soak_result import LIMITS, Sample, Soak, growths
 from soak_schedule import FAULTS, KILL, schedule
 
@@ -128,3 +129,11 @@ def test_a_run_that_failed_is_told_with_its_reasons(monkeypatch, capsys, tmp_pat
     assert soak.main() == 1
     assert "the node ended" in capsys.readouterr().out
     assert "- the node ended" in soak_page.render(failed, soak_page.PAGE.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("waited", "computed", "up"),
+    [(100, 90, False), (130, 90, True), (130, 10, False), (1100, 10, False), (1300, 0, True)],
+)
+def test_a_node_that_starves_is_waited_for_and_one_that_hangs_is_not(waited, computed, up):
+    assert time_is_up(120.0, waited, computed) == up
