@@ -404,7 +404,7 @@ def test_tensorrt_is_asked_for_the_precision(monkeypatch, tmp_path, precision, w
     (name, options), (_, cuda), last = library._providers(tmp_path)
     assert (name, last) == ("TensorrtExecutionProvider", "CPUExecutionProvider")
     assert {p for p in ("fp16", "bf16") if options.get(f"trt_{p}_enable")} == wanted
-    assert precision == "bf16" or "trt_bf16_enable" not in options
+    assert ("trt_bf16_enable" in options) is (precision == "bf16")
     assert options["trt_engine_cache_path"] == str(tmp_path)
     assert options["device_id"] == cuda["device_id"] == 1
 
