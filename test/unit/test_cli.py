@@ -204,7 +204,7 @@ def test_a_package_that_is_missed_while_a_command_works_is_one_line(monkeypatch,
         raise ModuleNotFoundError(f"No module named '{package}'", name=package)
 
     monkeypatch.setattr(models, "run", works)
-    assert main(["models"]) == 2
+    assert cli.main(["models"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"`dcfm models` needs the Python package '{package.partition('.')[0]}'" in line
 
@@ -217,4 +217,4 @@ def test_a_module_of_our_own_that_is_missing_is_a_fault(monkeypatch):
 
     monkeypatch.setattr(models, "run", works)
     with pytest.raises(ModuleNotFoundError):
-        main(["models"])
+        cli.main(["models"])
