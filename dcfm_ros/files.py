@@ -57,6 +57,15 @@ def check_apart(output: Path, read: Iterable[Path], *, emptied: bool = False) ->
             raise DcfmError(f"The output {output} {lies}is read by this command; choose another.")
 
 
+def name_for_opencv(path: Path) -> Any:
+    """A path as OpenCV takes it: where its name is not UTF-8, as bytes, since text ends the process with signal 11."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return str(path)
+
+
 def check_outputs(outputs: Iterable[Path], *, force: bool, read: Iterable[Path] = ()) -> None:
     """To be called before work begins: whether files can be written, and nothing that matters goes.
 

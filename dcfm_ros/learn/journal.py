@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dcfm_ros.errors import say
+from dcfm_ros.files import name_for_opencv
 from dcfm_ros.learn.config import TrainConfig
 from dcfm_ros.learn.losses import Losses
 
@@ -73,7 +74,7 @@ class Journal:
         """Keeps a picture, uint8 H×W×3, as `out`/pictures/STEP.png."""
         folder = self.out / "pictures"
         folder.mkdir(exist_ok=True)
-        cv2.imwrite(str(folder / f"{step:07d}.png"), np.ascontiguousarray(rgb[..., ::-1]))
+        cv2.imwrite(name_for_opencv(folder / f"{step:07d}.png"), np.ascontiguousarray(rgb[..., ::-1]))
         if self.board is not None:
             self.board.add_image("predictions", rgb, step, dataformats="HWC")
 

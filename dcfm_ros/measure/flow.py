@@ -82,7 +82,8 @@ class FlowConsistency:
             mask: uint8 h×w class ids of the same picture, any size.
         """
         width = min(self._WIDTH, rgb.shape[1])
-        size = (width, max(16, round(rgb.shape[0] * width / rgb.shape[1])))
+        # DIS takes no smaller ones.
+        size = (max(16, width), max(16, round(rgb.shape[0] * width / rgb.shape[1])))
         grey = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         small = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
         before, mask_before = self._grey, self._mask

@@ -41,7 +41,7 @@ def write_json(content: Any, path: str | Path) -> None:
 def write_text(text: str, path: Path) -> None:
     """Writes a file, all of it or nothing; the folder is made where it does not exist."""
     with whole_file(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def read_json(path: str | Path) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import name_for_opencv
 from dcfm_ros.media.image_file import decode_file
 from dcfm_ros.media.image_header import MAX_PIXELS, BadImage, check_size
 from dcfm_ros.media.source import FIRST_STAMP_NS, IMAGE_SUFFIXES, Frame, Source, natural_key
@@ -54,7 +55,7 @@ class VideoSource(Source):
 
     def _capture(self) -> cv2.VideoCapture:
         # Absolute, for FFmpeg takes what is before a colon for a protocol.
-        capture = cv2.VideoCapture(str(self.path.absolute()), cv2.CAP_FFMPEG)
+        capture = cv2.VideoCapture(name_for_opencv(self.path.absolute()), cv2.CAP_FFMPEG)
         if not capture.isOpened():
             raise DcfmError(
                 f"{self.path} cannot be read as a video; it is damaged, cut off (a recording that was not finished?) "

@@ -11,7 +11,7 @@ import numpy as np
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from dcfm_ros.errors import DcfmError
+from dcfm_ros.errors import DcfmError, printable
 from dcfm_ros.media.diagnostics import HARDWARE_ID, Status
 from dcfm_ros.media.frame_timing import FrameCounts, timing_fields
 from dcfm_ros.share import share_path
@@ -126,10 +126,10 @@ def _diagnostic_status(status: Status) -> Any:
         "diagnostic_msgs/msg/DiagnosticStatus",
         level=status.level,
         name=status.name,
-        message=status.message,
+        message=printable(status.message),
         hardware_id=HARDWARE_ID,
         values=[
-            message("diagnostic_msgs/msg/KeyValue", key=key, value=str(value))
+            message("diagnostic_msgs/msg/KeyValue", key=key, value=printable(str(value)))
             for key, value in status.values.items()
         ],
     )

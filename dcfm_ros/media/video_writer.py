@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.files import name_for_opencv
 
 # VP8 plays in every browser and player and needs no licence; MPEG-4 Part 2 plays in players only.
 _CODECS = ((".webm", "VP80"), (".mp4", "mp4v"))
@@ -56,7 +57,11 @@ class VideoWriter:
             path = self._stem.with_name(self._stem.name + suffix)
             with _quiet():
                 writer = cv2.VideoWriter(
-                    str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self.rate, self._size
+                    name_for_opencv(path),
+                    cv2.CAP_FFMPEG,
+                    cv2.VideoWriter.fourcc(*codec),
+                    self.rate,
+                    self._size,
                 )
             if writer.isOpened():
                 return writer, path

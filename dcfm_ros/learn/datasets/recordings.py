@@ -16,7 +16,7 @@ import cv2
 from dcfm_ros.arrays import UNLABELLED, Image
 from dcfm_ros.cache import cached
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.files import strict_json
+from dcfm_ros.files import name_for_opencv, strict_json
 from dcfm_ros.learn.datasets.base import (
     IMAGE_SUFFIXES,
     existing_file,
@@ -218,7 +218,11 @@ def _copy(source: Source, folder: Path, wanted: set[int] | None, reach: int, by_
     stamps = {}
     for number, frame in _numbered(source) if wanted is None else _near(source, wanted, reach, by_stamp):
         # Little compression: it is read far more often than written, and the disk is fast.
-        cv2.imwrite(str(folder / f"{number:07d}.png"), frame.rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        cv2.imwrite(
+            name_for_opencv(folder / f"{number:07d}.png"),
+            frame.rgb[..., ::-1],
+            [cv2.IMWRITE_PNG_COMPRESSION, 1],
+        )
         stamps[number] = frame.stamp_ns
     (folder / STAMPS).write_text(json.dumps(stamps))
 
