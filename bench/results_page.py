@@ -18,7 +18,14 @@ import markdown
 
 from dcfm_ros.learn.evaluation.config import CAUSAL
 from dcfm_ros.learn.evaluation.report import Evaluation, Report, load_report
-from dcfm_ros.learn.evaluation.table import class_table, headline, main_table, points, schedule_of
+from dcfm_ros.learn.evaluation.table import (
+    class_table,
+    headline,
+    in_hand_table,
+    main_table,
+    points,
+    schedule_of,
+)
 from dcfm_ros.measure.machine import MachineFacts
 from dcfm_ros.measure.table import Table
 
@@ -35,10 +42,15 @@ Measured by `dcfm evaluate` and written from its JSON; each section names its fi
 - **Mask copied** keeps the last key frame's mask. **Mask moved by optical flow** carries it along frame by frame with OpenCV's
   DIS, preset medium at the network's size; **by cheap flow**, with the flow that `align flow` uses: preset ultrafast, half
   that size.
+- **Independent every n** computes the independent feature of every n-th frame, and moves the last logits along that cheap flow
+  between.
 - Measures are means over all places the key frames can fall on. `loss` is in points of mIoU below segmenting every frame.
   VC8 and VC16 are video consistency over 8 and 16 frames. GMAC (without optical flow), ms and FPS (with it) are means over key frames and others, from an
   image in memory to its mask in memory, one frame at a time; all rows of a table were timed in turns in one run, so trust
   the ratio in `speed-up` more than the times.
+- **Mask in hand**: the newest mask that is finished when a frame comes, judged by that frame's truth, and its age in
+  milliseconds; the video is played at each of the rates, whatever its own, so that things move the faster the lower its own
+  is. Frames that come meanwhile are dropped; the times are those of the table above.
 """
 MARKS = "<!-- results -->", "<!-- /results -->"
 LIBRARIES = ("dcfm_ros", "Python", "torch", "onnxruntime", "openvino", "tensorrt", "numpy", "numba", "opencv")
@@ -77,7 +89,10 @@ def _overview(evaluations: list[Evaluation]) -> list[str]:
     data = {(evaluation.data.name, evaluation.data.split) for evaluation in evaluations}
     for name, split in sorted(data):
         here = [e for e in evaluations if (e.data.name, e.data.split) == (name, split)]
-        rows = {e: [row for row in e.rows if row.method == CAUSAL and row.key_interval] for e in here}
+        rows = {
+            e: [r for r in e.rows if r.method == CAUSAL and r.key_interval and r.independent_interval == 1]
+            for e in here
+        }
         schedules = sorted({(row.key_interval, schedule_of(row)) for e in here for row in rows[e]})
         cells = []
         for e in here:
@@ -100,6 +115,8 @@ def _section(heading: str, path: Path, report: Report, evaluation: Evaluation, p
         main_table(evaluation).markdown(),
         "",
     ]
+    if in_hand := in_hand_table(evaluation):
+        lines += [in_hand.markdown(), ""]
     for kind, caption in PICTURES.items():
         picture = path.with_name(f"{path.stem}_{kind}.svg")
         if picture.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ from dcfm_ros.stream.trigger_grammar import HOW_TO_WRITE
 
 if TYPE_CHECKING:
     from dcfm_ros.learn.evaluation.report import Evaluation, Report
+
+
+NUMBERS = {"key_intervals": ("K", int), "independent_intervals": ("N", int), "rates": ("HZ", float)}
+"""Settings that are several numbers: what the help calls one of them, and its type."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,15 +62,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_comparison(group: argparse._ArgumentGroup) -> None:
-    default = EvaluationConfig().key_intervals
-    group.add_argument(
-        "--key-intervals",
-        type=int,
-        nargs="+",
-        default=list(default),
-        metavar="K",
-        help=f"a key frame every K frames (default: {' '.join(map(str, default))})",
-    )
+    default = EvaluationConfig()
+    told_of = {item.name: item.metadata.get("help") for item in fields(default)}
+    for name, (metavar, kind) in NUMBERS.items():
+        numbers = getattr(default, name)
+        told = " ".join(map(str, numbers)) or "none"
+        group.add_argument(
+            "--" + name.replace("_", "-"),
+            type=kind,
+            nargs="+",
+            default=list(numbers),
+            metavar=metavar,
+            help=f"{told_of[name]} (default: {told})",
+        )
     add_words(group, "--triggers", f"other schedules, separated by commas: {HOW_TO_WRITE}")
     group.add_argument(
         "--offsets",
@@ -74,7 +83,7 @@ def _configure_comparison(group: argparse._ArgumentGroup) -> None:
         metavar="all|N",
         help="how many positions of the key frames to average over (default: all)",
     )
-    add_options(group, EvaluationConfig, leave_out=("key_intervals", "triggers", "offsets", "input_size"))
+    add_options(group, EvaluationConfig, leave_out=(*NUMBERS, "triggers", "offsets", "input_size"))
 
 
 def run(args: argparse.Namespace) -> int:

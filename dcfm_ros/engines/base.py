@@ -66,6 +66,9 @@ class Engine(Protocol):
         of the picture's width and height. The move is bilinear, the border is repeated.
         """
 
+    def move(self, logits: Any, displacement: Floats) -> Any:
+        """What `logits` returned for another frame, moved as `align` moves a common feature."""
+
     def background(self, threads: int) -> Engine:
         """A handle on the same weights whose `common` uses `threads` compute threads, for a worker beside the frames.
 

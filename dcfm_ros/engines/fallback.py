@@ -98,6 +98,12 @@ class FallbackEngine:
     def align(self, common: Any, displacement: Any) -> Any:
         return self._run("align", common, displacement)
 
+    def move(self, logits: Any, displacement: Any) -> Any:
+        # A graph engine's move takes no library that might have failed.
+        if isinstance(logits, Feature):
+            return self._engine.move(logits, displacement)
+        return self._torch().move(logits, displacement)
+
     def background(self, threads: int) -> FallbackEngine:
         handle = copy.copy(self)
         handle._engine = self._engine.background(threads)

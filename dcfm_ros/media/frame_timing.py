@@ -41,6 +41,7 @@ def timing_fields(
         "age_ms": float(result.age_ms),
         "age_frames": int(result.age_frames),
         "stale": bool(result.stale),
+        "moved": bool(result.moved),
         "motion": float(result.motion),
         "agreement": float(result.agreement),
         "convert_ms": convert_ms,

@@ -23,6 +23,7 @@ class FrameRecord:
         key_stamp_ns: stamp of the key frame whose common feature was used.
         age_ms, age_frames: how old that feature was.
         stale: that feature was older than `max_age_ms`.
+        moved: the mask is the one before, moved along the flow.
         motion: image motion since the key frame, as the trigger measures it.
         agreement: share of pixels that old and new common feature label alike, 0-1.
         steps: milliseconds by processing step, see `STEPS`.
@@ -42,6 +43,7 @@ class FrameRecord:
     age_ms: float = NAN
     age_frames: int = 0
     stale: bool = False
+    moved: bool = False
     motion: float = NAN
     agreement: float = NAN
     steps: dict[str, float] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class FrameRecord:
 
 def from_timing(timing: Any) -> dict[str, Any]:
     """Those fields of a record that a Segmentation and a FrameTiming message have under the same names."""
-    names = ("trigger", "age_ms", "age_frames", "stale", "motion", "agreement")
+    names = ("trigger", "age_ms", "age_frames", "stale", "moved", "motion", "agreement")
     asked = bool(timing.key_frame or timing.trigger)
     return {"key_frame": asked, **{name: getattr(timing, name) for name in names}}
 

@@ -22,7 +22,7 @@ class Summary:
 
     Attributes:
         frames_in, masks_out, lost: how many frames went in, masks came out, and frames had none.
-        stale: masks made from a common feature older than `max_age_ms`.
+        stale, moved: masks made from a common feature older than `max_age_ms`, and masks moved along the flow.
         frame_rate_in: frames per second handed over, counted as ros2_benchmark does; None for a single frame.
         frame_rate: masks per second between the first and the last mask, counted as ros2_benchmark does.
         key_frames: frames at which the common feature was refreshed, by trigger.
@@ -36,6 +36,7 @@ class Summary:
     masks_out: int
     lost: int
     stale: int
+    moved: int
     frame_rate_in: float | None
     frame_rate: float | None
     key_frames: dict[str, int]
@@ -76,6 +77,7 @@ def summarise(records: Sequence[FrameRecord]) -> Summary:
         masks_out=len(done),
         lost=len(records) - len(done),
         stale=sum(record.stale for record in done),
+        moved=sum(record.moved for record in done),
         frame_rate_in=benchmark.get("MEAN_PLAYBACK_FRAME_RATE"),
         frame_rate=benchmark.get("MEAN_FRAME_RATE"),
         key_frames=dict(Counter(record.trigger or "requested" for record in key).most_common()),

@@ -42,7 +42,8 @@ MIN_SIDE = 16
 
 
 class Aligner(Protocol):
-    """Follows the things of a stream. `see` is called once for every frame, in order; `begin` after it, at key frames.
+    """Follows the things of a stream. `see` is called once for every frame, in order; `begin` after it, at key frames, and
+    `mark` at frames whose logits later ones may move.
 
     motion: what alignment cannot answer: change of the picture since the key frame that was asked for last, after it was
     moved along: 0 (none) to 1 (nothing in common); NaN before there is one.
@@ -62,6 +63,12 @@ class Aligner(Protocol):
         float32 h×w×2, x and y as shares of the picture's sides. None where the feature is best used where it was: in the
         key frame itself, and where no chain of trusted flow leads back. Older key frames than `key` are forgotten.
         """
+
+    def mark(self) -> None:
+        """The frame that was seen last is the one that `since_mark` leads to."""
+
+    def since_mark(self) -> Floats | None:
+        """The same from the last frame to the marked one; None where no chain of trusted flow leads there."""
 
 
 class Still:
@@ -84,10 +91,16 @@ class Still:
     def displacement(self, key: int) -> Floats | None:
         return None
 
+    def mark(self) -> None:
+        pass
+
+    def since_mark(self) -> Floats | None:
+        return None
+
 
 @dataclass
 class _Chain:
-    """key: index of the key frame. picture: its local contrast. field: displacement in grid pixels; None at the key frame."""
+    """key: index of the frame it leads to. picture: its local contrast. field: displacement in grid pixels; None there."""
 
     key: int
     picture: Floats
@@ -112,6 +125,7 @@ class FlowAligner:
         self._places, self._thumb_places = _places(self._grid), _places(THUMBNAIL)
         self._flow = cv2.DISOpticalFlow.create(FLOW_PRESET)
         self._chains: list[_Chain] = []
+        self._mark: _Chain | None = None
         self._now: _View | None = None
         self._trusted: _View | None = None
         self._untrusted = 0
@@ -141,15 +155,26 @@ class FlowAligner:
     def displacement(self, key: int) -> Floats | None:
         self._chains = [chain for chain in self._chains if chain.key >= key]
         first = self._chains[0] if self._chains else None
-        if first is None or first.key != key or first.field is None:
+        return self._shares(first) if first and first.key == key else None
+
+    def mark(self) -> None:
+        assert self._now is not None
+        # After untrusted frames the next step will lead to another one than this.
+        self._mark = None if self._untrusted else _Chain(-1, self._now.picture)
+
+    def since_mark(self) -> Floats | None:
+        return None if self._untrusted or self._mark is None else self._shares(self._mark)
+
+    def _shares(self, chain: _Chain) -> Floats | None:
+        if chain.field is None:
             return None
-        return np.asarray(first.field / np.array(self._grid, np.float32), np.float32)
+        return np.asarray(chain.field / np.array(self._grid, np.float32), np.float32)
 
     def _follow(self, now: _View, before: _View) -> None:
         flow = self._flow.calc(now.grey, before.grey, None)  # type: ignore[call-overload]
         step = np.nan_to_num(_on_grid(np.asarray(flow, np.float32), self._grid))
         if change(self._moved(before.picture, step), now.picture) <= MAX_CHANGE:
-            for chain in self._chains:
+            for chain in self._followed():
                 if not chain.lost:
                     chain.field = step if chain.field is None else step + self._sampled(chain.field, step)
         else:
@@ -160,8 +185,11 @@ class FlowAligner:
         self._trusted, self._untrusted = now, 0
 
     def _lose(self) -> None:
-        for chain in self._chains:
+        for chain in self._followed():
             chain.field, chain.lost = None, True
+
+    def _followed(self) -> list[_Chain]:
+        return [*self._chains, self._mark] if self._mark else self._chains
 
     def _sampled(self, field: Floats, step: Floats) -> Floats:
         """A field at the places that a step leads to, the border repeated."""

@@ -54,6 +54,13 @@ class StreamConfig:
         "method), or 'auto', what suits the model",
         choices=ALIGNS,
     )
+    independent_interval: int = setting(
+        1,
+        "compute the independent feature of every n-th frame, and move the last mask along the flow for those between; 1: of "
+        "every frame, the published method",
+        1,
+        100,
+    )
     key_interval: int = setting(0, "refresh after this many frames; 0: off", 0, 1_000_000)
     key_period_ms: float = setting(1000.0, "refresh after this much message time, ms; 0: off", 0.0, 1e9)
     motion_threshold: float = setting(
@@ -107,8 +114,14 @@ class StreamConfig:
         return self.input_size if all(self.input_size) else card_size
 
     def alignment(self, card: ModelCard) -> str:
-        """flow or none: what `align` means for a model."""
-        return card.align if self.align == "auto" else self.align
+        """flow or none: what `align` means for a model. Raises DcfmError where nothing would move masks that are to move."""
+        align = card.align if self.align == "auto" else self.align
+        if self.independent_interval > 1 and align == "none":
+            raise DcfmError(
+                f"independent_interval is {self.independent_interval}, but without optical flow there is nothing to move "
+                "masks along; set align: flow, or independent_interval: 1"
+            )
+        return align
 
     def size_of_mask(self, frame_size: Size, network_size: Size) -> Size:
         """(width, height) of the mask of a frame."""

@@ -43,8 +43,9 @@ class Pose:
 class Timing:
     """What a frame took, in ms. On a GPU work is awaited where its result is needed: in `label_map`.
 
-    preprocess: resize and triggers. align: the flow, and moving the common feature along it. common: the duration of the common branch that gave the common feature in use; it
-    is part of `total` only where the frame waited for it.
+    preprocess: resize and triggers. align: the flow, and moving the common feature (or logits) along it. independent, fuse:
+    0 where logits were moved. common: the duration of the common branch that gave the common feature in use; it is part
+    of `total` only where the frame waited for it.
     """
 
     preprocess: float
@@ -70,6 +71,7 @@ class Segmentation:
         "interval", "time", "motion", "odometry", "disagreement", "max_age"; "" when none was.
     age_ms, age_frames: from the key frame to this one, in message time and in frames.
     stale: the common feature is older than `max_age_ms`. The mask is made nevertheless: whoever steers by it decides.
+    moved: the mask is the last frame's, moved along the flow (`independent_interval`).
     motion: change of the picture since the frame of the last refresh, 0-1, where features are aligned what alignment
         leaves of it; NaN where nothing measures it.
     agreement: on the first frame that uses a new common feature: share (0-1) of its key frame's pixels that the one
@@ -88,6 +90,7 @@ class Segmentation:
     age_ms: float
     age_frames: int
     stale: bool
+    moved: bool
     motion: float
     agreement: float
     errors: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ from dcfm_ros.stream.timeline import Moment, Timeline
 from dcfm_ros.stream.triggers import Observation, Triggers
 from dcfm_ros.stream.worker import MakeWorker, OnError, describe
 from dcfm_ros.stream.workers import create_worker
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The last frame whose independent feature was computed: its place in the stream, and what came of it."""
+
+    index: int
+    common: CommonFeature
+    logits: Any
 
 
 class StreamSegmenter:
@@ -67,6 +77,7 @@ class StreamSegmenter:
         self._timeline = Timeline(self.config.max_age_ms)
         self._restart = "first"  # why a frame is refreshed that has no common feature to borrow
         self._used = -1  # index of the key frame whose common feature the last frame used
+        self._own: _Own | None = None
         self._last: Segmentation | None = None
         self._seen: Image | None = None  # what the network saw of the last frame
         self._closed = False
@@ -120,22 +131,30 @@ class StreamSegmenter:
             trigger = self._restart if self._worker.newest is None else moment.request or trigger
             preprocess_ms += watch.lap()
 
-            # 3. Independent feature, of every frame. If asked for, the worker goes on from it to the common feature; a
-            #    request that still waits for its turn may as well take this newer frame.
-            independent = self.engine.independent(small)
-            independent_ms = watch.lap()
-            if trigger or self._worker.waiting:
-                self._ask(moment, observation, independent)
-            common = self._worker.current()
-            watch.lap()
+            independent_ms = fuse_ms = 0.0
+            moved = None if trigger else self._moved(moment)
+            if moved is not None:
+                # 3-5. A frame between those that have an independent feature: the logits of the last one move along.
+                common, logits = moved
+                align_ms += watch.lap()
+            else:
+                # 3. Independent feature, of every frame or every `independent_interval`-th. If asked for, the worker goes
+                #    on from it to the common feature; a request that still waits may as well take this newer frame.
+                independent = self.engine.independent(small)
+                independent_ms = watch.lap()
+                if trigger or self._worker.waiting:
+                    self._ask(moment, observation, independent)
+                common = self._worker.current()
+                watch.lap()
 
-            # 4. Align the newest common feature that is finished: to where its things are now.
-            feature = self._aligned(common)
-            align_ms += watch.lap()
+                # 4. Align the newest common feature that is finished: to where its things are now.
+                feature = self._aligned(common)
+                align_ms += watch.lap()
 
-            # 5. Fuse and classify.
-            logits = self.engine.logits(feature, independent)
-            fuse_ms = watch.lap()
+                # 5. Fuse and classify.
+                logits = self.engine.logits(feature, independent)
+                fuse_ms = watch.lap()
+                self._remember(moment, common, logits)
 
             # 6. Label map, at the size asked for.
             mask_size = self.config.size_of_mask(moment.size, self.network_size)
@@ -144,7 +163,7 @@ class StreamSegmenter:
         timing = Timing(
             preprocess_ms, align_ms, independent_ms, fuse_ms, label_map_ms, common.common_ms, watch.total()
         )
-        return self._segmentation(moment, trigger, common, mask, probability, timing)
+        return self._segmentation(moment, trigger, common, mask, probability, timing, moved=moved is not None)
 
     def request_refresh(self, reason: str = "service") -> None:
         """Refresh the common feature at the next frame; its `trigger` will be `reason`."""
@@ -173,6 +192,23 @@ class StreamSegmenter:
             return common.feature
         return self.engine.align(common.feature, displacement)
 
+    def _moved(self, moment: Moment) -> tuple[CommonFeature, Any] | None:
+        """The last logits that were computed, moved to where their things are now, and the common feature that they are of.
+
+        None where this frame is the next to have its own, and where no trusted flow leads back to them.
+        """
+        own = self._own
+        if own is None or moment.index - own.index >= self.config.independent_interval:
+            return None
+        displacement = self._aligner.since_mark()
+        return None if displacement is None else (own.common, self.engine.move(own.logits, displacement))
+
+    def _remember(self, moment: Moment, common: CommonFeature, logits: Any) -> None:
+        """Keep what the frames up to the next one with an independent feature move along."""
+        if self.config.independent_interval > 1:
+            self._own = _Own(moment.index, common, logits)
+            self._aligner.mark()
+
     def _saw(self, rgb: Image) -> bool:
         """Whether the network would see again what it saw of the last frame."""
         return np.array_equal(preprocess(rgb, self.network_size), self._seen)  # type: ignore[arg-type]
@@ -198,6 +234,8 @@ class StreamSegmenter:
         mask: Mask,
         probability: Mask | None,
         timing: Timing,
+        *,
+        moved: bool,
     ) -> Segmentation:
         """What became of the frame. The first one that uses a new common feature tells what that changed."""
         is_new, self._used = common.index != self._used, common.index
@@ -215,6 +253,7 @@ class StreamSegmenter:
             age_ms=age_ms,
             age_frames=moment.index - common.index,
             stale=age_ms > self.config.max_age_ms,
+            moved=moved,
             motion=self._aligner.motion,
             agreement=common.agreement if is_new else NAN,
             errors=self._worker.errors,
@@ -227,4 +266,4 @@ class StreamSegmenter:
         self._triggers = Triggers(self.config)
         self._aligner = create_aligner(self.config, self.engine.card, self.network_size)
         self._restart = "reset"
-        self._last = None
+        self._own = self._last = None

@@ -108,6 +108,11 @@ class GraphEngine:
         on_grid = displacement_on_grid(displacement, (values.shape[1], values.shape[0]))
         return replace(common, values=warp_array(values, on_grid)[None])
 
+    def move(self, logits: Feature, displacement: Array) -> Feature:
+        rows = np.swapaxes(np.asarray(logits.values), 2, 3)  # N×h×w×classes, as features lie
+        moved = self.align(replace(logits, values=rows), displacement)
+        return replace(moved, values=np.swapaxes(np.asarray(moved.values), 2, 3))
+
     def background(self, threads: int) -> GraphEngine:
         handle = copy.copy(self)
         handle._common_threads = checked_threads(threads) if self.device == "cpu" else 0

@@ -112,6 +112,9 @@ class TorchEngine:
                 return torch.from_numpy(warp_array(pixels.numpy(), on_grid)).permute(2, 0, 1)[None]
             return warp_tensor(common, torch.from_numpy(on_grid).to(common.device))
 
+    def move(self, logits: Tensor, displacement: Floats) -> Tensor:
+        return self.align(logits, displacement)
+
     def background(self, threads: int) -> TorchEngine:
         handle = copy.copy(self)
         handle._common_threads = checked_threads(threads)

@@ -22,24 +22,35 @@ METHODS = {
     WARPED_CHEAPLY: "mask moved by cheap flow",
 }
 """What is compared, in order, and what tables and plots call it."""
+METHODS_OF_MASKS = (COPIED, WARPED, WARPED_CHEAPLY)
+"""Baselines, which carry the masks of a network that sees key frames alone."""
 
 
 @dataclass(frozen=True)
 class MethodSpec:
     """A row of the table: a method, and its key frames (every `key_interval` frames, or by `trigger`).
 
-    align: of its stream, flow or none.
+    align, independent_interval: of its stream.
     """
 
     method: str
     key_interval: int = 0
     trigger: str = ""
     align: str = "none"
+    independent_interval: int = 1
 
     @property
     def stream_fields(self) -> dict[str, Any]:
         """The fields of StreamConfig that make this schedule."""
-        return parse_triggers(self.trigger or f"interval:{self.key_interval}")
+        fields = parse_triggers(self.trigger or f"interval:{self.key_interval}")
+        return {**fields, "independent_interval": self.independent_interval}
+
+    @property
+    def own_share(self) -> float:
+        """Of the frames that are no key frames, those that have an independent feature, 0-1; of a trigger, roughly."""
+        if self.key_interval < 2:
+            return 1 / self.independent_interval
+        return (-(-self.key_interval // self.independent_interval) - 1) / (self.key_interval - 1)
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,11 @@ class EvaluationConfig:
 
     key_intervals: tuple[int, ...] = setting(
         (1, 2, 5, 10, 15), "a key frame every K frames; 1 is per-frame segmentation and always among them", 1
+    )
+    independent_intervals: tuple[int, ...] = setting(
+        (1,),
+        "also with the independent feature of every n-th frame only, the masks between moved along the flow",
+        1,
     )
     triggers: tuple[str, ...] = setting((), "other schedules, as motion:0.1 or motion:0.1+max_age:1000")
     align: str = setting(
@@ -69,6 +85,12 @@ class EvaluationConfig:
         0, "how many of the K places key frames can fall on to average over, evenly spread; 0: all", 0
     )
     input_size: Size = setting((0, 0), "width and height of the network's input; 0, 0: the model card's")
+    rates: tuple[float, ...] = setting(
+        (),
+        "also how good the mask is that is finished when a frame comes, for cameras of these rates, Hz",
+        0.1,
+        10_000.0,
+    )
     speed_frames: int = setting(60, "frames to time", 1)
 
     def __post_init__(self) -> None:
@@ -77,7 +99,9 @@ class EvaluationConfig:
             raise DcfmError("key_intervals is empty; expected at least one whole number of frames")
         for trigger in self.triggers:
             parse_triggers(trigger)
-        object.__setattr__(self, "key_intervals", tuple(sorted({1, *self.key_intervals})))
+        for name in ("key_intervals", "independent_intervals"):
+            object.__setattr__(self, name, tuple(sorted({1, *getattr(self, name)})))
+        object.__setattr__(self, "rates", tuple(self.rates))
 
     @property
     def reach(self) -> int:
@@ -87,11 +111,21 @@ class EvaluationConfig:
     def for_model(self, card: ModelCard) -> EvaluationConfig:
         """With `align`, flow or none, and `input_size` as they are for this model."""
         stream = StreamConfig(align=self.align, input_size=self.input_size)
-        return replace(self, align=stream.alignment(card), input_size=stream.network_size(card.input_size))
+        # Raises for intervals that nothing can move masks over.
+        align = replace(stream, independent_interval=max(self.independent_intervals)).alignment(card)
+        return replace(self, align=align, input_size=stream.network_size(card.input_size))
 
     def for_stills(self) -> EvaluationConfig:
         """What of it makes sense for frames without a video: K = 1."""
-        return replace(self, key_intervals=(1,), triggers=(), bidirectional=False, baselines=False)
+        return replace(
+            self,
+            key_intervals=(1,),
+            independent_intervals=(1,),
+            rates=(),
+            triggers=(),
+            bidirectional=False,
+            baselines=False,
+        )
 
     def specs(self) -> list[MethodSpec]:
         """The rows of the table, in order; of a config that was made `for_model`.
@@ -101,10 +135,12 @@ class EvaluationConfig:
         assert self.align != "auto"
         reuse = [interval for interval in self.key_intervals if interval > 1]
         specs = [MethodSpec(CAUSAL, 1)]
-        specs += [MethodSpec(CAUSAL, interval, align=self.align) for interval in reuse]
-        specs += [MethodSpec(CAUSAL, trigger=trigger, align=self.align) for trigger in self.triggers]
+        for every in self.independent_intervals:
+            of_this = MethodSpec(CAUSAL, align=self.align, independent_interval=every)
+            specs += [replace(of_this, key_interval=interval) for interval in reuse if interval > every]
+            specs += [replace(of_this, trigger=trigger) for trigger in self.triggers]
         methods = [PUBLISHED] * (self.align == "flow") + [BIDIRECTIONAL] * self.bidirectional
-        methods += [COPIED, WARPED, WARPED_CHEAPLY] * self.baselines
+        methods += list(METHODS_OF_MASKS) * self.baselines
         return specs + [MethodSpec(method, interval) for method in methods for interval in reuse]
 
     def offsets_of(self, spec: MethodSpec) -> list[int]:

@@ -17,8 +17,9 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.interrupts import Stop, interruptible, never
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, PUBLISHED, EvaluationConfig, MethodSpec
 from dcfm_ros.learn.evaluation.cost import ModelCost, model_cost
+from dcfm_ros.learn.evaluation.in_hand import all_in_hand
 from dcfm_ros.learn.evaluation.methods import build_method
-from dcfm_ros.learn.evaluation.report import Accuracy, DataFacts, Evaluation, ModelFacts, Row
+from dcfm_ros.learn.evaluation.report import Accuracy, DataFacts, Evaluation, InHand, ModelFacts, Row
 from dcfm_ros.learn.evaluation.scene import Scene
 from dcfm_ros.learn.evaluation.speed import Speed, measure_speed
 from dcfm_ros.learn.evaluation.video import Footage, Video
@@ -57,6 +58,7 @@ def measure(
     size = config.input_size
     cost = model_cost(model, size)
     speeds = measure_speed(engine, footage.videos[0], config.specs(), size, config.speed_frames)
+    streamed = all_in_hand(engine, footage.videos, config, speeds)
     left = footage.frames
 
     def count(frames: int) -> None:
@@ -71,7 +73,7 @@ def measure(
         data=_data_facts(footage),
         classes=engine.card.classes,
         rows=tuple(
-            _row(spec, accuracy, speeds[spec], speeds[PER_FRAME].key_ms, cost)
+            _row(spec, accuracy, speeds[spec], speeds[PER_FRAME].key_ms, cost, streamed.get(spec, ()))
             for spec, accuracy in accuracies.items()
         ),
         seconds=round(time.perf_counter() - begin, 1),
@@ -169,6 +171,7 @@ def _accuracy(spec: MethodSpec, runs: list[_Tally]) -> Accuracy:
         method=spec.method,
         key_interval=spec.key_interval,
         trigger=spec.trigger,
+        independent_interval=spec.independent_interval,
         offsets=len(runs),
         key_share=sum(run.key_frames for run in runs) / sum(run.frames for run in runs),
         mean_iou=fmean(mean_ious),
@@ -193,7 +196,14 @@ def _listed(classes: tuple[str, ...]) -> str:
     return f"{len(classes)} classes ({', '.join(classes[:4])}, ...)"
 
 
-def _row(spec: MethodSpec, accuracy: Accuracy, speed: Speed, per_frame_ms: float, cost: ModelCost) -> Row:
+def _row(
+    spec: MethodSpec,
+    accuracy: Accuracy,
+    speed: Speed,
+    per_frame_ms: float,
+    cost: ModelCost,
+    streamed: tuple[InHand, ...],
+) -> Row:
     # Of a long run: on a short video the first frame makes an interval's share larger than it is.
     share = 1 / spec.key_interval if spec.key_interval else accuracy.key_share
     mean_ms = speed.mean_ms(share)
@@ -204,13 +214,14 @@ def _row(spec: MethodSpec, accuracy: Accuracy, speed: Speed, per_frame_ms: float
         other_ms=speed.other_ms,
         mean_ms=mean_ms,
         speed_up=per_frame_ms / mean_ms,
+        in_hand=streamed,
     )
 
 
 def _macs_other(spec: MethodSpec, cost: ModelCost) -> int:
     """Of a frame that is not a key frame; the baselines' need none (and optical flow is not made of them)."""
     if spec.method in (CAUSAL, PUBLISHED):
-        return cost.macs_other
+        return round(spec.own_share * cost.macs_other)
     return cost.macs_other + cost.macs_fusion if spec.method == BIDIRECTIONAL else 0
 
 

@@ -15,7 +15,7 @@ from dcfm_ros.learn.evaluation.config import (
     WARPED_CHEAPLY,
 )
 from dcfm_ros.learn.evaluation.report import Evaluation, Row
-from dcfm_ros.learn.evaluation.table import per_frame_row
+from dcfm_ros.learn.evaluation.table import method_of, per_frame_row
 from dcfm_ros.measure import plots
 from dcfm_ros.measure.table import size
 
@@ -58,11 +58,12 @@ def plot_files(folder: str | Path, name: str) -> list[Path]:
 
 def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
     """mIoU over K, with the range over the offsets of the key frames."""
-    for method, rows in _by_method(evaluation):
+    for rows in _lines(evaluation):
+        style = _style(rows[-1])
         intervals = [row.key_interval for row in rows]
         low, high = [100 * row.mean_iou_min for row in rows], [100 * row.mean_iou_max for row in rows]
-        plots.draw_band(axes, intervals, low, high, STYLES[method]["color"])
-        axes.plot(intervals, [100 * row.mean_iou for row in rows], label=METHODS[method], **STYLES[method])
+        plots.draw_band(axes, intervals, low, high, style["color"])
+        axes.plot(intervals, [100 * row.mean_iou for row in rows], label=method_of(rows[-1]), **style)
     per_frame = 100 * per_frame_row(evaluation).mean_iou
     axes.axhline(per_frame, color=plots.GREY, linewidth=1, linestyle=":", label="DCFM on every frame")
     axes.set_xticks(sorted({row.key_interval for row in evaluation.rows if row.key_interval}))
@@ -74,13 +75,14 @@ def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
 def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
     """mIoU over milliseconds per frame; triggers are single points."""
     labels: list[plots.Label] = []
-    for method, rows in _by_method(evaluation):
+    for rows in _lines(evaluation):
+        style = _style(rows[-1])
         x, y = [row.mean_ms for row in rows], [100 * row.mean_iou for row in rows]
-        axes.plot(x, y, label=METHODS[method], **STYLES[method])
+        axes.plot(x, y, label=method_of(rows[-1]), **style)
         labels += [
-            (f"K={row.key_interval}", place, STYLES[method]["color"])
+            (f"K={row.key_interval}", place, style["color"])
             for row, place in zip(rows, zip(x, y, strict=True), strict=True)
-            if method == CAUSAL or row.key_interval > 1
+            if rows[-1].method == CAUSAL or row.key_interval > 1
         ]
     for row in evaluation.rows:
         if row.trigger:
@@ -94,15 +96,22 @@ def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
     plots.label_points(axes, labels)
 
 
-def _by_method(evaluation: Evaluation) -> list[tuple[str, list[Row]]]:
-    """The rows with a fixed interval, by method; every one begins at K = 1, where they are all the same."""
+def _style(row: Row) -> dict[str, Any]:
+    if row.independent_interval == 1:
+        return STYLES[row.method]
+    return {"color": plots.GREEN, "marker": "o", "linewidth": 1.6, "alpha": 1.2 / row.independent_interval}
+
+
+def _lines(evaluation: Evaluation) -> list[list[Row]]:
+    """The rows with a fixed interval, a list for each method; all begin at K = 1, where they are the same."""
     first = per_frame_row(evaluation)
-    lines = []
-    for method in METHODS:
-        rows = [row for row in evaluation.rows if row.method == method and row.key_interval > 1]
-        if rows:
-            lines.append((method, [first, *sorted(rows, key=lambda row: row.key_interval)]))
-    return lines
+    reuse = [row for row in evaluation.rows if row.key_interval > 1]
+    order = list(METHODS)
+    methods = sorted({(order.index(row.method), row.independent_interval) for row in reuse})
+    lines = [
+        [row for row in reuse if (order.index(row.method), row.independent_interval) == m] for m in methods
+    ]
+    return [[first, *sorted(line, key=lambda row: row.key_interval)] for line in lines]
 
 
 KINDS = {"interval": draw_interval, "cost": draw_cost}

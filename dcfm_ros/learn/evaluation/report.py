@@ -6,7 +6,7 @@ A measure without a value is null.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcfm_ros.measure.machine import MachineFacts, now, this_machine
@@ -22,6 +22,7 @@ class Accuracy:
     method         one of METHODS
     key_interval   a key frame every so many frames; 0 where `trigger` decides
     trigger        as on the command line, "" where the interval decides
+    independent_interval   frames from one with an independent feature to the next; of the baselines 1
     offsets        how many it is averaged over
     key_share      of the frames that were key frames, 0-1
     mean_iou, weighted_iou, mean_accuracy, pixel_accuracy, per_class_iou (in the order of the classes): 0-1
@@ -43,6 +44,23 @@ class Accuracy:
     per_class_iou: tuple[float | None, ...]
     vc8: float | None
     vc16: float | None
+    independent_interval: int = field(default=1, kw_only=True)
+
+
+@dataclass(frozen=True)
+class InHand:
+    """The newest mask that is finished when a frame comes, against that frame's truth.
+
+    rate           of the camera, Hz
+    mean_iou       0-1
+    age_ms         how long ago the frame was taken that the mask is of, on average
+    used_share     of the frames that were segmented at all, 0-1
+    """
+
+    rate: float
+    mean_iou: float | None
+    age_ms: float | None
+    used_share: float
 
 
 @dataclass(frozen=True)
@@ -50,8 +68,9 @@ class Row(Accuracy):
     """And what that costs.
 
     macs           multiply-accumulates per frame, on average over key frames and others
-    key_ms, other_ms, mean_ms: milliseconds per key frame, per other frame and on average
+    key_ms, other_ms, mean_ms: milliseconds per key frame, per other frame (those whose mask is moved among them) and on average
     speed_up       mean_ms of per-frame segmentation over this row's, both measured in one run
+    in_hand        one for each camera rate that was asked for; none for what looks ahead and for triggers
     """
 
     macs: float
@@ -59,6 +78,7 @@ class Row(Accuracy):
     other_ms: float | None
     mean_ms: float
     speed_up: float
+    in_hand: tuple[InHand, ...] = field(default=(), kw_only=True)
 
     @property
     def fps(self) -> float:

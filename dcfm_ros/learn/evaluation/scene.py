@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -93,11 +93,15 @@ def mask_flow(method: str, network_size: Size) -> OpticalFlow:
     return OpticalFlow(flow_size(network_size), FLOW_PRESET)
 
 
-class Pair(NamedTuple):
-    """The shared engine's "logits": the features they come from, in case somebody asks for their mask."""
+class Later:
+    """The shared engine's "logits": computed when somebody asks for their mask, and kept."""
 
-    common: Any
-    independent: Any
+    def __init__(self, compute: Callable[[], Any]) -> None:
+        self._compute = compute
+
+    @cached_property
+    def values(self) -> Any:
+        return self._compute()
 
 
 class SharedEngine:
@@ -143,13 +147,13 @@ class SharedEngine:
 
         uint8, size (width, height). Adding before the upsampling is adding after it, because that is linear.
         """
-        pairs = [Pair(self.common_of(key), self.independent_of(self.index)) for key in keys]
-        if len(pairs) == 1:
-            return self._label_map(pairs[0], size, False)[0]
+        sides = [self.logits(self.common_of(key), self.independent_of(self.index)) for key in keys]
+        if len(sides) == 1:
+            return self._label_map(sides[0], size, False)[0]
         return self._once(
             (keys, size),
-            pairs,
-            lambda: self.engine.label_map(reduce(add, (self._logits(*pair) for pair in pairs)), size)[0],
+            sides,
+            lambda: self.engine.label_map(reduce(add, (side.values for side in sides)), size)[0],
         )
 
     # What a stream calls:
@@ -174,23 +178,28 @@ class SharedEngine:
     def background(self, threads: int) -> Engine:
         raise DcfmError("a shared engine is for inline streams, which have no worker in the background")
 
-    def logits(self, common: Any, independent: Any) -> Pair:
-        return Pair(common, independent)
+    def logits(self, common: Any, independent: Any) -> Later:
+        key = (id(common), id(independent))
+        return self._once(
+            key, (common, independent), lambda: Later(lambda: self.engine.logits(common, independent))
+        )
 
-    def label_map(self, logits: Pair, size: Size, *, confidence: bool = False) -> tuple[Mask, Mask | None]:
+    def move(self, logits: Later, displacement: Floats) -> Later:
+        key = id(logits), displacement.shape, hash(displacement.tobytes())
+        return self._once(
+            key, (logits, displacement), lambda: Later(lambda: self.engine.move(logits.values, displacement))
+        )
+
+    def label_map(self, logits: Later, size: Size, *, confidence: bool = False) -> tuple[Mask, Mask | None]:
         if size == self._unseen:
             return np.zeros(size[::-1], np.uint8), None
         return self._label_map(logits, size, confidence)
 
-    def _label_map(self, pair: Pair, size: Size, confidence: bool) -> tuple[Mask, Mask | None]:
-        key = (id(pair.common), id(pair.independent), size, confidence)
+    def _label_map(self, logits: Later, size: Size, confidence: bool) -> tuple[Mask, Mask | None]:
+        key = (id(logits), size, confidence)
         return self._once(
-            key, pair, lambda: self.engine.label_map(self._logits(*pair), size, confidence=confidence)
+            key, logits, lambda: self.engine.label_map(logits.values, size, confidence=confidence)
         )
-
-    def _logits(self, common: Any, independent: Any) -> Any:
-        key = (id(common), id(independent))
-        return self._once(key, (common, independent), lambda: self.engine.logits(common, independent))
 
 
 class _Once:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dcfm_ros.learn.evaluation.config import CAUSAL, METHODS
-from dcfm_ros.learn.evaluation.report import Evaluation, Report, Row
+from dcfm_ros.learn.evaluation.report import Evaluation, InHand, Report, Row
 from dcfm_ros.measure.table import Table, number, size, times
 
 # As many columns as a terminal of 100 characters holds.
@@ -16,7 +16,7 @@ def main_table(evaluation: Evaluation) -> Table:
     return Table.of(
         evaluation.rows,
         (
-            ("method", lambda row: METHODS[row.method]),
+            ("method", method_of),
             ("key frames", schedule_of),
             ("mIoU", lambda row: points(row.mean_iou)),
             ("loss", lambda row: points(None if row is per_frame else per_frame.mean_iou - row.mean_iou)),
@@ -32,9 +32,32 @@ def main_table(evaluation: Evaluation) -> Table:
     )
 
 
+def in_hand_table(evaluation: Evaluation) -> Table | None:
+    """mIoU in percent of the mask in hand when a frame comes: a line per row that has one, a column per camera rate."""
+    rows = [row for row in evaluation.rows if row.in_hand]
+    if not rows:
+        return None
+    rates = [(f"{found.rate:g} Hz", i) for i, found in enumerate(rows[0].in_hand)]
+    return Table.of(
+        rows,
+        (
+            ("mask in hand", method_of),
+            ("key frames", schedule_of),
+            *((name, lambda row, i=i: points(row.in_hand[i].mean_iou)) for name, i in rates),
+            *((f"age, {name}", lambda row, i=i: _age(row.in_hand[i])) for name, i in rates),
+        ),
+    )
+
+
+def _age(found: InHand) -> str:
+    """How old the mask in hand is."""
+    return number(found.age_ms, ".0f")
+
+
 def class_table(evaluation: Evaluation) -> Table:
     """IoU of each class in percent: a line per class, a column per schedule of DCFM as a robot has it."""
-    rows = [row for row in evaluation.rows if row.method == CAUSAL][:PER_CLASS_COLUMNS]
+    ours = [row for row in evaluation.rows if row.method == CAUSAL and row.independent_interval == 1]
+    rows = ours[:PER_CLASS_COLUMNS]
     lines = [
         (name, *(points(row.per_class_iou[index]) for row in rows))
         for index, name in enumerate(evaluation.classes)
@@ -45,6 +68,12 @@ def class_table(evaluation: Evaluation) -> Table:
 def per_frame_row(evaluation: Evaluation) -> Row:
     """The row all others are compared with: every frame is a key frame."""
     return next(row for row in evaluation.rows if row.method == CAUSAL and row.key_interval == 1)
+
+
+def method_of(row: Row) -> str:
+    """What tables and plots call the way a row was labelled."""
+    every = row.independent_interval
+    return METHODS[row.method] + (f", independent every {every}" if every > 1 else "")
 
 
 def schedule_of(row: Row) -> str:
@@ -79,6 +108,7 @@ def terminal(report: Report) -> str:
         blocks += [
             "\n".join(headline(evaluation)),
             main_table(evaluation).text(),
+            *(table.text() for table in [in_hand_table(evaluation)] if table),
             class_table(evaluation).text(),
         ]
     return "\n\n".join(blocks)

@@ -129,6 +129,10 @@ def summary_text(report: Report) -> str:
     }
     if summary.stale:
         frames["stale"] = f"{counted(summary.stale, 'mask')} from a common feature older than max_age_ms"
+    if summary.moved:
+        frames["moved"] = (
+            f"{counted(summary.moved, 'mask')} moved along the flow, without an independent feature"
+        )
     if summary.common_ms is not None and summary.common_ms.maximum > 0:
         frames["common branch"] = f"{number(summary.common_ms.mean)} ms on average, once per key frame"
     blocks = [_lines(frames), latency(summary).text(), _lines(_quality(report))]

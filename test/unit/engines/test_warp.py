@@ -87,6 +87,23 @@ def test_a_moved_picture_has_moved_logits(name):
     assert np.mean(before[inside, inside] == expected) < 0.95  # not moved it would be seen
 
 
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino"])
+def test_logits_move_as_their_mask_does(name):
+    pytest.importorskip(name)
+    engine = create_engine(model(), EngineConfig(engine=name, precision="fp32"))
+    rgb = np.random.default_rng(4).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
+    independent = engine.independent(rgb)
+    logits = engine.logits(engine.common(independent), independent)
+    grid, (dx, dy) = (SIZE[0] // STRIDE, SIZE[1] // STRIDE), SHIFT
+    back = np.full((5, 7, 2), (-dx / grid[0], -dy / grid[1]), np.float32)
+    before, _ = engine.label_map(logits, grid)
+    after, sure = engine.label_map(engine.move(logits, back), grid, confidence=True)
+    inside = slice(12, -12)
+    assert len(np.unique(before)) > 1 and sure is not None
+    assert (after[inside, inside] == np.roll(before, (dy, dx), (0, 1))[inside, inside]).all()
+    assert (engine.label_map(logits, grid)[0] == before).all()  # what was moved stays as it is
+
+
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_engines_align_alike(name):
     pytest.importorskip(name)

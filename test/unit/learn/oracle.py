@@ -46,6 +46,10 @@ class Oracle:
     def align(self, common: Feature, displacement: np.ndarray) -> Feature:
         return replace(common, displacement=displacement)
 
+    def move(self, logits: Any, displacement: np.ndarray) -> Any:
+        self.calls["move"] += 1
+        return logits
+
     def logits(self, common: Any, independent: Any) -> Logits:
         self.calls["logits"] += 1
         return Logits(frozenset(common.frames), min(independent.frames))

@@ -258,6 +258,26 @@ def test_video_consistency_reaches_over_no_gap(hole, expected):
     assert table[MethodSpec(CAUSAL, 1)].vc8 == expected
 
 
+def test_masks_between_are_moved_and_counted():
+    config = EvaluationConfig(
+        key_intervals=(1, 6), independent_intervals=(3,), align="flow", bidirectional=False, baselines=False
+    )
+    assert config.independent_intervals == (1, 3)
+    engine = Oracle(TRUTH)
+    table = evaluate(engine, [video_of(TRUTH)], config)
+    spec = MethodSpec(CAUSAL, 6, align="flow", independent_interval=3)
+    assert table[spec].independent_interval == 3 and spec.own_share == pytest.approx(1 / 5)
+    # The oracle does not move what it is asked to move: masks between are those of the frame before.
+    assert table[spec].mean_iou < table[MethodSpec(CAUSAL, 6, align="flow")].mean_iou == 1.0
+    assert engine.calls["move"] > 0
+
+
+def test_masks_that_nothing_would_move_are_refused():
+    config = EvaluationConfig(independent_intervals=(2,), align="none")
+    with pytest.raises(DcfmError, match="independent_interval is 2"):
+        config.for_model(ModelCard())
+
+
 # -- cost and speed --------------------------------------------------------------------------------------------
 
 

@@ -61,6 +61,9 @@ class FakeEngine:
     def align(self, common, displacement):
         return common
 
+    def move(self, logits, displacement):
+        return logits
+
     def logits(self, common, independent):
         return common, independent
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from fake_engine import CARD, FakeEngine
 
+from dcfm_ros.errors import DcfmError
 from dcfm_ros.stream.alignment import MAX_CHAINS, PATIENCE, FlowAligner, Still, create_aligner
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
@@ -202,3 +203,85 @@ def test_a_reset_forgets_the_chains():
         stream.step(view(90, 60), 1_000_000_000)  # a bag that begins again
         stream.step(view(93, 60), 1_033_000_000)
     assert [round(float(x) / 3) for _, (x, _) in engine.aligned] == [1, 1]
+
+
+def test_the_marked_frame_is_led_back_to():
+    aligner = followed([view(0, 0), view(3, 0)])
+    assert aligner.since_mark() is None
+    aligner.mark()
+    assert aligner.since_mark() is None  # it is the marked one itself
+    aligner.see(view(6, 0))
+    aligner.see(view(9, 0))
+    assert in_pixels(aligner.since_mark()) == pytest.approx((6, 0), abs=1.0)
+    assert in_pixels(aligner.displacement(0)) == pytest.approx((9, 0), abs=1.0)
+
+
+@pytest.mark.parametrize("bad", [noise(), BLACK], ids=["noise", "black"])
+def test_nothing_leads_back_from_a_frame_whose_flow_is_not_trusted(bad):
+    aligner = followed([view(0, 0), view(3, 0)])
+    aligner.mark()
+    aligner.see(bad)
+    assert aligner.since_mark() is None
+    aligner.mark()  # it leads nowhere, since the next step begins at the frame before it
+    aligner.see(view(6, 0))
+    assert aligner.since_mark() is None
+
+
+class Counting(Moving):
+    """Notes from which frame which one's logits were moved."""
+
+    def __init__(self):
+        super().__init__()
+        self.moves, self.own = [], 0
+
+    def independent(self, rgb):
+        self.own += 1
+        return super().independent(rgb)
+
+    def move(self, logits, displacement):
+        self.moves.append(round(float(in_pixels(displacement)[0]) / 3))
+        return logits
+
+
+def between(interval, frames, **settings):
+    engine = Counting()
+    config = StreamConfig(
+        mode="inline",
+        align="flow",
+        input_size=SIZE,
+        key_period_ms=0,
+        motion_threshold=0,
+        independent_interval=interval,
+        **settings,
+    )
+    with StreamSegmenter(engine, config) as stream:
+        results = [stream.step(picture, (1 + i) * 33_000_000) for i, picture in enumerate(frames)]
+    return engine, results
+
+
+def test_masks_move_between_independent_features():
+    engine, results = between(3, [view(3 * i, 0) for i in range(8)], key_interval=4)
+    assert [result.key_frame for result in results] == [True, False, False, False] * 2
+    assert [result.moved for result in results] == [False, True, True, False, False, True, True, False]
+    assert engine.moves == [1, 2, 1, 2] and engine.own == 4
+    for result in results:
+        spent = result.timing
+        assert (spent.independent == 0 and spent.fuse == 0) == result.moved and spent.label_map > 0
+    assert [result.age_frames for result in results] == [0, 1, 2, 3] * 2
+
+
+def test_every_frame_has_its_own_by_default():
+    engine, results = between(1, [view(3 * i, 0) for i in range(4)])
+    assert engine.own == 4 and not engine.moves and not any(result.moved for result in results)
+
+
+def test_frames_that_no_flow_explains_have_their_own():
+    """Noise and black frames cost what they cost without moving."""
+    _, results = between(4, [view(0, 0), view(3, 0), noise(), BLACK, view(6, 0), view(9, 0)])
+    assert [result.moved for result in results] == [False, True, False, False, False, True]
+
+
+def test_masks_that_nothing_moves_are_refused():
+    config = StreamConfig(align="none", independent_interval=2)
+    with pytest.raises(DcfmError, match=r"independent_interval is 2.* set align: flow"):
+        StreamSegmenter(FakeEngine(), config)
