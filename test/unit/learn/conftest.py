@@ -4,7 +4,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import trees
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "bench"))
 
@@ -86,3 +88,15 @@ def evaluation() -> Evaluation:
 @pytest.fixture
 def report(evaluation) -> Report:
     return new_report([evaluation], "dcfm evaluate --data camvid:camvid")
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory) -> Path:
+    """CamVid's val split in small: six frames, 15 Hz."""
+    root = tmp_path_factory.mktemp("data") / "camvid"
+    rng = np.random.default_rng(0)
+    for number in range(0, 12, 2):
+        folder, name = root / "val" / "0016E5", f"0016E5_{number:05d}"
+        trees.write(folder / "image" / f"{name}.png", rng.integers(0, 256, (48, 64, 3)).astype(np.uint8))
+        trees.write(folder / "label" / f"{name}.png", rng.integers(0, 12, (48, 64)).astype(np.uint8))
+    return root

@@ -7,17 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 import trees
 
 from dcfm_ros.bench.result import FORMAT, Report
 from dcfm_ros.learn.evaluation.report import load_report
 from dcfm_ros.measure.result_file import load_result
-from dcfm_ros.model.checkpoint import save_model
-from dcfm_ros.model.config import ModelCard, ModelConfig
-from dcfm_ros.model.dcfm import build_model
 
 # A command in a process of its own that is sent a signal at the nth call of a function within it.
 RUN = """
@@ -47,23 +42,8 @@ def ended(at: str, nth: int, *words: object, by: int = signal.SIGTERM) -> subpro
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_model(build_model(ModelConfig(), ModelCard(name="small", input_size=(64, 48))), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def footage(tmp_path_factory) -> Path:
-    """CamVid's val split in small: six frames, 15 Hz."""
-    root = tmp_path_factory.mktemp("data") / "camvid"
-    rng = np.random.default_rng(0)
-    for number in range(0, 12, 2):
-        folder, name = root / "val" / "0016E5", f"0016E5_{number:05d}"
-        trees.write(folder / "image" / f"{name}.png", rng.integers(0, 256, (48, 64, 3)).astype(np.uint8))
-        trees.write(folder / "label" / f"{name}.png", rng.integers(0, 12, (48, 64)).astype(np.uint8))
-    return root
+def weights(random_weights) -> Path:
+    return random_weights(0, name="small", input_size=(64, 48))
 
 
 def evaluate(*weights: Path, footage: Path, json: Path) -> tuple[object, ...]:

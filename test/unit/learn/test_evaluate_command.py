@@ -4,40 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-import trees
 
 from dcfm_ros.cli import main
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, PUBLISHED, WARPED, WARPED_CHEAPLY
 from dcfm_ros.learn.evaluation.report import load_report
 from dcfm_ros.model.checkpoint import save_model
-from dcfm_ros.model.config import ModelCard, ModelConfig
+from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
 
 
 @pytest.fixture(scope="module")
-def footage(tmp_path_factory) -> Path:
-    """CamVid's val split in small: six frames, 15 Hz."""
-    root = tmp_path_factory.mktemp("data") / "camvid"
-    rng = np.random.default_rng(0)
-    for number in range(0, 12, 2):
-        folder, name = root / "val" / "0016E5", f"0016E5_{number:05d}"
-        trees.write(folder / "image" / f"{name}.png", rng.integers(0, 256, (48, 64, 3)).astype(np.uint8))
-        trees.write(folder / "label" / f"{name}.png", rng.integers(0, 12, (48, 64)).astype(np.uint8))
-    return root
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> list[Path]:
-    paths = []
-    for seed, name in enumerate(("first", "second")):
-        torch.manual_seed(seed)
-        model = build_model(ModelConfig(), ModelCard(name=name, input_size=(64, 48)))
-        paths.append(tmp_path_factory.mktemp("weights") / f"{name}.safetensors")
-        save_model(model, paths[-1])
-    return paths
+def weights(random_weights) -> list[Path]:
+    names = ("first", "second")
+    return [random_weights(seed, name=name, input_size=(64, 48)) for seed, name in enumerate(names)]
 
 
 def on(footage):
