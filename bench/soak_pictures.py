@@ -49,7 +49,8 @@ def damaged(rng: random.Random, size: Size, *, compressed: bool) -> Any:
     data = bytes(message.data)
     if compressed:
         short = data[: rng.randrange(len(data) // 10, 9 * len(data) // 10)]
-        message.data = _data(rng.choice([short, b"", data[:2] + bytes(18) + data[20:]]))
+        head = data.index(b"\xff\xc0")  # of the frame; the picture is the same without what comes first
+        message.data = _data(rng.choice([short, b"", data[:head] + bytes(18) + data[head + 18 :]]))
     else:
         message.data = _data(rng.choice([data[: rng.randrange(len(data))], data + b"1"]))
     return message
