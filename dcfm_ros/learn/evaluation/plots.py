@@ -32,6 +32,10 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 
+FAR_BELOW = 0.18
+"""mIoU below that of every frame, 0-1, which is of no use at any price."""
+
+
 def save_plots(evaluation: Evaluation, folder: str | Path, name: str) -> list[Path]:
     """Writes `NAME_interval` and `NAME_cost` as PNG and SVG into `folder`; returns their paths.
 
@@ -73,27 +77,36 @@ def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
-    """mIoU over milliseconds per frame; triggers are single points."""
+    """mIoU over milliseconds per frame, without what lies far below; triggers are single points.
+
+    The key interval is written at the ends of each line only: between them it grows from point to point.
+    """
     labels: list[plots.Label] = []
     for rows in _lines(evaluation):
         style = _style(rows[-1])
-        x, y = [row.mean_ms for row in rows], [100 * row.mean_iou for row in rows]
-        axes.plot(x, y, label=method_of(rows[-1]), **style)
+        shown = rows if rows[-1].independent_interval == 1 else rows[1:]
+        places = [(row.mean_ms, 100 * row.mean_iou) for row in shown]
+        axes.plot(*zip(*places, strict=True), label=method_of(rows[-1]), **style)
+        reuse = [(row, place) for row, place in zip(shown, places, strict=True) if row.key_interval > 1]
         labels += [
             (f"K={row.key_interval}", place, style["color"])
-            for row, place in zip(rows, zip(x, y, strict=True), strict=True)
-            if rows[-1].method == CAUSAL or row.key_interval > 1
+            for row, place in dict([reuse[0], reuse[-1]]).items()
         ]
     for row in evaluation.rows:
-        if row.trigger:
+        if row.trigger and row.independent_interval == 1:
             place = (row.mean_ms, 100 * row.mean_iou)
             axes.plot(*place, "*", color=plots.GREEN, markersize=11)
             labels.append((row.trigger, place, plots.GREEN))
     axes.margins(y=0.15)  # room for labels above the best
+    lowest = 100 * (per_frame_row(evaluation).mean_iou - FAR_BELOW)
+    cut = axes.get_ylim()[0] < lowest
+    if cut:
+        axes.set_ylim(bottom=lowest)
+    inside = [label for label in labels if label[1][1] >= axes.get_ylim()[0]]
     axes.set_xlabel(f"milliseconds per frame ({evaluation.model.engine} on {evaluation.model.device})")
-    axes.set_ylabel("mIoU (%)")
-    axes.legend(frameon=False)
-    plots.label_points(axes, labels)
+    axes.set_ylabel(f"mIoU (%), cut at {lowest:.0f}" if cut else "mIoU (%)")
+    axes.legend(frameon=False, fontsize=8)
+    plots.label_points(axes, inside)
 
 
 def _style(row: Row) -> dict[str, Any]:
