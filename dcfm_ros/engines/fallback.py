@@ -15,7 +15,7 @@ from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.engine import Feature
 from dcfm_ros.engines.torch.engine import TorchEngine
-from dcfm_ros.errors import reason
+from dcfm_ros.errors import DcfmError, reason
 from dcfm_ros.model.dcfm import DCFM
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ class _Shared:
             if self.torch is None:
                 why = reason(error)
                 problem = f"engine {self._describe} failed; torch takes over, which is slower ({why})"
-                logger.error("%s", problem, exc_info=error)
+                # What we say ourselves, as of a package that is missing, needs no traceback; a library's failure does.
+                logger.error("%s", problem, exc_info=None if isinstance(error, DcfmError) else error)
                 device = self._config.device
                 if device != "cpu" and not device.startswith("cuda"):
                     device = "auto"

@@ -542,3 +542,18 @@ def test_of_many_sizes_only_those_used_last_stay_in_memory(model, monkeypatch):
     gc.collect()
     assert len(alive) <= KEPT_SETS and (32, 64) in alive
     assert loaded.count((32, 64)) == 1
+
+
+@pytest.mark.parametrize(
+    "error, is_fault", [(DcfmError("needs the package 'nncf'"), False), (RuntimeError("broken"), True)]
+)
+def test_only_a_librarys_failure_is_logged_with_its_traceback(model, caplog, error, is_fault):
+    class Failing:
+        name, precision, device, card = "openvino", "int8", "cpu", model.card
+
+        def prepare(self, size):
+            raise error
+
+    FallbackEngine(Failing(), model, EngineConfig(device="cpu")).prepare(SIZE)
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert str(error) in record.getMessage() and bool(record.exc_info) is is_fault
