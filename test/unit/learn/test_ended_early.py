@@ -78,6 +78,7 @@ def test_an_evaluation_without_a_frame_writes_nothing(weights, footage, tmp_path
     assert done.stderr.endswith("dcfm: interrupted\n") and done.stdout == "" and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_bench_tells_of_the_rounds_before(weights, tmp_path) -> None:
     pytest.importorskip("numba")  # draws the frames
     out = tmp_path / "out.json"
