@@ -21,7 +21,6 @@ from dcfm_ros.learn.evaluation.report import InHand
 from dcfm_ros.learn.evaluation.speed import Speed
 from dcfm_ros.learn.evaluation.video import Video
 from dcfm_ros.measure.metrics import ConfusionMatrix
-from dcfm_ros.model.config import ModelCard, in_groups
 
 
 def all_in_hand(
@@ -33,17 +32,19 @@ def all_in_hand(
     found = {}
     for spec in specs:
         runs = [Runs(engine, video, spec, config.input_size) for video in videos]
-        found[spec] = tuple(in_hand(engine.card, runs, speeds[spec], rate, first_ms) for rate in config.rates)
+        found[spec] = tuple(
+            in_hand(len(engine.card.classes), runs, speeds[spec], rate, first_ms) for rate in config.rates
+        )
     return found
 
 
-def in_hand(card: ModelCard, runs: Sequence[Runs], speed: Speed, rate: float, first_ms: float) -> InHand:
+def in_hand(classes: int, runs: Sequence[Runs], speed: Speed, rate: float, first_ms: float) -> InHand:
     """Of one method on some videos at one camera rate, Hz, whatever the videos' own.
 
     first_ms: frames that come sooner after the first are not judged: give what the slowest method takes for its first
     mask, so that all are judged on the same frames.
     """
-    matrix, ages, used, frames = ConfusionMatrix.empty(len(card.classes)), [], 0, 0
+    matrix, ages, used, frames = ConfusionMatrix.empty(classes), [], 0, 0
     for run in runs:
         video, finished = run.video, run.finished(speed, rate)
         used, frames = used + len(finished), frames + len(video)
@@ -54,7 +55,7 @@ def in_hand(card: ModelCard, runs: Sequence[Runs], speed: Speed, rate: float, fi
             if at_ms < first_ms or label is None or not ready:
                 continue
             _, seen, mask = ready[-1]
-            matrix += ConfusionMatrix.of(mask, in_groups(label, card), matrix.num_classes)
+            matrix += ConfusionMatrix.of(mask, label, classes)
             ages.append(1e3 * (index - seen) / rate)
     return InHand(
         rate, matrix.mean_iou if matrix.pixels else None, fmean(ages) if ages else None, used / frames

@@ -22,7 +22,7 @@ from dcfm_ros.learn.evaluation.methods import build_method
 from dcfm_ros.learn.evaluation.report import Accuracy, DataFacts, Evaluation, InHand, ModelFacts, Row
 from dcfm_ros.learn.evaluation.scene import Scene
 from dcfm_ros.learn.evaluation.speed import Speed, measure_speed
-from dcfm_ros.learn.evaluation.video import Footage, Video
+from dcfm_ros.learn.evaluation.video import Footage, Video, in_groups_of
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.dcfm import DCFM
@@ -46,15 +46,15 @@ def measure(
     """
     begin = time.perf_counter()
     model = load_model(weights)
-    if model.card.classes != footage.classes:
-        raise DcfmError(
-            f"'{weights}' knows {_listed(model.card.classes)}; {footage.name} has {_listed(footage.classes)}; "
-            f"they must be the same"
-        )
+    if not engine_config.classes_file:  # before an engine is built, which may take minutes
+        _must_know(footage, model.card.classes, weights)
     if not footage.is_video:
         config = config.for_stills()
     config = config.for_model(model.card)
     engine = create_engine(model, engine_config)
+    if footage.classes == model.card.classes:
+        footage = in_groups_of(footage, engine.card)
+    _must_know(footage, engine.card.classes, weights)
     size = config.input_size
     cost = model_cost(model, size)
     speeds = measure_speed(engine, footage.videos[0], config.specs(), size, config.speed_frames)
@@ -190,6 +190,13 @@ def _mean(values: Sequence[float]) -> float | None:
     """None where one of them has no value."""
     mean = fmean(values)
     return None if math.isnan(mean) else mean
+
+
+def _must_know(footage: Footage, classes: tuple[str, ...], weights: Path) -> None:
+    if classes != footage.classes:
+        raise DcfmError(
+            f"'{weights}' knows {_listed(classes)}; {footage.name} has {_listed(footage.classes)}; they must be the same"
+        )
 
 
 def _listed(classes: tuple[str, ...]) -> str:

@@ -8,7 +8,6 @@ wherever it is a key frame, and a mask depends only on which two features it com
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from functools import cached_property, reduce
 from operator import add
 from typing import Any, TypeVar
@@ -23,7 +22,6 @@ from dcfm_ros.learn.evaluation.config import WARPED, WARPED_CHEAPLY
 from dcfm_ros.learn.evaluation.video import Video, VideoFrame
 from dcfm_ros.measure.flow import Flow, OpticalFlow, warp
 from dcfm_ros.measure.metrics import ConfusionMatrix
-from dcfm_ros.model.config import in_groups
 from dcfm_ros.stream.alignment import FLOW_PRESET, flow_size
 from dcfm_ros.stream.preprocess import preprocess
 
@@ -41,7 +39,6 @@ class Scene:
         self.video = video
         self.network_size = network_size
         self._reach = max(reach, 1)
-        self._card = engine.card
         self._frames: dict[int, VideoFrame] = {}
         height, width = self._frame_at(0).rgb.shape[:2]
         self.mask_size: Size = (width, height)
@@ -77,9 +74,7 @@ class Scene:
 
     def _frame_at(self, index: int) -> VideoFrame:
         if index not in self._frames:
-            frame = self.video[index]
-            label = None if frame.label is None else in_groups(frame.label, self._card)
-            self._frames[index] = replace(frame, label=label)
+            self._frames[index] = self.video[index]
         return self._frames[index]
 
     def _network_input(self, index: int) -> Image:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from dcfm_ros.learn.datasets.base import FrameDataset
 from dcfm_ros.measure.table import counted
 from dcfm_ros.media.source import FIRST_STAMP_NS
+from dcfm_ros.model.config import ModelCard, in_groups
 
 # Slower than this it is a series of photographs: no robot keeps a common feature for so many metres.
 MIN_VIDEO_FPS = 5.0
@@ -69,6 +71,19 @@ class Footage:
     @property
     def frames(self) -> int:
         return sum(len(video) for video in self.videos)
+
+
+def in_groups_of(footage: Footage, card: ModelCard) -> Footage:
+    """Footage labelled with the classes of a model's weights, labelled with the groups of its card; the same where it has
+    none.
+    """
+
+    def grouped(video: Video, index: int) -> VideoFrame:
+        frame = video[index]
+        return frame if frame.label is None else replace(frame, label=in_groups(frame.label, card))
+
+    videos = [replace(video, load=partial(grouped, video)) for video in footage.videos]
+    return replace(footage, classes=card.classes, videos=videos)
 
 
 def open_footage(dataset: FrameDataset, name: str, split: str, reach: int) -> Footage:

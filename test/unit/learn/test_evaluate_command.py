@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trees
 
 from dcfm_ros.cli import main
 from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, PUBLISHED, WARPED, WARPED_CHEAPLY
@@ -35,6 +36,35 @@ def test_groups_are_measured_in_the_classes_place(footage, weights, tmp_path, ca
     (evaluation,) = load_report(tmp_path / "groups.json").evaluations
     assert evaluation.classes == ("ground", "thing")
     assert len(evaluation.rows[0].per_class_iou) == 2 and 0 < evaluation.rows[0].mean_iou < 1
+
+
+@pytest.mark.parametrize("groups", ["floor: [road, pavement]\nwall: rest\n", "floor: [road]\nhouse: rest\n"])
+def test_groups_are_measured_on_labels_of_their_own(groups, weights, tmp_path, capsys):
+    """How well the shipped classes serve somebody's own ones, before any training."""
+    (tmp_path / "groups.yaml").write_text(groups)
+    data = trees.recordings(tmp_path / "mine")
+    words = [
+        "evaluate",
+        str(weights[0]),
+        "--data",
+        f"recordings:{data}",
+        "--split",
+        "train",
+        "--threads",
+        "1",
+    ]
+    words += ["--engine", "torch", "--key-intervals", "1", "--speed-frames", "3"]
+    words += ["--json", str(tmp_path / "own.json"), "--classes-file", str(tmp_path / "groups.yaml")]
+    status, fits = main(words), "wall" in groups
+    assert status == (0 if fits else 2)
+    if fits:
+        (evaluation,) = load_report(tmp_path / "own.json").evaluations
+        assert evaluation.classes == ("floor", "wall") and evaluation.rows[0].mean_iou > 0
+    else:
+        assert (
+            "knows 2 classes (floor, house, ...); recordings has 2 classes (floor, wall"
+            in capsys.readouterr().err
+        )
 
 
 def test_two_models_in_one_table(footage, weights, tmp_path, capsys):

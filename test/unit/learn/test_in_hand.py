@@ -16,7 +16,7 @@ EVERY, REUSED, MASKS = MethodSpec(CAUSAL, 1), MethodSpec(CAUSAL, 4, align="flow"
 
 def found(truth, spec, speed, rate, first_ms=0.0):
     engine = Oracle(truth)
-    return in_hand(engine.card, [Runs(engine, video_of(truth), spec, SIZE)], speed, rate, first_ms)
+    return in_hand(3, [Runs(engine, video_of(truth), spec, SIZE)], speed, rate, first_ms)
 
 
 def test_a_mask_is_at_least_one_frame_old():
@@ -60,12 +60,12 @@ def test_the_first_frames_are_nobodys():
 def test_rates_that_drop_nothing_are_computed_once():
     engine = Oracle(ALTERNATING)
     runs = Runs(engine, video_of(ALTERNATING), EVERY, SIZE)
-    ages = {rate: in_hand(engine.card, [runs], Speed(50.0), rate, 0.0).age_ms for rate in (5.0, 10.0, 20.0)}
+    ages = {rate: in_hand(3, [runs], Speed(50.0), rate, 0.0).age_ms for rate in (5.0, 10.0, 20.0)}
     assert ages == {5.0: pytest.approx(200), 10.0: pytest.approx(100), 20.0: pytest.approx(50)}
     assert engine.calls["label_map"] == FRAMES
-    dropping = in_hand(engine.card, [runs], Speed(50.0), 40.0, 0.0)
+    dropping = in_hand(3, [runs], Speed(50.0), 40.0, 0.0)
     assert dropping.used_share == pytest.approx(0.5, abs=0.1) and engine.calls["label_map"] < 2 * FRAMES
-    assert dropping == in_hand(engine.card, [Runs(engine, runs.video, EVERY, SIZE)], Speed(50.0), 40.0, 0.0)
+    assert dropping == in_hand(3, [Runs(engine, runs.video, EVERY, SIZE)], Speed(50.0), 40.0, 0.0)
 
 
 @pytest.mark.parametrize("method", [COPIED, WARPED_CHEAPLY])
