@@ -58,6 +58,12 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_ros.model.checkpoint import load_model
     from dcfm_ros.model.shipped import weights_path
 
+    unused = [name for name in ("precision", "device") if getattr(args, name) != "auto"]
+    if args.output and not args.engines and unused:
+        raise DcfmError(
+            f"--{unused[0]} {getattr(args, unused[0])} is for engines, and none is built here: ONNX files are fp32 for any "
+            f"device; leave it out, or add --engines"
+        )
     weights = weights_path(args.weights)
     if args.output:
         read = [weights, *([args.calibrate] if args.calibrate else [])]

@@ -69,6 +69,13 @@ def test_wrong_arguments_are_plain_errors(weights, capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [("--precision", "int8"), ("--device", "cuda")])
+def test_what_says_nothing_of_onnx_files_is_refused(weights, tmp_path, capsys, words):
+    assert main(["export", str(weights), "-o", str(tmp_path / "out"), *words]) == 2
+    assert f"{words[0]} {words[1]} is for engines, and none is built here" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_int8_without_frames_says_what_it_needs(weights, tmp_path, monkeypatch, capsys):
     pytest.importorskip("openvino")
     monkeypatch.setenv("DCFM_CACHE", str(tmp_path / "cache"))
