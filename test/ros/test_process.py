@@ -253,7 +253,7 @@ def test_without_autostart_a_lifecycle_manager_drives_it(graph, process):
     "arguments, limit, told",
     [
         (("-p", "use_sim_time:=1"), None, "use_sim_time"),
-        ((), (resource.RLIMIT_NOFILE, 20), "20 open files; the node needs 64"),
+        ((), (resource.RLIMIT_NOFILE, 20), "20 open files; the node needs at least 64"),
         ((), (resource.RLIMIT_AS, 1 << 30), "bytes of address space; the node needs"),
     ],
 )
