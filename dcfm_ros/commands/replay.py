@@ -18,6 +18,7 @@ from dcfm_ros.config import setting, usable_cores
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError, one_line, say
 from dcfm_ros.interrupts import interruptible
+from dcfm_ros.media.bag_files import is_bag
 from dcfm_ros.node.topics import REPLAY
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.live.run import require_ros
@@ -193,6 +194,7 @@ def job_of(args: argparse.Namespace) -> Job:
         )
     if args.masks and (args.live or args.sweep):
         raise DcfmError("--masks works with a plain replay only; leave out --live and --sweep")
+    _refuse_unused(args)
     clock = args.clock or ("robot" if args.sweep or args.live else "fast")
     idle = [name for name in _BACKGROUND_ONLY if getattr(args, name) != getattr(StreamConfig, name)]
     if idle and (clock == "fast" or args.mode == "inline"):
@@ -205,5 +207,29 @@ def job_of(args: argparse.Namespace) -> Job:
         raise DcfmError(
             "--live plays no odometry, so that triggers on it would never fire; try them without --live, with --clock robot"
         )
+    if args.odometry and not args.sweep and not stream.wants_odometry:
+        raise DcfmError(
+            "--odometry names poses for triggers on them, and none is set; give --odometry-distance-m or --odometry-angle-deg"
+        )
     engine = read_options(args, EngineConfig)
     return read_options(args, Job, input=args.input[0], stream=stream, engine=engine, clock=clock)
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raises DcfmError for an option that this run would not look at: who gave it would think that it had."""
+    if not args.live:
+        given = [name for name in ("sim_time", "loop") if getattr(args, name) != getattr(_Live, name)]
+        given += ["set"] if args.set else []
+        if given:
+            raise DcfmError(
+                f"--{given[0].replace('_', '-')} needs --live, which plays the recording into the node"
+            )
+    if args.ray and args.jobs:
+        raise DcfmError(
+            "--jobs is for this machine's cores, and --ray for a cluster, which shares out by itself; give one"
+        )
+    path = args.input[0]
+    if args.rate and not args.sweep and len(args.input) == 1 and (path.is_file() or is_bag(path)):
+        raise DcfmError(
+            f"--rate is for folders of images; the frames of {path} have their own times, leave it out"
+        )

@@ -48,12 +48,24 @@ def test_what_is_not_given_is_as_the_clock_wants_it(words, clock, mode, confiden
         ),
         (["--live", "--clock", "robot"], "leave out --sweep, --clock"),
         (["--sweep", "size=1x1", "--live"], "leave out --sweep, --clock"),
+        (["--loop", "3"], "--loop needs --live"),
+        (["--sim-time"], "--sim-time needs --live"),
+        (["--set", "key_interval:=5"], "--set needs --live"),
+        (["--ray", "--jobs", "2"], "--jobs is for this machine's cores"),
+        (["--odometry", "/odom"], "--odometry names poses for triggers on them, and none is set"),
     ],
 )
 def test_options_that_make_no_sense_are_told_apart(tmp_path, capsys, words, message):
     assert cli.main(["replay", str(tmp_path), "-o", str(tmp_path / "out"), *words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "drive.mcap", "old.bag"])
+def test_a_rate_is_for_folders_of_images(tmp_path, capsys, name):
+    (tmp_path / name).touch()
+    assert cli.main(["replay", str(tmp_path / name), "-o", str(tmp_path / "out"), "--rate", "5"]) == 2
+    assert f"--rate is for folders of images; the frames of {tmp_path / name} have" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--live"], ["--sweep", "size=64x48"]])

@@ -94,7 +94,7 @@ def open_footage(dataset: FrameDataset, name: str, split: str, reach: int) -> Fo
     if 2 * labelled < len(dataset):
         note = (
             f"{name} {split} is not a video: its labelled frames lie too far apart for a common feature to be "
-            f"reused. Each is segmented on its own (K = 1); other key intervals, triggers and baselines are left out."
+            f"reused. Each is segmented on its own (K = 1); other key intervals, triggers, baselines and camera rates are left out."
         )
         return Footage(name, split, dataset.classes.names, everything, note)
     alone = len(dataset) - labelled
