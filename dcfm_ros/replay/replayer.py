@@ -84,16 +84,28 @@ class Replayer:
         finally:
             sinks.close()
         unread = reasons("unreadable frame", "skipped", self._source.skipped)
-        self.failed = tuple(
-            text for text in (self._problem, self._source.problem, *unread, *sinks.failed) if text
-        )
         self._tally.label_problems.update(self._labels.unused())
+        self.failed = tuple(
+            text
+            for text in (self._problem, self._source.problem, *unread, *sinks.failed, self._unlabelled())
+            if text
+        )
         if not self._tally.records:
             if self._interrupted:
                 raise KeyboardInterrupt
             why = "; ".join(self._source.skipped) or self._source.problem or "it has no frames"
             raise DcfmError(f"No frame of {self._source.path} could be segmented: {self._problem or why}.")
         return self._report(sinks), self._interrupted
+
+    def _unlabelled(self) -> str:
+        """Why nothing was compared with the labels that were given; "" where something was. A run that was cut short may
+        not have come to them.
+        """
+        cut = self._interrupted or self._problem or self._job.frames
+        if not self._job.labels or self._tally.labelled or cut:
+            return ""
+        why = next(iter(self._tally.label_problems), "they are of none of the frames")
+        return f"no frame could be compared with the labels {self._job.labels}: {why}"
 
     def _sinks(self) -> Sinks:
         job, source = self._job, self._source

@@ -10,6 +10,10 @@ from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.slice_plan import SlicePlan
 from dcfm_ros.stream.worker import OnError
 
+IDLE_S = 5.0
+"""Where no frame comes for so long, what is half done is given up: its pieces hold the weights once more, and a topic on
+which cameras come and go would keep those of all of them."""
+
 
 class Turns:
     """Whose turn it is where streams share a machine: frames go first, then one piece of a common branch.
@@ -89,12 +93,13 @@ class SlicedWorker(BackgroundWorker):
         self.piece_waits = self._after_frame = self._missed = False
         self._underway: KeyFrame | None = None
         self._left = 0  # pieces of it
-        self._began_s = 0.0
+        self._began_s = self._frame_s = 0.0
         super().__init__(branch, on_error, branch, idle=False, changed=self._turns.changed)
         self._turns.join(self)
 
     def pause(self) -> None:
-        now_ms = 1e3 * time.perf_counter()
+        self._frame_s = time.perf_counter()
+        now_ms = 1e3 * self._frame_s
         with self._changed:
             self.plan.frame_begins(now_ms, waits=self.newest is None)
             self._missed = self.piece_waits and self._after_frame and self._turns.piece is not self
@@ -136,14 +141,22 @@ class SlicedWorker(BackgroundWorker):
         with self._changed:
             self._turns.piece_ends(self)
             self.piece_waits = True
-            self._changed.wait_for(lambda: self._turns.taken(self) or era != self._era)
+            came = self._turn_comes(era)
             self.piece_waits = False
-            if era != self._era:
+            if not came:
                 self._turns.piece_ends(self)
                 return False
             self._after_frame = self._missed = False
             self._left -= 1
             return True
+
+    def _turn_comes(self, era: int) -> bool:
+        """Waits for it. It does not where the stream is reset or frames have stopped to come: the next one that does finds a
+        feature older than `max_age_ms`, and asks again."""
+        while not self._changed.wait_for(lambda: self._turns.taken(self) or era != self._era, IDLE_S):
+            if time.perf_counter() - self._frame_s > IDLE_S:
+                return False
+        return era == self._era
 
     def _finish(self, era: int, feature: CommonFeature | None, error: Exception | None) -> None:
         with self._changed:

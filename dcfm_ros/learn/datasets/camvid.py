@@ -51,8 +51,7 @@ class CamVid(VideoFiles):
             videos.append(Video(sequence.name, frames, labels))
         if not any(video.labels for video in videos):
             raise DcfmError(f"no image in '{folder}'; expected {SMALL_LAYOUT}")
-        # 11 is "void".
-        super().__init__(videos, CAMVID, lookup_table({i: i for i in range(11)}))
+        super().__init__(videos, CAMVID, lookup_table({i: i for i in range(11)}), (11, UNLABELLED))
 
 
 def chosen_sequences(folder: Path, sequences: Sequence[str] | None, without: Sequence[str]) -> list[Path]:
@@ -63,7 +62,11 @@ def chosen_sequences(folder: Path, sequences: Sequence[str] | None, without: Seq
             raise DcfmError(f"'{option}' must be a list of sequences, as in [{names}]")
         for name in names:
             if name not in known:
-                raise DcfmError(f"'{option}': '{folder}' has no sequence '{name}'; known: {', '.join(known)}")
+                # YAML takes 0016E5 for 16 × 10⁵.
+                hint = "" if isinstance(name, str) else ", in quotes where they look like numbers"
+                raise DcfmError(
+                    f"'{option}': '{folder}' has no sequence '{name}'; known: {', '.join(known)}{hint}"
+                )
     return [
         path
         for name, path in known.items()

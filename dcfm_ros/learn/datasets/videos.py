@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcfm_ros.arrays import Image
+import numpy as np
+
+from dcfm_ros.arrays import UNLABELLED, Image
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.learn.datasets.base import LabelledFrame, read_image, read_label, same_size
 from dcfm_ros.model.classes import ClassSet
@@ -27,13 +29,21 @@ class Video:
 class VideoFiles:
     """A dataset of `Video`s, in order. `table`: uint8 (256,), class id per value in the label images.
 
+    void: the only values that mean no class; None: all others do. A label with another value is a DcfmError.
+
     A subclass reads its layout; where label images are not one byte per pixel, it overrides `read_label`, and `read_image` likewise.
     """
 
     fps = 30.0
 
-    def __init__(self, videos: Sequence[Video], classes: ClassSet, table: Image) -> None:
+    def __init__(
+        self, videos: Sequence[Video], classes: ClassSet, table: Image, void: Sequence[int] | None = None
+    ) -> None:
         self.classes, self.table = classes, table
+        self._void = void
+        self._wrong = (table == UNLABELLED) & ~np.isin(
+            np.arange(256), np.arange(256) if void is None else void
+        )
         self.places = [(video, number) for video in videos for number in sorted(video.labels)]
         if not self.places:
             raise DcfmError("the dataset has no labelled frame")
@@ -43,9 +53,20 @@ class VideoFiles:
 
     def __getitem__(self, index: int) -> LabelledFrame:
         video, number = self.places[index]
-        label = self.table[self.read_label(video.labels[number])]
+        label = self._known(self.read_label(video.labels[number]), video.labels[number])
         image = self.read_image(video.frames[number])
         return same_size(LabelledFrame(image, label, f"{video.name}/{self.name(index)}"))
+
+    def _known(self, values: Image, path: Path) -> Image:
+        """The class ids of a label's values."""
+        wrong = values[self._wrong[values]]
+        if wrong.size:
+            classes = [value for value in range(256) if self.table[value] != UNLABELLED]
+            raise DcfmError(
+                f"'{path}' holds the value {wrong.max()}, which is no class; expected {classes[0]} to {classes[-1]}, or "
+                f"{' or '.join(map(str, self._void or ()))} for none"
+            )
+        return self.table[values]
 
     def offsets(self, index: int) -> list[int]:
         video, number = self.places[index]

@@ -422,3 +422,23 @@ def test_unknown_names_and_options(tmp_path):
         open_dataset("synthetic", tmp_path, "all")
     with pytest.raises(DcfmError, match="drives, length and every must be 1 or more, got 0, 40, 1"):
         open_dataset("synthetic", tmp_path, "train", drives=0)
+
+
+def test_camvid_labels_with_values_that_are_no_class_are_refused(tmp_path):
+    """Left out without a word, they would make a smaller share of the pixels count."""
+    root = trees.camvid(tmp_path)
+    dataset = open_dataset("camvid", root, "train")
+    void, path = trees.stripes([0, 10, 11, 255]), dataset.places[0][0].labels[30]
+    trees.write(path, void)
+    assert np.unique(dataset[0].label).tolist() == [0, 10, 255]
+    trees.write(path, trees.stripes([0, 10, 200, 255]))
+    with pytest.raises(
+        DcfmError, match=r"holds the value 200, which is no class; expected 0 to 10, or 11 or 255"
+    ):
+        dataset[0]
+
+
+def test_a_sequence_that_yaml_takes_for_a_number_is_told_how_to_be_written(tmp_path):
+    root = trees.camvid(tmp_path)
+    with pytest.raises(DcfmError, match=r"no sequence '1600000.0'.*in quotes"):
+        open_dataset("camvid", root, "train", without=[16e5])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 
 import pytest
 from fake_engine import TIMEOUT_S, FakeEngine, frame, until
 from test_background import MS, config, key
 
-from dcfm_ros.stream import workers
+from dcfm_ros.stream import slices, workers
 from dcfm_ros.stream.common_feature import CommonFeature
 from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.slice_plan import MAX_PIECES, SlicePlan
@@ -73,6 +74,35 @@ def test_frames_wait_for_the_piece_in_work_but_for_no_more():
     worker.resume()
     until(lambda: worker.newest.index == 1)
     worker.close()
+
+
+class Pieces:
+    """What a common branch in work holds."""
+
+
+def test_what_is_half_done_is_given_up_when_the_camera_goes(monkeypatch):
+    monkeypatch.setattr(slices, "IDLE_S", 0.05)
+    held: weakref.WeakSet[Pieces] = weakref.WeakSet()
+
+    class Holds(FakeEngine):
+        def common_slices(self, independent, pieces):
+            loaded = Pieces()
+            held.add(loaded)
+            for _ in range(pieces):
+                assert loaded
+                yield
+            return independent
+
+    with StreamSegmenter(Holds(), config("slices", key_interval=2, slices=4, max_age_ms=1000)) as stream:
+        stream.step(frame(1), MS)
+        stream.step(frame(2), 2 * MS)
+        assert stream.step(frame(3), 3 * MS).trigger == "interval"
+        until(lambda: not held)
+        back = stream.step(frame(4), 1500 * MS)
+        assert back.trigger and back.mask[0, 0] == 1 and not back.errors
+        monkeypatch.undo()  # from now on no frame is late
+        stamps = itertools.count(1500 * MS + MS, MS)
+        until(lambda: stream.step(frame(5), next(stamps)).mask[0, 0] > 1)
 
 
 class TwoCameras:
