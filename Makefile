@@ -63,7 +63,9 @@ test: $(INSTALL)/ready $(VENV)/ready-test ## all tests
 	@$(ENTER) exec python -m pytest $(ARGS)
 
 fuzz: $(INSTALL)/ready $(VENV)/ready-test ## hostile input at every public door, other each time, for MINUTES=10
-	@$(ENTER) DCFM_FUZZ_MINUTES=$(MINUTES) exec python -m pytest test/fuzz -o faulthandler_timeout=0 $(ARGS)
+	@$(ENTER) DCFM_FUZZ_MINUTES=$(MINUTES) python -m pytest test/fuzz -o faulthandler_timeout=0 $(ARGS)
+	@# Steered by the branches that inputs reach, where atheris is installed: it has no wheel for every machine.
+	@$(ENTER) if python -c 'import atheris' 2> /dev/null; then exec python test/fuzz/guided.py $(MINUTES); fi
 
 lint: $(VENV)/ready-dev ## style, types, workflows, containers
 	@$(ENTER) ruff check . && ruff format --check . && mypy

@@ -29,7 +29,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && python3 -m venv --system-site-packages venv \
     && touch venv/COLCON_IGNORE \
-    && venv/bin/pip install --no-cache-dir torch --index-url "${WHEELS:?NVIDIA's index of PyTorch for this JetPack, see above}" \
+    && venv/bin/pip install --no-cache-dir torch --index-url "${WHEELS:?the index that has PyTorch for this JetPack, see above}" \
     && venv/bin/pip install --no-cache-dir -r src/dcfm_ros/tools/robot.txt
 ENV PATH=/ws/venv/bin:$PATH
 COPY . src/dcfm_ros
