@@ -66,6 +66,8 @@ class StreamSegmenter:
         self.engine = create_engine(model) if isinstance(model, (DCFM, str, Path)) else model
         self.config = config or StreamConfig()
         self.network_size = self.config.network_size(self.engine.card.input_size)
+        # What refuses a configuration comes before what starts a thread.
+        self._aligner = create_aligner(self.config, self.engine.card, self.network_size)
         self.engine.prepare(self.network_size)  # what is built once is not built while a frame waits
         self._worker = (
             make_worker(CommonBranch(self.engine, self.config), on_error)
@@ -73,7 +75,6 @@ class StreamSegmenter:
             else create_worker(self.engine, self.config, on_error)
         )
         self._triggers = Triggers(self.config)
-        self._aligner = create_aligner(self.config, self.engine.card, self.network_size)
         self._timeline = Timeline(self.config.max_age_ms)
         self._restart = "first"  # why a frame is refreshed that has no common feature to borrow
         self._used = -1  # index of the key frame whose common feature the last frame used

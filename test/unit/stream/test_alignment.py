@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from fake_engine import CARD, FakeEngine
+from fake_engine import CARD, FakeEngine, workers
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.stream.alignment import MAX_CHAINS, PATIENCE, FlowAligner, Still, create_aligner
@@ -285,3 +285,4 @@ def test_masks_that_nothing_moves_are_refused():
     config = StreamConfig(align="none", independent_interval=2)
     with pytest.raises(DcfmError, match=r"independent_interval is 2.* set align: flow"):
         StreamSegmenter(FakeEngine(), config)
+    assert not workers()
