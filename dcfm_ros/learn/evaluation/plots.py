@@ -72,8 +72,8 @@ def draw_interval(axes: Axes, evaluation: Evaluation) -> None:
     axes.axhline(per_frame, color=plots.GREY, linewidth=1, linestyle=":", label="DCFM on every frame")
     axes.set_xticks(sorted({row.key_interval for row in evaluation.rows if row.key_interval}))
     axes.set_xlabel("key interval K (frames); the band is the range over where key frames fall")
-    axes.set_ylabel("mIoU (%)")
-    axes.legend(frameon=False)
+    _cut_far_below(axes, evaluation)
+    axes.legend(frameon=False, fontsize=7, loc="lower center", ncols=2)
 
 
 def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
@@ -98,15 +98,20 @@ def draw_cost(axes: Axes, evaluation: Evaluation) -> None:
             axes.plot(*place, "*", color=plots.GREEN, markersize=11)
             labels.append((row.trigger, place, plots.GREEN))
     axes.margins(y=0.15)  # room for labels above the best
+    _cut_far_below(axes, evaluation)
+    inside = [label for label in labels if label[1][1] >= axes.get_ylim()[0]]
+    axes.set_xlabel(f"milliseconds per frame ({evaluation.model.engine} on {evaluation.model.device})")
+    axes.legend(frameon=False, fontsize=8)
+    plots.label_points(axes, inside)
+
+
+def _cut_far_below(axes: Axes, evaluation: Evaluation) -> None:
+    """Leaves out what is of no use, and says so."""
     lowest = 100 * (per_frame_row(evaluation).mean_iou - FAR_BELOW)
     cut = axes.get_ylim()[0] < lowest
     if cut:
         axes.set_ylim(bottom=lowest)
-    inside = [label for label in labels if label[1][1] >= axes.get_ylim()[0]]
-    axes.set_xlabel(f"milliseconds per frame ({evaluation.model.engine} on {evaluation.model.device})")
     axes.set_ylabel(f"mIoU (%), cut at {lowest:.0f}" if cut else "mIoU (%)")
-    axes.legend(frameon=False, fontsize=8)
-    plots.label_points(axes, inside)
 
 
 def _style(row: Row) -> dict[str, Any]:
