@@ -99,6 +99,7 @@ class StreamConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        self._must_move_masks(self.align)
         if (self.input_size[0] == 0) != (self.input_size[1] == 0):
             raise DcfmError(
                 f"input_size is {self.input_size}; give width and height, or 0, 0 for the model card's"
@@ -116,12 +117,15 @@ class StreamConfig:
     def alignment(self, card: ModelCard) -> str:
         """flow or none: what `align` means for a model. Raises DcfmError where nothing would move masks that are to move."""
         align = card.align if self.align == "auto" else self.align
+        self._must_move_masks(align)
+        return align
+
+    def _must_move_masks(self, align: str) -> None:
         if self.independent_interval > 1 and align == "none":
             raise DcfmError(
                 f"independent_interval is {self.independent_interval}, but without optical flow there is nothing to move "
                 "masks along; set align: flow, or independent_interval: 1"
             )
-        return align
 
     def size_of_mask(self, frame_size: Size, network_size: Size) -> Size:
         """(width, height) of the mask of a frame."""

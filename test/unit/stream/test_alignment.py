@@ -281,8 +281,8 @@ def test_frames_that_no_flow_explains_have_their_own():
     assert [result.moved for result in results] == [False, True, False, False, False, True]
 
 
-def test_masks_that_nothing_moves_are_refused():
-    config = StreamConfig(align="none", independent_interval=2)
+@pytest.mark.parametrize("align", ["none", "auto"])  # auto: the card says none
+def test_masks_that_nothing_moves_are_refused(align):
     with pytest.raises(DcfmError, match=r"independent_interval is 2.* set align: flow"):
-        StreamSegmenter(FakeEngine(), config)
+        StreamSegmenter(FakeEngine(), StreamConfig(align=align, independent_interval=2))
     assert not workers()
