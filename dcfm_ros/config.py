@@ -49,12 +49,11 @@ def setting(
 ) -> Any:
     """A dataclass field that says what its values are.
 
-    Args:
-        help: what it is, for the command line, ROS and the documentation.
-        low, high: the smallest and the largest value, of a list: of each item. None: no limit.
-        choices: the only values of a text; where the type allows a size, too, the words that may stand for one.
-        removed: former values, and what to use instead.
-        more: further metadata, for whoever reads it.
+    help: what it is, for the command line, ROS and the documentation.
+    low, high: the smallest and the largest value, of a list: of each item. None: no limit.
+    choices: the only values of a text; where the type allows a size, too, the words that may stand for one.
+    removed: former values, and what to use instead.
+    more: further metadata, for whoever reads it.
     """
     limits = {"low": low, "high": high, "choices": tuple(choices), "removed": removed or {}}
     return field(default=default, metadata={"help": help, **limits, **more})

@@ -70,10 +70,8 @@ def check_outputs(outputs: Iterable[Path], *, force: bool, read: Iterable[Path] 
     """To be called before work begins: whether files can be written, and nothing that matters goes.
 
     read: files and folders that the command reads.
-
-    Raises:
-        DcfmError: a file is there already and `force` is not given, or the command reads it; it is a folder; its folder
-            cannot be written.
+    Raises DcfmError: a file is there already and `force` is not given, or the command reads it; it is a folder;
+    its folder cannot be written.
     """
     read = list(read)
     for path in outputs:

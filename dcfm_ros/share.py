@@ -14,9 +14,7 @@ def share_path(*parts: str | os.PathLike[str]) -> Path:
     In the source tree the folders lie beside the package. Every way of installing (pip into an environment, a user's
     folder or a target folder; colcon, plain or with symbolic links) puts them into `share/dcfm_ros` below one of the
     folders that the package lies in.
-
-    Raises:
-        DcfmError: nothing of that name in any of these places; the message lists them.
+    Raises DcfmError: nothing of that name in any of these places; the message lists them.
     """
     # Not resolved: a colcon installation with symbolic links shall find its own files.
     package = Path(__file__).absolute().parent

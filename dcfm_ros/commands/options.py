@@ -24,9 +24,7 @@ def add_options(
 ) -> None:
     """One option per `setting` of a config dataclass: `key_interval` becomes `--key-interval`.
 
-    Args:
-        leave_out: fields without an option.
-        only: the fields with an option; None: all.
+    leave_out: fields without an option. only: the fields with an option; None: all.
 
     Parsing raises DcfmError for a value that the field cannot have.
     """

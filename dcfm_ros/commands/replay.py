@@ -183,8 +183,7 @@ def _ended(page: Path, interrupted: bool, failed: Sequence[str]) -> int:
 def job_of(args: argparse.Namespace) -> Job:
     """The replay that the options describe, of the first of several recordings.
 
-    Raises:
-        DcfmError: options that make no sense.
+    Raises DcfmError: options that make no sense.
     """
     if args.sweep and len(args.input) > 1:
         raise DcfmError(f"--sweep runs its grid over one recording; {len(args.input)} are given")

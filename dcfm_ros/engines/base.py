@@ -15,12 +15,9 @@ class Engine(Protocol):
     What `independent`, `common` and `logits` return is the engine's own business: callers only hand it on.
     Results are new values that later calls do not change.
 
-    Attributes:
-        card: names, colours, input size of the model.
-        name: "torch", ...
-        device: "cpu", "cuda", ...
-        precision: "fp32", "fp16", ...
-        problem: why the engine is not the one that was asked for, or what it lost since; "" while all is well.
+    card: names, colours, input size of the model. name: "torch", ... device: "cpu", "cuda", ... precision:
+    "fp32", "fp16", ... problem: why the engine is not the one that was asked for, or what it lost since; ""
+    while all is well.
     """
 
     @property

@@ -77,9 +77,7 @@ class FlowConsistency:
     def step(self, rgb: np.ndarray, mask: np.ndarray) -> float:
         """Consistency of this mask with the one before, 0-1; NaN for the first frame and after a change of size.
 
-        Args:
-            rgb: uint8 H×W×3.
-            mask: uint8 h×w class ids of the same picture, any size.
+        rgb: uint8 H×W×3. mask: uint8 h×w class ids of the same picture, any size.
         """
         width = min(self._WIDTH, rgb.shape[1])
         # DIS takes no smaller ones.

@@ -109,8 +109,7 @@ class ZstdFile:
 def parts_of(path: Path) -> tuple[list[Part], list[str]]:
     """The parts of a bag, in the order in which they were recorded, and what of them is not as its metadata.yaml says.
 
-    Raises:
-        DcfmError: an empty file, no valid metadata, or files missing.
+    Raises DcfmError: an empty file, no valid metadata, or files missing.
     """
     if path.is_file():
         if path.stat().st_size == 0:
@@ -194,8 +193,7 @@ def _ros1_files(folder: Path) -> list[Path]:
 def _metadata(folder: Path) -> tuple[list[Path], dict[str, int]]:
     """The storage files a metadata.yaml lists, and how many messages of each topic it announces.
 
-    Raises:
-        DcfmError: no valid metadata, or files missing.
+    Raises DcfmError: no valid metadata, or files missing.
     """
     try:
         about = strict_yaml((folder / "metadata.yaml").read_text())["rosbag2_bagfile_information"]

@@ -74,8 +74,7 @@ class BagSource(Source):
 def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:
     """The topic asked for, or the only image topic of a camera.
 
-    Raises:
-        DcfmError: no such topic, not an image topic, no image topic at all, or several.
+    Raises DcfmError: no such topic, not an image topic, no image topic at all, or several.
     """
     images = [topic for topic in bag.topics if topic.type in IMAGE_TYPES]
     if name is None:
@@ -99,8 +98,7 @@ def _choose(bag: Bag, name: str | None, labels: str | None) -> Topic:
 def image_topic(bag: Bag, name: str, what: str = "topic") -> Topic:
     """The topic of this name.
 
-    Raises:
-        DcfmError: no such topic, or not an image topic; `what` says what it is wanted for.
+    Raises DcfmError: no such topic, or not an image topic; `what` says what it is wanted for.
     """
     images = [topic for topic in bag.topics if topic.type in IMAGE_TYPES]
     chosen = [topic for topic in bag.topics if topic.name == name]

@@ -77,11 +77,8 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
     Only a chunk of about one megabyte is held in memory. `close` completes the bag; a context manager does so on
     errors, too, so that what was recorded until then can be read.
 
-    Args:
-        storage: a key of `STORAGES`.
-
-    Raises:
-        DcfmError: the path exists already, or cannot be written.
+    storage: a key of `STORAGES`.
+    Raises DcfmError: the path exists already, or cannot be written.
     """
 
     def __init__(self, path: Path, storage: str = "mcap") -> None:
@@ -115,9 +112,7 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
         """Announce a topic; needed before `write_raw` for types that this package does not know, with their definition.
 
         qos: the profiles offered when it was recorded.
-
-        Raises:
-            DcfmError: a type without a known definition.
+        Raises DcfmError: a type without a known definition.
         """
         if topic in self._connections:
             return
@@ -143,8 +138,7 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
     def close(self) -> None:
         """Write index and metadata; the bag is complete afterwards.
 
-        Raises:
-            DcfmError: they cannot be written.
+        Raises DcfmError: they cannot be written.
         """
         if self._closed:
             return

@@ -49,12 +49,9 @@ class RawMessage(NamedTuple):
 class Bag:
     """A recording opened for reading: its topics, and its messages one at a time.
 
-    Attributes:
-        problem: what is missing of it, as far as is known; after reading, what was announced and did not come; "" where
-            nothing is missing.
-
-    Raises:
-        DcfmError: damaged, cut off, missing files or nothing in it.
+    problem: what is missing of it, as far as is known; after reading, what was announced and did not come; ""
+    where nothing is missing.
+    Raises DcfmError: damaged, cut off, missing files or nothing in it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,9 +74,8 @@ class Bag:
 
         A message has the fields of its ROS type as attributes. Memory in use is that of one message (one chunk, where
         the bag is compressed in chunks). Messages that cannot be read are left out; `problem` then tells them.
-
-        Raises:
-            DcfmError: the bag is damaged from here on; or, at the end, it did not hold all that it announces.
+        Raises DcfmError: the bag is damaged from here on; or, at the end, it did not hold all that it
+        announces.
         """
         store = typestore(ros1=True) if self.is_ros1 else self._ros2_types(names)
         deserialize = store.deserialize_ros1 if self.is_ros1 else store.deserialize_cdr
@@ -95,9 +91,7 @@ class Bag:
         """Yield every message of the bag serialized for ROS 2 (CDR), in log-time order.
 
         Messages of ROS 1 are converted; `data` is None for those whose type is not known.
-
-        Raises:
-            DcfmError: the bag is damaged from here on.
+        Raises DcfmError: the bag is damaged from here on.
         """
         # A topic of several publishers has the profiles of all.
         profiles: dict[str, dict[Qos, None]] = {}

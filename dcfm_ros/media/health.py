@@ -39,11 +39,7 @@ class Report:
 
 
 class Health:
-    """What happens to a stream's frames, told by any thread; read by the diagnostics.
-
-    Args:
-        clock: seconds.
-    """
+    """What happens to a stream's frames, told by any thread; read by the diagnostics. clock: seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -21,9 +21,7 @@ def to_rgb(message: Any) -> np.ndarray:
     """The picture of an Image or CompressedImage message, from ROS or from a bag, as uint8 H×W×3 RGB.
 
     For rgb8 it is a view of the message's data.
-
-    Raises:
-        UnknownEncoding, BadImage: as `decode_image` and `decode_compressed` do.
+    Raises UnknownEncoding, BadImage: as `decode_image` and `decode_compressed` do.
     """
     if hasattr(message, "format"):
         return decode_compressed(message.format, message.data)
@@ -42,23 +40,18 @@ def decode_image(
 ) -> np.ndarray:
     """The picture in the fields of a sensor_msgs/Image.
 
-    Args:
-        encoding: a name of `sensor_msgs/image_encodings.hpp` (see ENCODINGS), or `nv12`. `8UC3` and `8UC4`
-            are taken as OpenCV's BGR and BGRA. Samples of 16 bits keep their high byte.
-        height, width: pixels.
-        step: bytes from one row to the next; more than a row's pixels need is padding. For the encodings with
-            two planes (nv12, nv21, nv24) it is the step of the luma plane.
-        is_bigendian: byte order of 16-bit samples.
-        data: any buffer (array.array, bytes, memoryview, numpy) of exactly step × rows bytes.
-
-    Returns:
-        uint8 H×W×3 RGB. For rgb8, padded or not, it is a view of `data`: valid as long as `data` is not
-        written to, and read-only where `data` is.
-
-    Raises:
-        UnknownEncoding: the encoding is not in ENCODINGS.
-        BadImage: a size of zero or above MAX_SIDE, a step smaller than a row, an odd size where samples come
-            in pairs, or data of the wrong length; the message names encoding, expectation and what came.
+    encoding: a name of `sensor_msgs/image_encodings.hpp` (see ENCODINGS), or `nv12`. `8UC3` and `8UC4` are
+        taken as OpenCV's BGR and BGRA. Samples of 16 bits keep their high byte.
+    height, width: pixels.
+    step: bytes from one row to the next; more than a row's pixels need is padding. For the encodings with two
+        planes (nv12, nv21, nv24) it is the step of the luma plane.
+    is_bigendian: byte order of 16-bit samples.
+    data: any buffer (array.array, bytes, memoryview, numpy) of exactly step × rows bytes.
+    Returns uint8 H×W×3 RGB. For rgb8, padded or not, it is a view of `data`: valid as long as `data` is not
+    written to, and read-only where `data` is.
+    Raises UnknownEncoding: the encoding is not in ENCODINGS; BadImage: a size of zero or above MAX_SIDE, a step
+    smaller than a row, an odd size where samples come in pairs, or data of the wrong length; the message names
+    encoding, expectation and what came.
     """
     layout = ENCODINGS.get(encoding.lower() if encoding not in ENCODINGS else encoding)
     if layout is None:
@@ -101,17 +94,12 @@ def decode_compressed(format: str, data: Any) -> np.ndarray:
     The picture is as the sensor saw it: an orientation in its EXIF data is not applied, since camera_info
     and everything downstream count pixels without it.
 
-    Args:
-        format: the message's format string. image_transport's publishers write "ENCODING; KIND compressed TARGET",
-            others only the kind, which is looked up in the data instead. Of a Bayer encoding the data hold the mosaic.
-        data: any buffer with the compressed file.
-
-    Returns:
-        uint8 H×W×3 RGB, a new array.
-
-    Raises:
-        BadImage: a depth image, and whatever `decode_file` refuses: other kinds, sizes beyond the limits, truncated or
-            damaged files.
+    format: the message's format string. image_transport's publishers write "ENCODING; KIND compressed TARGET",
+    others only the kind, which is looked up in the data instead. Of a Bayer encoding the data hold the mosaic.
+    data: any buffer with the compressed file.
+    Returns uint8 H×W×3 RGB, a new array.
+    Raises BadImage: a depth image, and whatever `decode_file` refuses: other kinds, sizes beyond the limits,
+    truncated or damaged files.
     """
     encoding = format.partition(";")[0].strip().lower()
     what = f"compressed image of format {format!r}"

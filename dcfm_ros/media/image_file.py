@@ -33,14 +33,9 @@ _EXTRANEOUS = "extraneous bytes before marker"
 def decode_file(data: Any, flags: int, what: str, kinds: Collection[str] = IN_FILES) -> np.ndarray:
     """The pixels of an image file, as cv2.imdecode gives them for these flags.
 
-    Args:
-        data: any buffer with the file.
-        what: what it is, for messages.
-        kinds: those that are opened.
-
-    Raises:
-        BadImage: no data, another kind, a size beyond the limits of `image_header`, a file that is truncated or
-            damaged, or that does not decode.
+    data: any buffer with the file. what: what it is, for messages. kinds: those that are opened.
+    Raises BadImage: no data, another kind, a size beyond the limits of `image_header`, a file that is truncated
+    or damaged, or that does not decode.
     """
     return decode_known(data, flags, what, header_of(data, what, kinds))
 

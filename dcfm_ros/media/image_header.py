@@ -39,11 +39,9 @@ def check_size(what: str, width: int, height: int) -> None:
 def read_header(data: memoryview, what: str) -> Header:
     """The header of an image file, of a size that can be decoded.
 
-    Args:
-        what: what the file is, for messages.
-
-    Raises:
-        BadImage: of none of the kinds, truncated, damaged, too large, or too small for the pixels it announces.
+    what: what the file is, for messages.
+    Raises BadImage: of none of the kinds, truncated, damaged, too large, or too small for the pixels it
+    announces.
     """
     start = bytes(data[:16])
     parse = next((parse for magic, parse in _KINDS if magic.match(start)), None)

@@ -30,12 +30,10 @@ def class_ids(packed: bytes | memoryview, what: str, colours: Colours = ()) -> M
     One value per pixel is a class id, in a palette PNG the place in the palette. Three are a colour, which must be that of a
     class.
 
-    Args:
-        what: where it is from, for messages; the same for all labels of a place, so that equal problems can be counted.
-        colours: RGB of the classes, by id; none where they are not known.
-
-    Raises:
-        DcfmError: no label image, JPEG or another format that changes values, or colours that are of no class.
+    what: where it is from, for messages; the same for all labels of a place, so that equal problems can be
+    counted. colours: RGB of the classes, by id; none where they are not known.
+    Raises DcfmError: no label image, JPEG or another format that changes values, or colours that are of no
+    class.
     """
     data = bytes(packed)
     try:

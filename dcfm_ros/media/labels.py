@@ -67,11 +67,8 @@ class LabelFolder:
     """Label images (see `label_image`) named like the frames they belong to, or by their number: the frame's place in a
     video or bag, from 0, or its stamp in nanoseconds.
 
-    Args:
-        rate: frames per second. A stamp in a name belongs to the nearest frame within half the time between two.
-
-    Raises:
-        DcfmError: no such folder, or no PNG in it.
+    rate: frames per second. A stamp in a name belongs to the nearest frame within half the time between two.
+    Raises DcfmError: no such folder, or no PNG in it.
     """
 
     def __init__(self, folder: Path, colours: Colours = (), rate: float | None = None) -> None:
@@ -115,9 +112,7 @@ class LabelTopic:
 
     Read along with the frames: only a window of labels is held in memory. A label may be some places away from where its
     frame is, and its stamp up to half the time between two frames (`rate` per second) off.
-
-    Raises:
-        DcfmError: no such topic, or not an image topic.
+    Raises DcfmError: no such topic, or not an image topic.
     """
 
     def __init__(self, path: Path, topic: str, colours: Colours = (), rate: float | None = None) -> None:
@@ -204,9 +199,8 @@ class LabelTopic:
 class Nearest:
     """Which of some stamps belongs to a frame: the same, or the nearest within half the time between two frames.
 
-    Args:
-        stamps: any collection; what is taken from it may leave it.
-        rate: frames per second; None: the stamps must be the same.
+    stamps: any collection; what is taken from it may leave it. rate: frames per second; None: the stamps must
+    be the same.
     """
 
     def __init__(self, stamps: Collection[int], rate: float | None) -> None:
@@ -247,8 +241,7 @@ def _of_no_frame(count: int, all_: int, how: str) -> Counter[str]:
 def label_of(message: object, name: str) -> np.ndarray:
     """The class ids of a one-channel 8-bit Image message, uint8 H×W, rows unpadded.
 
-    Raises:
-        DcfmError: another encoding, or too little data.
+    Raises DcfmError: another encoding, or too little data.
     """
     encoding, height, width, step = message.encoding, message.height, message.width, message.step  # type: ignore[attr-defined]
     if encoding not in _LABEL_ENCODINGS:
@@ -266,12 +259,9 @@ def label_of(message: object, name: str) -> np.ndarray:
 def open_labels(source: Source, spec: str | None, colours: Colours = ()) -> Labels:
     """Labels for a source: a folder, a topic of the same bag, or those that lie beside a folder of images.
 
-    Args:
-        spec: a folder, a topic name, BAG:TOPIC for a topic of another bag, or None: `label/` beside `image/` if it exists.
-        colours: RGB of the classes, by id, for labels that show them.
-
-    Raises:
-        DcfmError: nothing usable at `spec`.
+    spec: a folder, a topic name, BAG:TOPIC for a topic of another bag, or None: `label/` beside `image/` if it
+    exists. colours: RGB of the classes, by id, for labels that show them.
+    Raises DcfmError: nothing usable at `spec`.
     """
     if spec is None:
         if isinstance(source, ImageFolder):

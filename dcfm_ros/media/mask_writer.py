@@ -24,13 +24,9 @@ _AFTER_HEADER = 33
 class MaskWriter:
     """A folder of masks, and the classes that their values are.
 
-    Args:
-        folder: is made where it does not exist.
-        names, colors: of the classes, by id; RGB, 0-255.
-        read: files and folders that the run reads; the folder must not lie there.
-
-    Raises:
-        DcfmError: the folder is not empty and `force` is not given, or see `check_apart`.
+    folder: is made where it does not exist. names, colors: of the classes, by id; RGB, 0-255. read: files and
+    folders that the run reads; the folder must not lie there.
+    Raises DcfmError: the folder is not empty and `force` is not given, or see `check_apart`.
     """
 
     def __init__(

@@ -54,8 +54,7 @@ class _Chunk:
 class McapFile:
     """An .mcap file; see `Part`. Reading its index, or going through it, happens once, when it is made.
 
-    Raises:
-        Damaged: not an .mcap file at all.
+    Raises Damaged: not an .mcap file at all.
     """
 
     def __init__(self, path: Path) -> None:

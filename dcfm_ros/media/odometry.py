@@ -15,11 +15,8 @@ from dcfm_ros.stream.segmentation import Pose
 class RecordedOdometry:
     """The poses of a bag's topic, for frames that are asked for in their order.
 
-    Args:
-        topic: "" for the only one there is.
-
-    Raises:
-        DcfmError: no such topic, or a choice of them, which the message lists.
+    topic: "" for the only one there is.
+    Raises DcfmError: no such topic, or a choice of them, which the message lists.
     """
 
     def __init__(self, bag: Bag, topic: str) -> None:

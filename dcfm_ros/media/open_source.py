@@ -24,14 +24,12 @@ def open_source(
 ) -> Source:
     """Open a video file, folder of images, rosbag2 (folder, .mcap or .db3), ROS 1 .bag or camera (/dev/videoN).
 
-    Args:
-        topic: the image topic of a bag; None finds it where the bag has exactly one.
-        labels: a topic that holds no camera images but their labels.
-        odometry: topic of the poses that a bag's frames come with, "" for the only one there is; None: without.
-        rate: frames per second, for a folder of images (default 15) or to ask of a camera.
-
-    Raises:
-        DcfmError: nothing there, not readable, no images in it, or a choice of topics (which the message lists).
+    topic: the image topic of a bag; None finds it where the bag has exactly one.
+    labels: a topic that holds no camera images but their labels.
+    odometry: topic of the poses that a bag's frames come with, "" for the only one there is; None: without.
+    rate: frames per second, for a folder of images (default 15) or to ask of a camera.
+    Raises DcfmError: nothing there, not readable, no images in it, or a choice of topics (which the message
+    lists).
     """
     path = Path(path)
     source = _open(path, topic, rate, labels, odometry)

@@ -27,14 +27,13 @@ FIRST_STAMP_NS = 1_000_000_000
 class Frame:
     """One image of a stream.
 
-    Attributes:
-        rgb: uint8 H×W×3, RGB. May share memory with the message it came from: copy it before writing to it.
-        stamp_ns: when the image was taken (the message's header stamp), in nanoseconds.
-        time_ns: when it was recorded (a bag's log time); equals `stamp_ns` where there is no such thing.
-        frame_id: the header's frame_id, "" where there is none.
-        name: for people: a file's name or a running number.
-        decode_ms: how long a message took to become a picture; 0 where there is no message.
-        odometry: where the robot was; None where that is not known, or nobody asks.
+    rgb: uint8 H×W×3, RGB. May share memory with the message it came from: copy it before writing to it.
+    stamp_ns: when the image was taken (the message's header stamp), in nanoseconds.
+    time_ns: when it was recorded (a bag's log time); equals `stamp_ns` where there is no such thing.
+    frame_id: the header's frame_id, "" where there is none.
+    name: for people: a file's name or a running number.
+    decode_ms: how long a message took to become a picture; 0 where there is no message.
+    odometry: where the robot was; None where that is not known, or nobody asks.
     """
 
     rgb: np.ndarray
@@ -54,14 +53,13 @@ class Frame:
 class Source(contextlib.AbstractContextManager["Source"]):
     """A stream of frames. Iterating starts from the beginning each time (a camera: from now).
 
-    Attributes:
-        path: where the frames come from, as given.
-        kind: "video", "images", "rosbag2", "rosbag1" or "camera".
-        topic: the image topic of a bag, else "".
-        length: number of frames expected; None where nobody knows before the end.
-        rate: frames per second as recorded; None where unknown.
-        skipped: frames that could not be read so far in this iteration: reason -> count.
-        problem: why reading ended before the end of the recording, or "".
+    path: where the frames come from, as given.
+    kind: "video", "images", "rosbag2", "rosbag1" or "camera".
+    topic: the image topic of a bag, else "".
+    length: number of frames expected; None where nobody knows before the end.
+    rate: frames per second as recorded; None where unknown.
+    skipped: frames that could not be read so far in this iteration: reason -> count.
+    problem: why reading ended before the end of the recording, or "".
     """
 
     kind: str

@@ -24,8 +24,7 @@ _COLUMNS = ("id", "name", "type", "serialization_format", "offered_qos_profiles"
 class SqliteFile:
     """A .db3 file; see `Part`. Nothing is written into or beside it.
 
-    Raises:
-        Damaged: no database, or not one of rosbag2. sqlite3.Error: a database that is damaged.
+    Raises Damaged: no database, or not one of rosbag2. sqlite3.Error: a database that is damaged.
     """
 
     def __init__(self, path: Path) -> None:

@@ -116,8 +116,7 @@ def _unpacked(unpacker_of: Callable[[], Any], packed: bytes, size: int | None, e
 def unzstd_file(packed: Path, file: BinaryIO, free: int) -> str:
     """Write what the file `packed` holds into `file`; returns what is missing of it, "" if nothing.
 
-    Raises:
-        DcfmError: it would not fit into `free` bytes, or grows as no recording does.
+    Raises DcfmError: it would not fit into `free` bytes, or grows as no recording does.
     """
     limit = min(free, 2 * _ALLOWANCE + _MAX_GROWTH * packed.stat().st_size // 10)
     size = 0

@@ -23,13 +23,8 @@ _MIN_RATE, _MAX_RATE = 0.1, 240.0
 class VideoWriter:
     """A video being written; the file appears with the first frame, and its suffix tells the codec found.
 
-    Args:
-        stem: path without suffix.
-        rate: frames per second; codecs take none below or above theirs.
-
-    Attributes:
-        rate: of the file.
-        path: the file, None before the first frame.
+    stem: path without suffix. rate: frames per second; codecs take none below or above theirs.
+    rate: of the file. path: the file, None before the first frame.
     """
 
     def __init__(self, stem: Path, rate: float) -> None:
@@ -41,8 +36,7 @@ class VideoWriter:
     def write(self, rgb: np.ndarray) -> None:
         """Append a frame, uint8 H×W×3 RGB. Frames of another size than the first are scaled to it.
 
-        Raises:
-            DcfmError: no codec, or the file cannot be written.
+        Raises DcfmError: no codec, or the file cannot be written.
         """
         if self._writer is None:
             # Both codecs need even sizes.

@@ -72,9 +72,8 @@ def write_safetensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: M
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors by name, and the metadata.
 
-    Raises:
-        ValueError: the file is cut off, or is not what its header says; the message says in which way.
-        OSError: it cannot be read.
+    Raises ValueError: the file is cut off, or is not what its header says; the message says in which way;
+    OSError: it cannot be read.
     """
     with Path(path).open("rb") as file:
         size = Path(path).stat().st_size

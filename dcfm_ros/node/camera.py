@@ -29,10 +29,8 @@ class Camera:
     def __init__(
         self, node: Node, names: CameraTopics, *, engine: Engine, configuration: Configuration, phase: float
     ) -> None:
-        """
-        Args:
-            engine: shared by all cameras.
-            phase: 0 to 1, where in the key frame interval this camera's refreshes fall.
+        """engine: shared by all cameras. phase: 0 to 1, where in the key frame interval this camera's refreshes
+        fall.
         """
         self._compressed = configuration.node.transport == "compressed"
         self.kind = COMPRESSED if self._compressed else RAW

@@ -13,8 +13,7 @@ from dcfm_ros.media.image_header import BadImage
 def message_to_rgb(message: Any) -> np.ndarray:
     """The picture of an Image or CompressedImage as uint8 H×W×3 RGB, without copying where the layout allows it.
 
-    Raises:
-        BadImage: the message holds no usable picture; says why.
+    Raises BadImage: the message holds no usable picture; says why.
     """
     try:
         return to_rgb(message)

@@ -56,11 +56,8 @@ class FrameWorker:
         health: Health,
         node: Any,
     ) -> None:
-        """
-        Args:
-            topic: for the log.
-            phase: 0 to 1, where in the key frame interval this camera's refreshes fall.
-            node: whose clock and log are used.
+        """topic: for the log. phase: 0 to 1, where in the key frame interval this camera's refreshes fall. node:
+        whose clock and log are used.
         """
         self._topic = topic
         self._engine = engine

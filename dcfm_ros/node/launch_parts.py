@@ -63,9 +63,7 @@ def run_to_the_end(
 ) -> list[Any]:
     """The command `dcfm WORDS`; when it ends, so does the launch, and fails with it. With rviz beside it on request.
 
-    Args:
-        namespace: of the topics that the command plays and publishes.
-        rviz_parameters: of the node that rviz is.
+    namespace: of the topics that the command plays and publishes. rviz_parameters: of the node that rviz is.
     """
     program = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "dcfm"
     command = ExecuteProcess(

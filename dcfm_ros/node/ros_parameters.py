@@ -38,12 +38,9 @@ class Parameters:
     """Declares the node's parameters, checks every change as a whole and hands on what it accepts."""
 
     def __init__(self, node: Node, *, on_change: Callable[[Configuration], None]) -> None:
-        """
-        Args:
-            on_change: called with the new configuration after each accepted change.
+        """on_change: called with the new configuration after each accepted change.
 
-        Raises:
-            DcfmError: a start value that is unknown, of the wrong type or out of range.
+        Raises DcfmError: a start value that is unknown, of the wrong type or out of range.
         """
         self._known = {parameter.name: parameter for parameter in table()}
         self._on_change = on_change

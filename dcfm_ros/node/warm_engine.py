@@ -18,8 +18,7 @@ from dcfm_ros.stream.segmenter import StreamSegmenter
 def create_engine(weights: str | Path, config: EngineConfig, stream: StreamConfig) -> Engine:
     """Load the network and segment noise of the network's size twice, as a key frame and as another one; draw it once.
 
-    Raises:
-        DcfmError: the weights cannot be loaded, or nothing here can run them.
+    Raises DcfmError: the weights cannot be loaded, or nothing here can run them.
     """
     engine = create_cold_engine(weights, config)
     width, height = stream.network_size(engine.card.input_size)

@@ -71,8 +71,7 @@ class RobotClock:
     A common branch on a thread of its own is done after its measured duration; of one in slices a piece
     is computed after each frame, and holds up the next one if that comes before the piece is done.
 
-    Args:
-        clock: seconds, as for `VirtualTime`.
+    clock: seconds, as for `VirtualTime`.
     """
 
     name = "robot"

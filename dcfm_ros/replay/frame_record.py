@@ -14,24 +14,23 @@ STEPS = ("convert", "preprocess", "align", "independent", "fuse", "label_map", "
 class FrameRecord:
     """One input frame: when it came, when its mask came, how, and how good it is. NaN where not known.
 
-    Attributes:
-        stamp_ns: header stamp of frame and mask.
-        sent_ms: when the frame was handed over (published; or its processing began), since the run's first.
-        received_ms: when its mask arrived on the same clock; NaN for a frame without a mask.
-        key_frame: a refresh of the common feature was asked for at this frame.
-        trigger: why ("first", "interval", "motion", ...), "" for other frames.
-        key_stamp_ns: stamp of the key frame whose common feature was used.
-        age_ms, age_frames: how old that feature was.
-        stale: that feature was older than `max_age_ms`.
-        moved: the mask is the one before, moved along the flow.
-        motion: image motion since the key frame, as the trigger measures it.
-        agreement: share of pixels that old and new common feature label alike, 0-1.
-        steps: milliseconds by processing step, see `STEPS`.
-        common_ms: duration of the newest common branch.
-        confidence: mean confidence of the mask, 0-1.
-        consistency: share of pixels keeping their label along the optical flow from the frame before, 0-1.
-        accuracy: share of labelled pixels that are right, 0-1.
-        shares: share of each class in the mask, 0-1.
+    stamp_ns: header stamp of frame and mask.
+    sent_ms: when the frame was handed over (published; or its processing began), since the run's first.
+    received_ms: when its mask arrived on the same clock; NaN for a frame without a mask.
+    key_frame: a refresh of the common feature was asked for at this frame.
+    trigger: why ("first", "interval", "motion", ...), "" for other frames.
+    key_stamp_ns: stamp of the key frame whose common feature was used.
+    age_ms, age_frames: how old that feature was.
+    stale: that feature was older than `max_age_ms`.
+    moved: the mask is the one before, moved along the flow.
+    motion: image motion since the key frame, as the trigger measures it.
+    agreement: share of pixels that old and new common feature label alike, 0-1.
+    steps: milliseconds by processing step, see `STEPS`.
+    common_ms: duration of the newest common branch.
+    confidence: mean confidence of the mask, 0-1.
+    consistency: share of pixels keeping their label along the optical flow from the frame before, 0-1.
+    accuracy: share of labelled pixels that are right, 0-1.
+    shares: share of each class in the mask, 0-1.
     """
 
     stamp_ns: int

@@ -33,9 +33,7 @@ def parse(words: Sequence[str]) -> list[list[Setting]]:
 
     Axes are `trigger` (see `stream.trigger_grammar`; triggers that a value does not name are off), `size` and every
     setting of stream and engine by name.
-
-    Raises:
-        DcfmError: an axis or a value that does not exist.
+    Raises DcfmError: an axis or a value that does not exist.
     """
     axes = []
     for word in words:
@@ -65,8 +63,7 @@ def _setting(axis: str, text: str) -> Setting:
 def variants(job: Job, axes: Sequence[Sequence[Setting]]) -> list[tuple[dict[str, str], Job]]:
     """Every combination of settings as (axis -> value, job); the reports go into folders of their own.
 
-    Raises:
-        DcfmError: a value that stream or engine refuse.
+    Raises DcfmError: a value that stream or engine refuse.
     """
     jobs = []
     for combination in itertools.product(*axes):

@@ -27,9 +27,7 @@ class Job:
 
     input: bag, video or folder of images. folder: where the report goes. topic, labels: as for `open_source` and
     `open_labels`. grouped_labels: these are of the groups in `engine.classes_file`, not of the classes of the weights.
-
-    Raises:
-        DcfmError: a value that makes no sense, or a mode whose outcome the clock cannot know.
+    Raises DcfmError: a value that makes no sense, or a mode whose outcome the clock cannot know.
     """
 
     input: Path

@@ -91,11 +91,8 @@ def run_many(
 ) -> list[Outcome]:
     """Replay all of them; one that cannot be replayed does not stop the others.
 
-    Args:
-        stop: once true, running replays end early with a report, and no other starts.
-
-    Raises:
-        DcfmError: the output folder is not empty, or cannot be written.
+    stop: once true, running replays end early with a report, and no other starts.
+    Raises DcfmError: the output folder is not empty, or cannot be written.
     """
     prepare(folder, force=force, read=[path for job in jobs for path in job.read])
     outcomes: dict[int, Outcome] = {}

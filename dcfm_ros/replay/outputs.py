@@ -24,10 +24,8 @@ def prepare(folder: Path, *, force: bool, read: Iterable[Path] = ()) -> None:
     """Create the folder, or remove an earlier run's files from it (and nothing else) if `force`.
 
     read: files and folders that the run will read.
-
-    Raises:
-        DcfmError: an earlier run is there and `force` is not given; the folder holds something else, or what the run
-            reads; it cannot be written.
+    Raises DcfmError: an earlier run is there and `force` is not given; the folder holds something else, or what
+    the run reads; it cannot be written.
     """
     check_apart(folder, read, emptied=True)
     try:

@@ -54,10 +54,8 @@ WORST = (
 class PictureBook:
     """Chooses pictures while frames come in. Holds a fixed number of JPEGs, however long the run.
 
-    Args:
-        even: at most this many pictures at even distances (at least half of it, once there are enough frames).
-        worst: pictures per measure of `WORST`.
-        width: pictures wider than this are scaled down to it.
+    even: at most this many pictures at even distances (at least half of it, once there are enough frames).
+    worst: pictures per measure of `WORST`. width: pictures wider than this are scaled down to it.
     """
 
     def __init__(self, even: int = 24, worst: int = 3, width: int = 640) -> None:

@@ -87,11 +87,8 @@ def _work(work: Callable[[J, Stop], R], job: J) -> R:
 class RayPool:
     """A Ray cluster; recordings and output must lie where all of its machines can reach them.
 
-    Args:
-        address: of the cluster; "auto": the one of this machine; "local": one of its own, for this run.
-
-    Raises:
-        DcfmError: Ray is not installed, or no such cluster.
+    address: of the cluster; "auto": the one of this machine; "local": one of its own, for this run.
+    Raises DcfmError: Ray is not installed, or no such cluster.
     """
 
     def __init__(self, address: str) -> None:

@@ -71,9 +71,7 @@ class Replayer:
     def run(self, stop: Callable[[], bool], *, quiet: bool) -> tuple[Report, bool]:
         """Process the frames; returns the report, and whether `stop` ended it. What was written is complete either way.
 
-        Raises:
-            DcfmError: no frame could be processed.
-            KeyboardInterrupt: it was stopped before the first frame.
+        Raises DcfmError: no frame could be processed; KeyboardInterrupt: it was stopped before the first frame.
         """
         sinks, self._others = self._sinks(), OthersLoad()
         try:
@@ -261,8 +259,7 @@ def _mask_writer(job: Job, card: ModelCard) -> MaskWriter | None:
 def check_input(job: Job) -> None:
     """Refuse what cannot be played before anything is started or an earlier report is replaced.
 
-    Raises:
-        DcfmError: input, topic or labels are not there, or cannot be read.
+    Raises DcfmError: input, topic or labels are not there, or cannot be read.
     """
     with job.source() as source:
         open_labels(source, job.labels)
@@ -271,12 +268,8 @@ def check_input(job: Job) -> None:
 def run_job(job: Job, stop: Callable[[], bool], *, quiet: bool = False) -> Done:
     """Replay, and write the report.
 
-    Args:
-        stop: asked before every frame; once true, the report covers what there is.
-        quiet: without a progress bar.
-
-    Raises:
-        DcfmError: nothing could be segmented, or the output folder is not empty.
+    stop: asked before every frame; once true, the report covers what there is. quiet: without a progress bar.
+    Raises DcfmError: nothing could be segmented, or the output folder is not empty.
     """
     with job.source() as source:
         if source.kind == "camera":

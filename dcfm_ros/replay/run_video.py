@@ -22,9 +22,7 @@ _WIDTH = 400
 class RunVideo:
     """Every frame with its mask in `VIDEO`; camera and overlay side by side, small, in `STEPS`.
 
-    Attributes:
-        rate: frames per second of both.
-        shown: which of the run's frames are in them, in this order.
+    rate: frames per second of both. shown: which of the run's frames are in them, in this order.
     """
 
     def __init__(self, folder: Path, rate: float | None, card: ModelCard) -> None:
@@ -38,8 +36,7 @@ class RunVideo:
     def write(self, index: int, rgb: np.ndarray, mask: np.ndarray, overlay: np.ndarray) -> None:
         """The run's frame of that number, uint8 H×W×3 RGB, its mask of class ids, uint8 h×w, and both as `draw_overlay` makes it.
 
-        Raises:
-            DcfmError: no codec, or a file cannot be written.
+        Raises DcfmError: no codec, or a file cannot be written.
         """
         self._video.write(overlay)
         height, width = rgb.shape[:2]

@@ -24,8 +24,7 @@ T = TypeVar("T")
 class VirtualTime:
     """Milliseconds of simulated time: runs with `clock` while work is done, stands while paused, jumps over waiting.
 
-    Args:
-        clock: seconds; durations come from its differences. Tests make theirs up.
+    clock: seconds; durations come from its differences. Tests make theirs up.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:

@@ -75,12 +75,9 @@ class InputCopy:
 class Sinks:
     """A bag, a video and a folder of masks, or some of them, or nothing.
 
-    Args:
-        merge: the input's bag, where its messages are to be in the output, too.
-        by_stamp: masks are called by their frames' stamps, not by their names.
-
-    Attributes:
-        failed: why outputs are missing or incomplete.
+    merge: the input's bag, where its messages are to be in the output, too. by_stamp: masks are called by their
+    frames' stamps, not by their names.
+    failed: why outputs are missing or incomplete.
     """
 
     def __init__(
@@ -191,8 +188,7 @@ _PREFIX = "dcfm: "
 class Diagnostics:
     """Statuses under the node's names: input, processing, common feature, engine.
 
-    Args:
-        budget_ms: frames that take longer on average are a warning; None: 200.
+    budget_ms: frames that take longer on average are a warning; None: 200.
     """
 
     def __init__(self, engine: Engine, source: Source, budget_ms: float | None) -> None:

@@ -20,16 +20,15 @@ from dcfm_ros.replay.frame_record import STEPS, FrameRecord
 class Summary:
     """The numbers of a run.
 
-    Attributes:
-        frames_in, masks_out, lost: how many frames went in, masks came out, and frames had none.
-        stale, moved: masks made from a common feature older than `max_age_ms`, and masks moved along the flow.
-        frame_rate_in: frames per second handed over, counted as ros2_benchmark does; None for a single frame.
-        frame_rate: masks per second between the first and the last mask, counted as ros2_benchmark does.
-        key_frames: frames at which the common feature was refreshed, by trigger.
-        latency, latency_key, latency_other: milliseconds from frame to mask: all, key frames, other frames.
-        age_ms, agreement, motion, confidence, consistency, common_ms: over the frames where they are known.
-        steps: milliseconds by processing step.
-        benchmark: the metrics of ros2_benchmark under its names.
+    frames_in, masks_out, lost: how many frames went in, masks came out, and frames had none.
+    stale, moved: masks made from a common feature older than `max_age_ms`, and masks moved along the flow.
+    frame_rate_in: frames per second handed over, counted as ros2_benchmark does; None for a single frame.
+    frame_rate: masks per second between the first and the last mask, counted as ros2_benchmark does.
+    key_frames: frames at which the common feature was refreshed, by trigger.
+    latency, latency_key, latency_other: milliseconds from frame to mask: all, key frames, other frames.
+    age_ms, agreement, motion, confidence, consistency, common_ms: over the frames where they are known.
+    steps: milliseconds by processing step.
+    benchmark: the metrics of ros2_benchmark under its names.
     """
 
     frames_in: int

@@ -85,12 +85,9 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
 
     Without ground truth every run is compared with one in which every frame is a key frame, at the largest size.
 
-    Args:
-        job: what all runs have in common; its folder gets one report per run. Its rate and its budget are those that
-            the recommendation is for.
-
-    Raises:
-        DcfmError: settings that make no sense, or no run worked.
+    job: what all runs have in common; its folder gets one report per run. Its rate and its budget are those
+    that the recommendation is for.
+    Raises DcfmError: settings that make no sense, or no run worked.
     """
     grid = variants(
         dataclasses.replace(job, bag=False, video=False, masks=None, merge=False, force=False), axes
@@ -243,9 +240,8 @@ def recommend(
 
     Of points whose quality differs by less than `TOLERANCE` from the best one's, the cheapest.
 
-    Args:
-        interval_ms: time between two frames; None: any cost will do.
-        count_losses: a run that lost frames does not keep up.
+    interval_ms: time between two frames; None: any cost will do. count_losses: a run that lost frames does not
+    keep up.
     """
     known = _known(points)
     if not known:

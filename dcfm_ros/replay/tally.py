@@ -20,15 +20,10 @@ from dcfm_ros.stream.overlay import draw_overlay
 class Tally:
     """What is known of a run so far: a fixed number of pictures, and the numbers of every frame (about 1.5 kB).
 
-    Args:
-        card: of the model.
-        span_s: the longest a span gets, seconds of message time.
-
-    Attributes:
-        records: one per frame, in the order added.
-        latest_mask: of all labels against the newest mask finished when their frame arrived; None outside of real time.
-        label_problems: labels that could not be used: reason -> count.
-        breaks: places where the stream starts over: reason -> count.
+    card: of the model. span_s: the longest a span gets, seconds of message time.
+    records: one per frame, in the order added. latest_mask: of all labels against the newest mask finished when
+    their frame arrived; None outside of real time. label_problems: labels that could not be used: reason ->
+    count. breaks: places where the stream starts over: reason -> count.
     """
 
     def __init__(self, card: ModelCard, span_s: float = DEFAULT_SPAN_S) -> None:
@@ -61,11 +56,8 @@ class Tally:
     ) -> None:
         """Add a frame with its mask; what can be measured on them is added to the record.
 
-        Args:
-            rgb: uint8 H×W×3.
-            mask: uint8 h×w class ids.
-            label: uint8 h×w true class ids, 255 for unlabelled.
-            frame_id: of the camera. What is measured from frame to frame is so for each camera.
+        rgb: uint8 H×W×3. mask: uint8 h×w class ids. label: uint8 h×w true class ids, 255 for unlabelled.
+        frame_id: of the camera. What is measured from frame to frame is so for each camera.
         """
         camera, why = self._cameras.at(record.stamp_ns, frame_id, (*rgb.shape[:2], *mask.shape))
         span = self._span(record, camera, why)

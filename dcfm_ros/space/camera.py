@@ -68,12 +68,9 @@ class Camera:
 def camera_of(k: ArrayLike, size: Size, distortion: ArrayLike = (), model: str = "") -> Camera:
     """The camera of a `sensor_msgs/CameraInfo`'s numbers.
 
-    Args:
-        k: 3×3 or its nine numbers, row by row. size: (width, height) of the pictures. model: of the distortion.
-
-    Raises:
-        DcfmError: numbers that no camera has: zeros, NaN, a centre outside of the picture, an unknown lens or
-            one of another number of coefficients.
+    k: 3×3 or its nine numbers, row by row. size: (width, height) of the pictures. model: of the distortion.
+    Raises DcfmError: numbers that no camera has: zeros, NaN, a centre outside of the picture, an unknown lens
+    or one of another number of coefficients.
     """
     matrix = np.asarray(k, float).reshape(3, 3)
     lens = np.asarray(distortion, float).reshape(-1)

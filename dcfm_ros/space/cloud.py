@@ -40,9 +40,8 @@ def labelled_points(
 ) -> NDArray[np.void]:
     """The points (float32 H×W×3, metres) of the wanted classes, within reach, one in a voxel: the surest; a POINT array.
 
-    Args:
-        wanted: of every class id, bool 256. reach: least and largest distance from the camera, metres.
-        voxel: edge in metres, 0 for all points.
+    wanted: of every class id, bool 256. reach: least and largest distance from the camera, metres. voxel: edge
+    in metres, 0 for all points.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         square = np.einsum("hwc,hwc->hw", points, points)

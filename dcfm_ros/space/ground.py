@@ -102,14 +102,10 @@ def free_space(
     A cell is FREE where its middle is seen as a drivable class, OCCUPIED where an obstacle has its foot: the lowest pixel of
     it above a drivable one, or above the picture's lower border. Else it is UNKNOWN: not seen, hidden, of another class.
 
-    Args:
-        mask, confidence: uint8 H×W of the camera's size. reach: metres from the camera that are looked at.
-
-    Returns:
-        State int8 and confidence float32 (0-1) of every cell, cells × cells, rows along x from the lowest y.
-
-    Raises:
-        DcfmError: the camera is not above the ground, or sees none of it.
+    mask, confidence: uint8 H×W of the camera's size. reach: metres from the camera that are looked at.
+    Returns State int8 and confidence float32 (0-1) of every cell, cells × cells, rows along x from the lowest
+    y.
+    Raises DcfmError: the camera is not above the ground, or sees none of it.
     """
     if mount.eye[2] <= 0:
         raise DcfmError(f"the camera is {mount.eye[2]:g} m above the ground; expected more than 0")

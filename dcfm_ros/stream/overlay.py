@@ -41,17 +41,14 @@ def draw_overlay(
 ) -> np.ndarray:
     """Tint `rgb` with the colours of the classes in `mask`.
 
-    Args:
-        rgb: uint8 H×W×3.
-        mask: uint8 h×w class ids; 255 and ids without a colour are left as they are. A mask of another size
-            than the picture is stretched to it, nearest neighbour.
-        card: names and colours.
-        alpha: 0 (the picture alone) to 1 (flat colours). Class borders are drawn stronger.
-        legend: a strip along the lower edge with chip and name of every class in view, sized to the picture.
-        out: uint8 H×W×3 to draw into, other memory than `rgb`; None: a new array.
-
-    Returns:
-        uint8 H×W×3: `out`, or the new array.
+    rgb: uint8 H×W×3.
+    mask: uint8 h×w class ids; 255 and ids without a colour are left as they are. A mask of another size than
+        the picture is stretched to it, nearest neighbour.
+    card: names and colours.
+    alpha: 0 (the picture alone) to 1 (flat colours). Class borders are drawn stronger.
+    legend: a strip along the lower edge with chip and name of every class in view, sized to the picture.
+    out: uint8 H×W×3 to draw into, other memory than `rgb`; None: a new array.
+    Returns uint8 H×W×3: `out`, or the new array.
     """
     height, width = rgb.shape[:2]
     if mask.shape != (height, width):

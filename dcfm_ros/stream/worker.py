@@ -17,10 +17,8 @@ OnError = Callable[[Exception], None]
 class Worker:
     """Keeps the newest common feature. This one computes it at once; others differ in what `submit` does with a request.
 
-    Attributes:
-        newest: the newest finished common feature, None before the first. Replaced in one assignment.
-        errors: how many times the common branch has failed.
-        error: what the last request failed with, None if it did not.
+    newest: the newest finished common feature, None before the first. Replaced in one assignment. errors: how
+    many times the common branch has failed. error: what the last request failed with, None if it did not.
     """
 
     def __init__(self, branch: CommonBranch, on_error: OnError | None) -> None:

@@ -55,8 +55,7 @@ class Player(Node):
     ) -> tuple[int, int, str]:
         """Publish a frame and its label; returns their stamp and when they were sent, ns, and their frame id.
 
-        Args:
-            stamp_ns: None: the moment they are sent.
+        stamp_ns: None: the moment they are sent.
         """
         pictures = [(self._image, frame.rgb)] + ([(self._label, label)] if label is not None else [])
         for publisher, pixels in pictures:

@@ -52,8 +52,7 @@ class Drive:
 def rendered(drive: Drive) -> Path:
     """The drive as a bag with images and labels; rendered now if it is not in the cache.
 
-    Raises:
-        DcfmError: a drive that cannot be rendered.
+    Raises DcfmError: a drive that cannot be rendered.
     """
     # In this process, so that what cannot be rendered is refused at once.
     _scene(dataclasses.replace(drive, length=1))

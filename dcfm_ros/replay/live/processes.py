@@ -29,17 +29,10 @@ _ROS_PREFIX = re.compile(r"^\[INFO\] \[[\d.]+\] \[[^]]*\]: ")
 class Child:
     """A process in a session of its own, its log in a file; it is told to end when this process dies.
 
-    Args:
-        name: for people.
-        command: argument list.
-        log: the file for its output.
-        env: its whole environment.
-        cwd: its working directory.
-        sends_events: lines that it writes to stdout as JSON objects are events (`{"event": name, ...}`); else stdout is
-            part of its log, like stderr.
-
-    Attributes:
-        events: the newest event of each name.
+    name: for people. command: argument list. log: the file for its output. env: its whole environment. cwd: its
+    working directory. sends_events: lines that it writes to stdout as JSON objects are events (`{"event": name,
+    ...}`); else stdout is part of its log, like stderr.
+    events: the newest event of each name.
     """
 
     def __init__(
@@ -170,8 +163,8 @@ class ChildProcesses:
     ) -> None:
         """Poll until `done()`.
 
-        Raises:
-            DcfmError: a child has sent the event "error" or ended (other than those of `may_end`), or the time is up.
+        Raises DcfmError: a child has sent the event "error" or ended (other than those of `may_end`), or the
+        time is up.
         """
         deadline = time.monotonic() + seconds
         while not done():
@@ -246,8 +239,7 @@ class ProcessMeter:
 def _use_of(process: psutil.Process) -> tuple[float, float]:
     """Processor seconds so far and resident MiB of a process and all it has started, shared memory once for each.
 
-    Raises:
-        NoSuchProcess: it is gone.
+    Raises NoSuchProcess: it is gone.
     """
     seconds = memory_mb = 0.0
     for member in (process, *process.children(recursive=True)):

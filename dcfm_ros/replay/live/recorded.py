@@ -145,16 +145,10 @@ def read_recording(
 ) -> tuple[Tally, Counter[str]]:
     """Match every frame that was played with its mask, timing and label; returns what `match` counts, too.
 
-    Args:
-        path: a bag.
-        card: of the model.
-        video: gets the overlay of every frame.
-        progress: called with no arguments after every image.
-        sent: what was played, and when; what came back is noted there.
-        span_s: length of the run's spans, seconds.
-
-    Raises:
-        DcfmError: the bag is damaged, or holds no images.
+    path: a bag. card: of the model. video: gets the overlay of every frame. progress: called with no arguments
+    after every image. sent: what was played, and when; what came back is noted there. span_s: length of the
+    run's spans, seconds.
+    Raises DcfmError: the bag is damaged, or holds no images.
     """
     bag = Bag(path)
     if not sent:

@@ -58,12 +58,8 @@ class LiveRun:
 def require_ros(what: str, command: str) -> None:
     """Check that a ROS 2 graph can run here, before anything else happens.
 
-    Args:
-        what: subject and verb of the sentence, "The demo runs".
-        command: what sets everything up.
-
-    Raises:
-        DcfmError: no ROS 2 Python client here, or this package's messages have not been built.
+    what: subject and verb of the sentence, "The demo runs". command: what sets everything up.
+    Raises DcfmError: no ROS 2 Python client here, or this package's messages have not been built.
     """
     if importlib.util.find_spec("rclpy") is None:
         raise DcfmError(
@@ -99,15 +95,9 @@ def play(
 ) -> LiveRun:
     """Run the graph until everything is played and recorded, Ctrl-C, SIGTERM, or an error in any process.
 
-    Args:
-        namespace: where topics and node are.
-        folder: of the run; its log folder exists.
-        parameters: of the node.
-        played, options: what is played, and how: options of the player by name; None and False are left out.
-
-    Raises:
-        DcfmError: a process ended unexpectedly.
-        KeyboardInterrupt: before anything was recorded.
+    namespace: where topics and node are. folder: of the run; its log folder exists. parameters: of the node.
+    played, options: what is played, and how: options of the player by name; None and False are left out.
+    Raises DcfmError: a process ended unexpectedly; KeyboardInterrupt: before anything was recorded.
     """
     topics = topics_in(namespace)
     recorder = [*_module("harness.recorder"), str((folder / BAG).resolve()), *_options(vars(topics))]

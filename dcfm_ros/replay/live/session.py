@@ -41,13 +41,12 @@ _BAG_WORDS = (
 class Session:
     """What is played into which graph.
 
-    Attributes:
-        namespace: where topics and node are.
-        job: what is played, what the node is set to, and where the report goes.
-        title, words: the report's heading, and what is played, in words.
-        recorded_stamps: frames keep their stamps, as with `ros2 bag play`; else they are stamped as they are sent.
-        options: further ones of the player, by name.
-        parameters: further parameters of the node, as NAME -> value; they win over what the job says.
+    namespace: where topics and node are.
+    job: what is played, what the node is set to, and where the report goes.
+    title, words: the report's heading, and what is played, in words.
+    recorded_stamps: frames keep their stamps, as with `ros2 bag play`; else they are stamped as they are sent.
+    options: further ones of the player, by name.
+    parameters: further parameters of the node, as NAME -> value; they win over what the job says.
     """
 
     namespace: str
@@ -62,8 +61,7 @@ class Session:
         """Play, record, report. Returns 0; 2 where not all of the input could be played, as its notes tell; or 130 after
         Ctrl-C (the report is written then, too).
 
-        Raises:
-            DcfmError: the input cannot be played, the output folder is not empty, or a process ended early.
+        Raises DcfmError: the input cannot be played, the output folder is not empty, or a process ended early.
         """
         check_input(self.job)
         settings = node_parameters(self.job) | dict(self.parameters)

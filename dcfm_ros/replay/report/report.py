@@ -23,23 +23,22 @@ MAX_OTHERS_CORES = 0.5
 class Report:
     """Everything a report shows.
 
-    Attributes:
-        title: what was run, in two words.
-        subject: what went in, in a sentence.
-        latency_meaning: from what to what the latency counts.
-        rest_meaning: what the part of the latency is that no step accounts for.
-        run: the frames, what they were measured to be, moments to show, and the classes.
-        summary: the numbers of the frames.
-        can_lose: whether a frame could come too late for its turn, so that "0 lost" says something.
-        interval_ms: time between two frames as recorded, None where unknown.
-        load: what the node's process used of the machine; empty where there was no such process.
-        spans: the numbers of every time span of the run.
-        notes: what the reader must know: frames skipped, reading that stopped early, an interrupted run.
-        settings, machine: tables of words.
-        others_cores: how many cores everything else on the machine kept busy meanwhile, None where unknown.
-        files: what lies beside the page: name -> what it is.
-        video: in which the page steps from frame to frame; None where none was written.
-        extra: further values for the JSON.
+    title: what was run, in two words.
+    subject: what went in, in a sentence.
+    latency_meaning: from what to what the latency counts.
+    rest_meaning: what the part of the latency is that no step accounts for.
+    run: the frames, what they were measured to be, moments to show, and the classes.
+    summary: the numbers of the frames.
+    can_lose: whether a frame could come too late for its turn, so that "0 lost" says something.
+    interval_ms: time between two frames as recorded, None where unknown.
+    load: what the node's process used of the machine; empty where there was no such process.
+    spans: the numbers of every time span of the run.
+    notes: what the reader must know: frames skipped, reading that stopped early, an interrupted run.
+    settings, machine: tables of words.
+    others_cores: how many cores everything else on the machine kept busy meanwhile, None where unknown.
+    files: what lies beside the page: name -> what it is.
+    video: in which the page steps from frame to frame; None where none was written.
+    extra: further values for the JSON.
     """
 
     title: str
@@ -95,11 +94,8 @@ def report_of(
 ) -> Report:
     """The report of what has been counted.
 
-    Args:
-        subject: what was played and how, in a sentence without its end: the processor's name follows.
-        settings: beside the model's.
-        notes: beside those of the run.
-        fields: further fields of the report.
+    subject: what was played and how, in a sentence without its end: the processor's name follows. settings:
+    beside the model's. notes: beside those of the run. fields: further fields of the report.
     """
     facts = this_machine().words()
     odd = reasons("label", "not used", run.label_problems) + reasons("break", "in the stream", run.breaks)

@@ -36,9 +36,7 @@ def number(value: float) -> str:
 class Plot:
     """A plot area with axes; shapes are added in data coordinates and drawn in that order, words above them.
 
-    Args:
-        x, y: ranges of the data shown.
-        height: of the drawing, in pixels.
+    x, y: ranges of the data shown. height: of the drawing, in pixels.
     """
 
     def __init__(self, x: tuple[float, float], y: tuple[float, float], height: int) -> None:
