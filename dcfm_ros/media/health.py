@@ -23,9 +23,7 @@ class Report:
     agreement: float = math.nan  # when it was last measured; NaN if never
     triggers: Counter[str] = field(default_factory=Counter)
     refused: str = ""  # why the parameters in use are not those asked for; empty: they are
-    silent_s: float = (
-        math.inf
-    )  # since the last image, or the start if that was later; infinite before an image
+    silent_s: float = math.inf  # since the last image, or a later start; infinite before an image
 
     # Since the last report.
     seconds: float = 0.0

@@ -12,45 +12,26 @@ STEPS = ("convert", "preprocess", "align", "independent", "fuse", "label_map", "
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """One input frame: when it came, when its mask came, how, and how good it is. NaN where not known.
+    """One input frame: when it came, when its mask came, how, and how good it is. NaN where not known."""
 
-    stamp_ns: header stamp of frame and mask.
-    sent_ms: when the frame was handed over (published; or its processing began), since the run's first.
-    received_ms: when its mask arrived on the same clock; NaN for a frame without a mask.
-    key_frame: a refresh of the common feature was asked for at this frame.
-    trigger: why ("first", "interval", "motion", ...), "" for other frames.
-    key_stamp_ns: stamp of the key frame whose common feature was used.
-    age_ms, age_frames: how old that feature was.
-    stale: that feature was older than `max_age_ms`.
-    moved: the mask is the one before, moved along the flow.
-    motion: image motion since the key frame, as the trigger measures it.
-    agreement: share of pixels that old and new common feature label alike, 0-1.
-    steps: milliseconds by processing step, see `STEPS`.
-    common_ms: duration of the newest common branch.
-    confidence: mean confidence of the mask, 0-1.
-    consistency: share of pixels keeping their label along the optical flow from the frame before, 0-1.
-    accuracy: share of labelled pixels that are right, 0-1.
-    shares: share of each class in the mask, 0-1.
-    """
-
-    stamp_ns: int
-    sent_ms: float = NAN
-    received_ms: float = NAN
-    key_frame: bool = False
-    trigger: str = ""
-    key_stamp_ns: int = 0
-    age_ms: float = NAN
+    stamp_ns: int  # header stamp of frame and mask
+    sent_ms: float = NAN  # when it was published, or its processing began, since the run's first
+    received_ms: float = NAN  # when its mask arrived on the same clock; NaN for a frame without a mask
+    key_frame: bool = False  # a refresh of the common feature was asked for here
+    trigger: str = ""  # why ("first", "interval", "motion", ...); "" for other frames
+    key_stamp_ns: int = 0  # stamp of the key frame whose common feature was used
+    age_ms: float = NAN  # of that feature
     age_frames: int = 0
-    stale: bool = False
-    moved: bool = False
-    motion: float = NAN
-    agreement: float = NAN
-    steps: dict[str, float] = field(default_factory=dict)
-    common_ms: float = NAN
-    confidence: float = NAN
-    consistency: float = NAN
-    accuracy: float = NAN
-    shares: tuple[float, ...] = ()
+    stale: bool = False  # that feature was older than `max_age_ms`
+    moved: bool = False  # the mask is the one before, moved along the flow
+    motion: float = NAN  # since the key frame, as the trigger measures it
+    agreement: float = NAN  # share (0-1) of pixels that old and new common feature label alike
+    steps: dict[str, float] = field(default_factory=dict)  # milliseconds by processing step, see `STEPS`
+    common_ms: float = NAN  # duration of the newest common branch
+    confidence: float = NAN  # mean of the mask's, 0-1
+    consistency: float = NAN  # share (0-1) of pixels that keep their label along the flow
+    accuracy: float = NAN  # share (0-1) of labelled pixels that are right
+    shares: tuple[float, ...] = ()  # of each class in the mask, 0-1
 
     @property
     def latency_ms(self) -> float:

@@ -18,28 +18,17 @@ from dcfm_ros.replay.frame_record import STEPS, FrameRecord
 
 @dataclass(frozen=True)
 class Summary:
-    """The numbers of a run.
-
-    frames_in, masks_out, lost: how many frames went in, masks came out, and frames had none.
-    stale, moved: masks made from a common feature older than `max_age_ms`, and masks moved along the flow.
-    frame_rate_in: frames per second handed over, counted as ros2_benchmark does; None for a single frame.
-    frame_rate: masks per second between the first and the last mask, counted as ros2_benchmark does.
-    key_frames: frames at which the common feature was refreshed, by trigger.
-    latency, latency_key, latency_other: milliseconds from frame to mask: all, key frames, other frames.
-    age_ms, agreement, motion, confidence, consistency, common_ms: over the frames where they are known.
-    steps: milliseconds by processing step.
-    benchmark: the metrics of ros2_benchmark under its names.
-    """
+    """The numbers of a run. Spreads are over the frames where a value is known; None where it is nowhere."""
 
     frames_in: int
     masks_out: int
-    lost: int
-    stale: int
-    moved: int
-    frame_rate_in: float | None
-    frame_rate: float | None
-    key_frames: dict[str, int]
-    latency: Distribution | None
+    lost: int  # frames without a mask
+    stale: int  # masks made from a common feature older than `max_age_ms`
+    moved: int  # masks moved along the flow
+    frame_rate_in: float | None  # frames per second handed over, counted as ros2_benchmark does
+    frame_rate: float | None  # masks per second between the first and the last, counted so, too
+    key_frames: dict[str, int]  # frames at which the common feature was refreshed, by trigger
+    latency: Distribution | None  # milliseconds from frame to mask, as the next two
     latency_key: Distribution | None
     latency_other: Distribution | None
     age_ms: Distribution | None
@@ -48,8 +37,8 @@ class Summary:
     confidence: Distribution | None
     consistency: Distribution | None
     common_ms: Distribution | None
-    steps: dict[str, Distribution]
-    benchmark: dict[str, float]
+    steps: dict[str, Distribution]  # milliseconds
+    benchmark: dict[str, float]  # the metrics of ros2_benchmark, by its names
 
     @property
     def key_frame_count(self) -> int:

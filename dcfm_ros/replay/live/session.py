@@ -39,23 +39,15 @@ _BAG_WORDS = (
 
 @dataclass(frozen=True)
 class Session:
-    """What is played into which graph.
+    """What is played into which graph."""
 
-    namespace: where topics and node are.
-    job: what is played, what the node is set to, and where the report goes.
-    title, words: the report's heading, and what is played, in words.
-    recorded_stamps: frames keep their stamps, as with `ros2 bag play`; else they are stamped as they are sent.
-    options: further ones of the player, by name.
-    parameters: further parameters of the node, as NAME -> value; they win over what the job says.
-    """
-
-    namespace: str
-    job: Job
-    title: str
-    words: str
-    recorded_stamps: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    namespace: str  # where topics and node are
+    job: Job  # what is played, what the node is set to, and where the report goes
+    title: str  # the report's heading
+    words: str  # what is played
+    recorded_stamps: bool = False  # as with `ros2 bag play`; else frames are stamped as they are sent
+    options: Mapping[str, Any] = field(default_factory=dict)  # further ones of the player, by name
+    parameters: Mapping[str, str] = field(default_factory=dict)  # of the node, before the job's
 
     def run(self) -> int:
         """Play, record, report. Returns 0; 2 where not all of the input could be played, as its notes tell; or 130 after

@@ -21,43 +21,25 @@ MAX_OTHERS_CORES = 0.5
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report shows.
+    """Everything a report shows."""
 
-    title: what was run, in two words.
-    subject: what went in, in a sentence.
-    latency_meaning: from what to what the latency counts.
-    rest_meaning: what the part of the latency is that no step accounts for.
-    run: the frames, what they were measured to be, moments to show, and the classes.
-    summary: the numbers of the frames.
-    can_lose: whether a frame could come too late for its turn, so that "0 lost" says something.
-    interval_ms: time between two frames as recorded, None where unknown.
-    load: what the node's process used of the machine; empty where there was no such process.
-    spans: the numbers of every time span of the run.
-    notes: what the reader must know: frames skipped, reading that stopped early, an interrupted run.
-    settings, machine: tables of words.
-    others_cores: how many cores everything else on the machine kept busy meanwhile, None where unknown.
-    files: what lies beside the page: name -> what it is.
-    video: in which the page steps from frame to frame; None where none was written.
-    extra: further values for the JSON.
-    """
-
-    title: str
-    subject: str
-    latency_meaning: str
-    rest_meaning: str
+    title: str  # what was run, in two words
+    subject: str  # what went in, in a sentence
+    latency_meaning: str  # from what to what the latency counts
+    rest_meaning: str  # what the part of the latency is that no step accounts for
     run: Tally
     summary: Summary
-    can_lose: bool = True
-    interval_ms: float | None = None
-    load: Sequence[LoadSample] = ()
+    can_lose: bool = True  # a frame could come too late for its turn, so that "0 lost" says something
+    interval_ms: float | None = None  # between two frames as recorded, None where unknown
+    load: Sequence[LoadSample] = ()  # what the node's process used; empty where there was none
     spans: Sequence[SpanNumbers] = ()
-    notes: tuple[str, ...] = ()
-    settings: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # frames skipped, reading that stopped early, an interrupted run
+    settings: dict[str, str] = field(default_factory=dict)  # in words, as the next
     machine: dict[str, str] = field(default_factory=dict)
-    others_cores: float | None = None
-    files: dict[str, str] = field(default_factory=dict)
-    video: RunVideo | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    others_cores: float | None = None  # that everything else kept busy meanwhile, None where unknown
+    files: dict[str, str] = field(default_factory=dict)  # what lies beside the page: name -> what it is
+    video: RunVideo | None = None  # in which the page steps from frame to frame
+    extra: dict[str, Any] = field(default_factory=dict)  # further values for the JSON
 
     @property
     def mean_iou(self) -> float | None:
