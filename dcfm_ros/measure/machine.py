@@ -1,4 +1,4 @@
-"""The machine and the software that something was measured with: numbers without them say nothing."""
+"""The machine and the software that something was measured with, and how busy it was: numbers without them say nothing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -173,3 +175,26 @@ def _system() -> str:
         return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {kernel}"
     except (OSError, KeyError):
         return kernel
+
+
+@dataclass(frozen=True)
+class LoadSample:
+    """time_s: since the run began. cpu_percent: since the sample before, 100 is one core. memory_mb: resident, MiB."""
+
+    time_s: float
+    cpu_percent: float
+    memory_mb: float
+
+
+def load_json(samples: Sequence[LoadSample]) -> dict[str, Any]:
+    """Mean and peak, for results.json; empty without samples."""
+    if not samples:
+        return {}
+    cpu = [sample.cpu_percent for sample in samples]
+    memory = [sample.memory_mb for sample in samples]
+    return {
+        "MEAN_CPU_UTILIZATION": sum(cpu) / len(cpu),
+        "MAX_CPU_UTILIZATION": max(cpu),
+        "mean_memory_mb": sum(memory) / len(memory),
+        "max_memory_mb": max(memory),
+    }

@@ -13,7 +13,7 @@ from rosbags.typesys.store import Typestore
 
 from dcfm_ros.errors import DcfmError, printable
 from dcfm_ros.media.diagnostics import HARDWARE_ID, Status
-from dcfm_ros.media.frame_timing import FrameCounts, timing_fields
+from dcfm_ros.media.health import FrameCounts, timing_fields
 from dcfm_ros.share import share_path
 from dcfm_ros.stamps import NS_PER_S
 from dcfm_ros.stream.segmentation import Segmentation

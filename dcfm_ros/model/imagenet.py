@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model.backbones.layout import Layout
+from dcfm_ros.model.backbones.base import Layout
 from dcfm_ros.model.backbones.registry import BACKBONES
 from dcfm_ros.model.checkpoint import load_strictly, read_tensors
 from dcfm_ros.model.dcfm import DCFM

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones import mit, resnet
-from dcfm_ros.model.backbones.layout import Rules, rename
+from dcfm_ros.model.backbones.base import Rules, rename
 from dcfm_ros.model.checkpoint import load_strictly
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import DCFM, build_model

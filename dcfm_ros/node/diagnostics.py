@@ -10,9 +10,8 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from dcfm_ros.errors import one_line
 from dcfm_ros.media.diagnostics import HARDWARE_ID, Input, Limits, Status
-from dcfm_ros.node.fast_dds import VARIABLES, in_use, profile_variable
+from dcfm_ros.node.fast_dds import VARIABLES, in_use, profile_variable, shortage
 from dcfm_ros.node.parameters import NodeConfig
-from dcfm_ros.node.shared_memory import shortage
 from dcfm_ros.node.topics import COMPRESSED, RAW
 
 if TYPE_CHECKING:  # dcfm_points, which reports here, too, needs no network

@@ -11,7 +11,7 @@ from typing import Any
 
 from dcfm_ros.cache import remove_own_folder
 from dcfm_ros.interrupts import SIGNALS
-from dcfm_ros.node.shared_memory import remove_own_segments
+from dcfm_ros.node.fast_dds import remove_own_segments
 
 PATIENCE_S = 0.8
 SPIN_S = 0.1  # how long a signal may go unnoticed

@@ -10,8 +10,7 @@ from typing import Any
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import reason
-from dcfm_ros.media.frame_timing import timing_fields
-from dcfm_ros.media.health import Health
+from dcfm_ros.media.health import Health, timing_fields
 from dcfm_ros.media.image_header import BadImage
 from dcfm_ros.node.camera_info import CameraInfos
 from dcfm_ros.node.convert import message_to_rgb

@@ -16,7 +16,7 @@ from dcfm_ros.measure.machine import OthersLoad
 from dcfm_ros.measure.table import counted, reasons
 from dcfm_ros.media.bag_source import BagSource
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.media.frame_timing import FrameCounts
+from dcfm_ros.media.health import FrameCounts
 from dcfm_ros.media.labels import Labels, NoLabels, open_labels
 from dcfm_ros.media.mask_writer import MaskWriter
 from dcfm_ros.media.source import Frame, Source

@@ -15,8 +15,7 @@ from dcfm_ros.media import messages
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.bags import Bag, RawMessage
 from dcfm_ros.media.diagnostics import CameraDiagnostics, Input, Limits, Status, engine_status
-from dcfm_ros.media.frame_timing import FrameCounts
-from dcfm_ros.media.health import Health
+from dcfm_ros.media.health import FrameCounts, Health
 from dcfm_ros.media.mask_writer import MaskWriter
 from dcfm_ros.media.source import Source
 from dcfm_ros.model.config import ModelCard

@@ -15,8 +15,7 @@ import pytest
 from bags import stamp_of
 from fakes import job, never
 
-from dcfm_ros.measure.machine import this_machine
-from dcfm_ros.measure.machine_load import LoadSample
+from dcfm_ros.measure.machine import LoadSample, this_machine
 from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.replay.grid import parse
 from dcfm_ros.replay.many import replay_one

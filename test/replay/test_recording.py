@@ -10,11 +10,10 @@ from bags import picture, stamp_of
 from fakes import CARD
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.machine_load import LoadSample, load_json
+from dcfm_ros.measure.machine import LoadSample, load_json
 from dcfm_ros.media import messages
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.replay.live.recorded import Sent, Topics, read_recording, read_sent, sent_as_recorded
-from dcfm_ros.replay.live.stages import Stages
+from dcfm_ros.replay.live.recorded import Sent, Stages, Topics, read_recording, read_sent, sent_as_recorded
 from dcfm_ros.replay.summary import summarise
 
 TOPICS = Topics("/image", "/mask", "/timing", "/label")

@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 import re
 
-from dcfm_ros.model.backbones.base import BackboneSpec
+from dcfm_ros.model.backbones.base import BackboneSpec, Layout, Tensors, rename
 from dcfm_ros.model.backbones.inverted_residuals import FEATURES, InvertedResiduals, Row, table
-from dcfm_ros.model.backbones.layout import Layout, Tensors, rename
 from dcfm_ros.model.heads import LightHead
 from dcfm_ros.model.normalisation import Normalisation
 

@@ -9,8 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcfm_ros.model.backbones.base import Backbone, BackboneSpec, Chain, FeatureInfo, Layer
-from dcfm_ros.model.backbones.layout import Layout, Tensors, rename
+from dcfm_ros.model.backbones.base import (
+    Backbone,
+    BackboneSpec,
+    Chain,
+    FeatureInfo,
+    Layer,
+    Layout,
+    Tensors,
+    rename,
+)
 from dcfm_ros.model.fold import Foldable, linear
 from dcfm_ros.model.heads import SegFormerHead
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dcfm_ros.model.backbones.base import BackboneSpec
+from dcfm_ros.model.backbones.base import BackboneSpec, Layout
 from dcfm_ros.model.backbones.inverted_residuals import FEATURES, InvertedResiduals, table
-from dcfm_ros.model.backbones.layout import Layout
 from dcfm_ros.model.heads import LightHead
 
 ROWS = table((3, 3, 3, 3, 3, 3, 3), (16, 24, 32, 64, 96, 160, 320), (1, 2, 3, 4, 3, 3, 1))

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from dcfm_ros.model.backbones.base import Backbone, BackboneSpec, FeatureInfo, Layer
-from dcfm_ros.model.backbones.layout import Layout, Tensors
+from dcfm_ros.model.backbones.base import Backbone, BackboneSpec, FeatureInfo, Layer, Layout, Tensors
 from dcfm_ros.model.fold import Foldable
 from dcfm_ros.model.heads import Head, PyramidPooling
 

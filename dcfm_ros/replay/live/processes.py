@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.machine_load import LoadSample
+from dcfm_ros.measure.machine import LoadSample
 from dcfm_ros.node.fast_dds import profile_setting
 
 _PR_SET_PDEATHSIG = 1

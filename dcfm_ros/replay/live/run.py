@@ -20,8 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError, say
-from dcfm_ros.measure.machine import OthersLoad
-from dcfm_ros.measure.machine_load import LoadSample
+from dcfm_ros.measure.machine import LoadSample, OthersLoad
 from dcfm_ros.measure.table import reasons
 from dcfm_ros.replay.live.processes import Child, ChildProcesses, ProcessMeter, child_environment
 from dcfm_ros.replay.live.recorded import Topics

@@ -19,9 +19,8 @@ from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.groups import grouped
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.job import Job, node_parameters
-from dcfm_ros.replay.live.recorded import read_recording, read_sent, sent_as_recorded
+from dcfm_ros.replay.live.recorded import Stages, read_recording, read_sent, sent_as_recorded
 from dcfm_ros.replay.live.run import LiveRun, play, recorded_topics
-from dcfm_ros.replay.live.stages import Stages
 from dcfm_ros.replay.outputs import BAG, LOG, prepare
 from dcfm_ros.replay.replayer import check_input
 from dcfm_ros.replay.report.page import write_report

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcfm_ros.measure.machine_load import LoadSample
+from dcfm_ros.measure.machine import LoadSample
 from dcfm_ros.measure.table import counted
 from dcfm_ros.replay.frame_record import STEPS, FrameRecord
 from dcfm_ros.replay.report.svg import Plot, number

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.measure.machine_load import load_json
+from dcfm_ros.measure.machine import load_json
 from dcfm_ros.replay import outputs
 from dcfm_ros.replay.frame_record import CSV_HEAD, FrameRecord, csv_row
 from dcfm_ros.replay.outputs import FRAMES, NUMBERS

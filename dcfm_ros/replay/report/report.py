@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dcfm_ros.config import usable_cores
-from dcfm_ros.measure.machine import this_machine
-from dcfm_ros.measure.machine_load import LoadSample, load_json
+from dcfm_ros.measure.machine import LoadSample, load_json, this_machine
 from dcfm_ros.measure.table import counted, reasons
 from dcfm_ros.replay.report.files import finite
 from dcfm_ros.replay.run_video import RunVideo

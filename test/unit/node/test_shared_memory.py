@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dcfm_ros.node.shared_memory import PROCESSES, SEGMENT_SIZE, remove_dead_segments, shortage
+from dcfm_ros.node.fast_dds import PROCESSES, SEGMENT_SIZE, remove_dead_segments, shortage
 from dcfm_ros.share import share_path
 
 SPACE = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"

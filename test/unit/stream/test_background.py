@@ -16,7 +16,7 @@ from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
-from dcfm_ros.stream import background, priority
+from dcfm_ros.stream import background
 from dcfm_ros.stream.background import BackgroundWorker
 from dcfm_ros.stream.common_feature import CommonBranch, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
@@ -149,7 +149,7 @@ def test_the_thread_lowers_its_priority_and_the_frames_keep_theirs(monkeypatch):
 def test_lower_priority_is_that_of_the_calling_thread_alone():
     got: list[object] = []
     thread = threading.Thread(
-        target=lambda: got.extend((priority.lower_priority(), os.sched_getscheduler(0)))
+        target=lambda: got.extend((background.lower_priority(), os.sched_getscheduler(0)))
     )
     thread.start()
     thread.join(TIMEOUT_S)
@@ -175,7 +175,7 @@ def test_where_the_system_refuses_idle_priority_the_thread_runs_all_the_same(mon
     if "nice" in refused:
         monkeypatch.setattr(os, "setpriority", refuse)
     got: list[str] = []
-    thread = threading.Thread(target=lambda: got.append(priority.lower_priority()))
+    thread = threading.Thread(target=lambda: got.append(background.lower_priority()))
     thread.start()
     thread.join(TIMEOUT_S)
     assert got == [granted]
