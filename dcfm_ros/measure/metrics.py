@@ -7,8 +7,6 @@ A confusion matrix says how often truth `i` was labelled `j`; all but video cons
         matrix = matrix + ConfusionMatrix.of(prediction, target, 11)
     print(matrix.mean_iou, matrix.per_class_iou)
 
-    print(video_consistency(predictions, targets, window=8))
-
 Pixels whose truth is not a class (255 by convention, any value >= num_classes) are left out of the confusion
 matrix.
 """
@@ -19,7 +17,6 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -133,41 +130,21 @@ class ConfusionMatrix:
         return float(np.trace(self.counts) / self.pixels) if self.pixels else float("nan")
 
 
-def video_consistency(
-    predictions: Iterable[ArrayLike],
-    targets: Iterable[ArrayLike],
-    window: int,
-    num_classes: int | None = None,
-) -> float:
-    """VC: of the pixels whose truth stays the same for `window` frames, the share whose prediction does, 0-1.
-
-    predictions and targets are the label maps of one video in order, of one shape; any iterables, read frame
-    by frame. The mean over the windows that begin at frames 0 ... length-window-1: the published evaluation
-    leaves out the very last window, and so do we. With `num_classes`, pixels whose truth is no class do not
-    count (the published evaluation, and `None`, take "none" for a class like any other). A window in which
-    the truth of no pixel stays the same says nothing and is left out. NaN where no window is left, as in a
-    video of `window` frames or fewer.
-
-    Raises DcfmError where shapes differ, or one of the two has more frames than the other.
-    """
-    meter = VideoConsistency((window,), num_classes)
-    for prediction, target in zip_longest(predictions, targets):
-        if prediction is None or target is None:
-            raise DcfmError("video consistency needs one prediction for each target, in the same order")
-        meter.add(prediction, target)
-    return meter.value(window)
-
-
 MAX_VIDEOS = 8
 """That alternate: those seen last, since each holds what its pixels were."""
 
 
 class VideoConsistency:
-    """Video consistency frame by frame, for several windows at once and over several videos.
+    """Video consistency (VC) frame by frame, for several windows at once and over several videos.
+
+    Of the pixels whose truth stays the same for `window` frames, the share whose prediction does, 0-1: the mean over
+    the windows that begin at frames 0 ... length-window-1. The published evaluation leaves out the very last window,
+    and so do we; as published, all windows of all videos count alike. With `num_classes`, pixels whose truth is no
+    class do not count (the published evaluation, and `None`, take "none" for a class like any other). A window in
+    which the truth of no pixel stays the same says nothing and is left out.
 
     Keeps how many frames each pixel's truth and prediction have been what they are, so a video of any length
-    takes the memory of one frame. Call `next_video` between two videos; those whose frames alternate have names. As
-    published, all windows of all videos count alike.
+    takes the memory of one frame. Call `next_video` between two videos; those whose frames alternate have names.
     """
 
     def __init__(self, windows: Iterable[int] = CONSISTENCY_WINDOWS, num_classes: int | None = None) -> None:

@@ -1,20 +1,30 @@
 """What is written about the parameters is what the code says."""
 
+import importlib.util
 import re
 
 import pytest
 import yaml
 
-from dcfm_ros.node import parameter_docs
 from dcfm_ros.node.parameters import table
 from dcfm_ros.share import share_path
 
 
-def test_the_parameters_file_is_current():
+@pytest.fixture
+def parameter_docs(pytestconfig):
+    """The tool that writes them."""
+    path = pytestconfig.rootpath / "tools" / "parameter_docs.py"
+    if not path.is_file():
+        pytest.skip("no tools/ beside the tests")
+    spec = importlib.util.spec_from_file_location("parameter_docs", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_parameters_file_is_current(parameter_docs):
     written = share_path("config", "dcfm.yaml").read_text(encoding="utf-8")
-    assert written == parameter_docs.yaml(), (
-        "run: python -m dcfm_ros.node.parameter_docs yaml > config/dcfm.yaml"
-    )
+    assert written == parameter_docs.yaml(), "run: python tools/parameter_docs.py yaml > config/dcfm.yaml"
 
 
 def test_the_parameters_file_holds_every_default():
@@ -23,14 +33,12 @@ def test_the_parameters_file_holds_every_default():
     assert values == {parameter.name: parameter.ros_default for parameter in table()}
 
 
-def test_the_documentations_table_is_current(pytestconfig):
+def test_the_documentations_table_is_current(pytestconfig, parameter_docs):
     path = pytestconfig.rootpath / "docs" / "node.md"
     if not path.is_file():
         pytest.skip("no docs/node.md beside the tests")
     text = path.read_text(encoding="utf-8")
-    assert parameter_docs.with_tables(text) == text, (
-        "run: python -m dcfm_ros.node.parameter_docs docs/node.md"
-    )
+    assert parameter_docs.with_tables(text) == text, "run: python tools/parameter_docs.py docs/node.md"
 
 
 def test_the_node_starts_with_the_parameters_file(graph, weights, tmp_path):

@@ -15,7 +15,6 @@ LIGHT = (
     "dcfm_ros.learn.config",
     "dcfm_ros.learn.evaluation.config",
     "dcfm_ros.node.parameters",
-    "dcfm_ros.node.parameter_docs",
     "dcfm_ros.node.arguments",
     "dcfm_ros.node.launch_values",
     "dcfm_ros.node.rviz_layout",

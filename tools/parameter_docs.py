@@ -1,7 +1,7 @@
 """Writes what the documentation and config/dcfm.yaml say of the parameters, from the dataclasses.
 
-`python -m dcfm_ros.node.parameter_docs yaml > config/dcfm.yaml`; `python -m dcfm_ros.node.parameter_docs docs/node.md`
-renews the tables in that file.
+`python tools/parameter_docs.py yaml > config/dcfm.yaml`; `python tools/parameter_docs.py docs/node.md` renews the tables in
+that file.
 """
 
 from __future__ import annotations
