@@ -36,6 +36,20 @@ NEEDS = {
 
 
 @pytest.fixture(scope="session")
+def video_consistency():
+    """Of a whole video at once."""
+    from dcfm_ros.measure.metrics import VideoConsistency
+
+    def value(predictions, targets, window, num_classes=None):
+        meter = VideoConsistency((window,), num_classes)
+        for prediction, target in zip(predictions, targets, strict=True):
+            meter.add(prediction, target)
+        return meter.value(window)
+
+    return value
+
+
+@pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder with the data sets (`camvid/`): DCFM_DATA, or ../shared/data beside the source tree."""
     return _folder_or_skip("DCFM_DATA", ROOT.parent / "shared" / "data")

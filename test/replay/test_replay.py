@@ -18,7 +18,7 @@ from rosbags.typesys import get_types_from_msg
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.interrupts import interruptible
-from dcfm_ros.measure.metrics import ConfusionMatrix, video_consistency
+from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.media import messages
 from dcfm_ros.media.bag_writer import LATCHED, RELIABLE, BagWriter
 from dcfm_ros.media.bags import Bag, stamp_ns
@@ -149,7 +149,7 @@ def test_two_runs_give_identical_bytes(tmp_path):
     assert len(videos[0]) == 12 and all((a == b).all() for a, b in zip(*videos, strict=True))
 
 
-def test_numbers_are_those_of_the_output_bag(tmp_path):
+def test_numbers_are_those_of_the_output_bag(tmp_path, video_consistency):
     path = labelled_bag(tmp_path / "in", length=20)
     done = replay(path, tmp_path / "out", labels="/label", span=1.0)
     found = masks_of(tmp_path / "out")

@@ -30,7 +30,7 @@ from dcfm_ros.learn.evaluation.scene import Scene
 from dcfm_ros.learn.evaluation.speed import measure_speed
 from dcfm_ros.learn.evaluation.video import open_footage, videos_of
 from dcfm_ros.measure.flow import OpticalFlow, warp
-from dcfm_ros.measure.metrics import ConfusionMatrix, VideoConsistency
+from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import build_model
 
@@ -109,32 +109,25 @@ def rows(engine, config, truth=TRUTH, **options):
     return evaluate(engine, [video_of(truth, **options)], config)
 
 
-def consistency_of_8(masks, truth):
-    meter = VideoConsistency((8,))
-    for mask, label in zip(masks, truth, strict=True):
-        meter.add(mask, label)
-    return meter.value(8)
-
-
-def copied_by_hand(interval: int) -> tuple[float, float]:
+def copied_by_hand(interval: int, video_consistency) -> tuple[float, float]:
     """(mean IoU, VC of 2 frames) of copied masks, averaged over the offsets."""
     scores = []
     for offset in range(interval):
         key = lambda i, o=offset: 0 if i < o else i - (i - o) % interval  # noqa: E731
         masks = [TRUTH[key(i)] for i in range(len(TRUTH))]
         matrix = sum((ConfusionMatrix.of(m, t, 3) for m, t in zip(masks, TRUTH)), ConfusionMatrix.empty(3))
-        scores.append((matrix.mean_iou, matrix.weighted_iou, consistency_of_8(masks, TRUTH)))
+        scores.append((matrix.mean_iou, matrix.weighted_iou, video_consistency(masks, TRUTH, 8)))
     return tuple(np.mean(scores, axis=0))
 
 
-def test_perfect_masks_are_perfect_and_copied_ones_as_bad_as_by_hand():
+def test_perfect_masks_are_perfect_and_copied_ones_as_bad_as_by_hand(video_consistency):
     table = rows(Oracle(TRUTH), EvaluationConfig(key_intervals=(1, 2, 3)))
     for interval in (1, 2, 3):
         assert table[MethodSpec(CAUSAL, interval)].mean_iou == 1.0
     assert table[MethodSpec(BIDIRECTIONAL, 3)].mean_iou == 1.0
     for interval in (2, 3):
         row = table[MethodSpec(COPIED, interval)]
-        by_hand = copied_by_hand(interval)
+        by_hand = copied_by_hand(interval, video_consistency)
         assert row.mean_iou == pytest.approx(by_hand[0]) and row.weighted_iou == pytest.approx(by_hand[1])
         assert row.mean_iou_min <= row.mean_iou <= row.mean_iou_max < 0.95
         assert row.offsets == interval
@@ -170,11 +163,11 @@ def test_features_are_moved_with_what_slides_and_the_published_method_leaves_the
     assert aligned.key_share == published.key_share
 
 
-def test_consistency_is_that_of_the_published_measure():
+def test_consistency_is_that_of_the_published_measure(video_consistency):
     truth = sliding_truth(12)
     truth = [np.where(np.arange(SIZE[0]) < 80, 0, label).astype(np.uint8) for label in truth]
     row = rows(Oracle(truth), EvaluationConfig(key_intervals=(1,)), truth)[MethodSpec(CAUSAL, 1)]
-    assert row.vc8 == consistency_of_8(truth, truth) == 1.0
+    assert row.vc8 == video_consistency(truth, truth, 8) == 1.0
     assert row.vc16 is None
 
 

@@ -32,13 +32,6 @@ def videos(frames: int = 12, classes: int = 2):
     )
 
 
-def video_consistency(predictions, targets, window, num_classes=None):
-    meter = VideoConsistency((window,), num_classes)
-    for prediction, target in zip(predictions, targets, strict=True):
-        meter.add(prediction, target)
-    return meter.value(window)
-
-
 # -- the published numbers -----------------------------------------------------------------------------------
 
 
@@ -57,7 +50,7 @@ def test_equals_the_published_measures(published, name, measure):
 
 
 @pytest.mark.parametrize("window", [8, 16])
-def test_equals_the_published_video_consistency(published, window):
+def test_equals_the_published_video_consistency(published, window, video_consistency):
     ours = video_consistency(published["prediction"], published["target"], window)
     assert ours == pytest.approx(float(published[f"VC{window}"]), abs=1e-9)
     assert ours == video_consistency(
@@ -185,7 +178,7 @@ def consistency_as_defined(prediction, target, window):
 
 @settings(max_examples=200)
 @given(st.data(), st.integers(1, 4))
-def test_video_consistency_is_what_its_definition_says(data, window):
+def test_video_consistency_is_what_its_definition_says(data, window, video_consistency):
     target = data.draw(videos())
     prediction = data.draw(npst.arrays(np.uint8, target.shape, elements=st.integers(0, 1)))
     expected = consistency_as_defined(prediction, target, window)
@@ -193,18 +186,18 @@ def test_video_consistency_is_what_its_definition_says(data, window):
 
 
 @given(videos())
-def test_a_perfect_prediction_is_consistent(target):
+def test_a_perfect_prediction_is_consistent(target, video_consistency):
     value = video_consistency(target, target, 2)
     steady = not np.isnan(consistency_as_defined(target, target, 2))  # some pixel keeps its class
     assert value == 1.0 if steady else np.isnan(value)
 
 
-def test_a_constant_prediction_is_consistent_however_wrong():
+def test_a_constant_prediction_is_consistent_however_wrong(video_consistency):
     target = np.random.default_rng(0).integers(0, 2, (9, 4, 4), np.uint8)
     assert video_consistency(np.full_like(target, 7), target, 2) == 1.0
 
 
-def test_pixels_without_truth_can_be_left_out():
+def test_pixels_without_truth_can_be_left_out(video_consistency):
     target = np.zeros((4, 1, 2), np.uint8)
     target[..., 1] = 255
     prediction = np.zeros_like(target)
@@ -228,12 +221,12 @@ def test_no_window_reaches_over_a_cut():
 
 
 @pytest.mark.parametrize("frames", [1, 7, 8])
-def test_a_video_no_longer_than_the_window_has_no_consistency(frames):
+def test_a_video_no_longer_than_the_window_has_no_consistency(frames, video_consistency):
     video = np.zeros((frames, 2, 2), np.uint8)
     assert np.isnan(video_consistency(video, video, 8))
 
 
-def test_wrong_videos_are_named():
+def test_wrong_videos_are_named(video_consistency):
     video = np.zeros((4, 2, 2), np.uint8)
     with pytest.raises(DcfmError, match="2×2 and then 3×2"):
         video_consistency([*video, np.zeros((3, 2), np.uint8)], [*video, np.zeros((3, 2), np.uint8)], 2)
