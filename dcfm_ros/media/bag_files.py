@@ -43,9 +43,12 @@ def is_bag(path: Path) -> bool:
 
 def _is_one(files: list[Path]) -> bool:
     """Whether these are one recording: a single file, or parts as recorders number them, from 0 on (`drive_0.mcap`)."""
-    numbers = [_PART_NUMBER.search(file.name) for file in files]
-    parts = {int(number[1]) for number in numbers if number}
-    return len(files) == 1 or (0 in parts and len(parts) == len(files))
+    numbers = _part_numbers(files)
+    return len(files) == 1 or (0 in numbers and len(numbers) == len(files))
+
+
+def _part_numbers(files: list[Path]) -> set[int]:
+    return {int(number[1]) for file in files if (number := _PART_NUMBER.search(file.name))}
 
 
 class BoundedReader(Ros1Reader):
@@ -103,13 +106,15 @@ class ZstdFile:
             unpacked = Path(folder) / self.path.stem
             with unpacked.open("wb") as file:
                 missing = unzstd_file(self.path, file, shutil.disk_usage(folder).free)
+            if missing and not unpacked.stat().st_size:
+                raise Damaged(missing)
             yield _ros2_part(unpacked), missing
 
 
 def parts_of(path: Path) -> tuple[list[Part], list[str]]:
     """The parts of a bag, in the order in which they were recorded, and what of them is not as its metadata.yaml says.
 
-    Raises DcfmError: an empty file, no valid metadata, or files missing.
+    Raises DcfmError: an empty file, no valid metadata, or all files missing.
     """
     if path.is_file():
         if path.stat().st_size == 0:
@@ -117,13 +122,23 @@ def parts_of(path: Path) -> tuple[list[Part], list[str]]:
         return _parts([path])
     if (path / "metadata.yaml").exists():
         files, announced = _metadata(path)
-        parts, notes = _parts(files)
+        missing = [file.name for file in files if not file.exists()]
+        if len(missing) == len(files):
+            raise DcfmError(f"The bag {path} lacks {', '.join(missing)}, which its metadata.yaml lists.")
+        parts, notes = _parts([file for file in files if file.name not in missing])
+        if missing:
+            notes.append(f"{', '.join(missing)} is missing, which metadata.yaml lists")
         unlisted = [file.name for file in _storage_files(path) if file not in files]
         if unlisted:
             notes.append(f"metadata.yaml does not list {', '.join(unlisted)}: not read")
         return parts, notes or _differences(announced, parts)
     # A recorder that was killed leaves no metadata.yaml; the storage files stand on their own.
-    return _parts(_ros1_files(path) or _storage_files(path))
+    files = _ros1_files(path) or _storage_files(path)
+    parts, notes = _parts(files)
+    numbers = _part_numbers(files)
+    if lost := sorted({*range(max(numbers, default=0))} - numbers) if len(files) > 1 else []:
+        notes.append(f"of its files that with the number {', '.join(map(str, lost))} is missing")
+    return parts, notes
 
 
 def _parts(files: list[Path]) -> tuple[list[Part], list[str]]:
@@ -182,22 +197,24 @@ def _ends_in(file: Path, suffixes: tuple[str, ...]) -> bool:
     return file.name.lower().endswith(suffixes)
 
 
-def _storage_files(folder: Path) -> list[Path]:
-    return sorted((file for file in folder.iterdir() if _ends_in(file, _STORAGE_SUFFIXES)), key=natural_key)
+def _storage_files(folder: Path, suffixes: tuple[str, ...] = _STORAGE_SUFFIXES) -> list[Path]:
+    # What is hidden is a file manager's, as `._drive_0.mcap`.
+    found = (file for file in folder.iterdir() if _ends_in(file, suffixes) and file.name[0] != ".")
+    return sorted(found, key=natural_key)
 
 
 def _ros1_files(folder: Path) -> list[Path]:
-    return sorted((file for file in folder.iterdir() if _ends_in(file, _ROS1_SUFFIXES)), key=natural_key)
+    return _storage_files(folder, _ROS1_SUFFIXES)
 
 
 def _metadata(folder: Path) -> tuple[list[Path], dict[str, int]]:
     """The storage files a metadata.yaml lists, and how many messages of each topic it announces.
 
-    Raises DcfmError: no valid metadata, or files missing.
+    Raises DcfmError: no valid metadata, or no files in it.
     """
     try:
         about = strict_yaml((folder / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
-        files = [folder / Path(name).name for name in about["relative_file_paths"]]
+        files = list(dict.fromkeys(folder / Path(name).name for name in about["relative_file_paths"]))
         announced: Counter[str] = Counter()
         for topic in about["topics_with_message_count"]:
             announced[topic["topic_metadata"]["name"]] += int(topic["message_count"])
@@ -206,11 +223,10 @@ def _metadata(folder: Path) -> tuple[list[Path], dict[str, int]]:
             f"{folder / 'metadata.yaml'} is not valid rosbag2 metadata ({first_line(error)}); "
             f"rebuild it with `ros2 bag reindex {folder}`, or remove it: the storage files can be read without it."
         ) from error
-    missing = [file.name for file in files if not file.exists()]
-    if missing:
-        raise DcfmError(f"The bag {folder} lacks {', '.join(missing)}, which its metadata.yaml lists.")
     if not files:
         raise DcfmError(f"The bag {folder} is empty: its metadata.yaml lists no files.")
+    if len(_part_numbers(files)) == len(files):  # whatever order they are listed in
+        files.sort(key=natural_key)
     return files, dict(announced)
 
 

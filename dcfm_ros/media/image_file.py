@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Collection
@@ -12,19 +13,16 @@ import cv2
 import numpy as np
 
 from dcfm_ros.media.image_header import BadImage, Header, read_header
-from dcfm_ros.media.jpeg_parts import without_padding
+from dcfm_ros.media.jpeg_parts import has_hole, without_padding
 
 ON_TOPICS = ("jpeg", "png", "tiff")
 """What image_transport's publishers write."""
 IN_FILES = (*ON_TOPICS, "bmp", "webp", "pnm")
 
-# What libjpeg says of a picture that it completes with something else.
-_COMPLAINTS = (
-    b"Corrupt JPEG data",
-    b"Premature end of JPEG file",
-    b"Invalid SOS parameters",
-    b"Inconsistent progression sequence",
-    b"Unknown Adobe color transform",
+# What libjpeg and libtiff say of a picture that they complete with something else.
+_COMPLAINT = re.compile(
+    rb"(?:\[[A-Z ]+:\d+@.* TIFF_Warning JPEGLib: )?((?:Corrupt JPEG data|Premature end of JPEG file|Invalid SOS parameters|"
+    rb"Inconsistent progression sequence|Unknown Adobe color transform).*)|\[[A-Z ]+:\d+@.* TIFF_Error (.*)"
 )
 
 _EXTRANEOUS = "extraneous bytes before marker"
@@ -61,6 +59,8 @@ def decode_known(data: Any, flags: int, what: str, header: Header) -> np.ndarray
             bare = np.frombuffer(without_padding(memoryview(data).cast("B")), np.uint8)
             pixels, again = _imdecode(bare, flags, listen=True)
             complaint = again and (complaint or again)
+        if header.kind == "jpeg" and not complaint and has_hole(memoryview(data).cast("B")):
+            complaint = "a part of it was lost, zeros are there"
     except (cv2.error, MemoryError) as error:
         raise BadImage(f"{what}: OpenCV cannot decode it ({getattr(error, 'err', error)})") from error
     if pixels is None:
@@ -68,8 +68,8 @@ def decode_known(data: Any, flags: int, what: str, header: Header) -> np.ndarray
             f"{what} ({buffer.size} bytes) does not decode; expected a whole {header.kind.upper()}"
         )
     if complaint:
-        # OpenCV would hand on what libjpeg made up for the missing part, and the mask would be wrong there.
-        raise BadImage(f"{what} ({buffer.size} bytes) is a damaged JPEG: {complaint}")
+        # OpenCV would hand on what the library made up for the missing part, and the mask would be wrong there.
+        raise BadImage(f"{what} ({buffer.size} bytes) is a damaged {header.kind.upper()}: {complaint}")
     return pixels
 
 
@@ -135,8 +135,9 @@ class _Listener:
         if alone:
             self._alone = False
         self._changed.notify_all()
-        lines = text.splitlines()
-        return next((line for line in lines if line.startswith(_COMPLAINTS)), b"")
+        return next(
+            (found[1] or found[2] for found in map(_COMPLAINT.match, text.splitlines()) if found), b""
+        )
 
     def _redirect(self) -> None:
         if self._heard < 0:
@@ -159,7 +160,7 @@ class _Listener:
         lines = os.pread(self._heard, length, 0).splitlines(keepends=True)
         os.ftruncate(self._heard, 0)
         os.lseek(self._heard, 0, os.SEEK_SET)
-        if self._stderr >= 0 and (others := [line for line in lines if not line.startswith(_COMPLAINTS)]):
+        if self._stderr >= 0 and (others := [line for line in lines if not _COMPLAINT.match(line)]):
             os.write(2, b"".join(others))
 
 

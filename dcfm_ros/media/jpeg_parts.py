@@ -11,6 +11,8 @@ from dcfm_ros.errors import DcfmError
 
 MAX_SEGMENTS = 4096  # colour profiles take 255 of them at most
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+_BASELINE, _TABLES = (0xC0, 0xC1), 0xC4
+_HOLE = bytes(32)
 _LONE = (0x01, *range(0xD0, 0xD8))  # without a length
 _BEGIN = re.compile(rb"(?:\xff\xd8)*")  # some cameras say it twice
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
@@ -73,6 +75,41 @@ def without_padding(data: memoryview) -> bytes:
         piece = bytes(data[part.begin : part.end])
         kept += map(_stripped, _RESTART.split(piece)) if part.marker == START_OF_SCAN else [piece]
     return b"".join(kept)
+
+
+def has_hole(data: memoryview) -> bool:
+    """Whether zeros stand in place of a part of a scan, as of a packet that was lost, which no decoder complains of.
+
+    They would be blocks of equal coefficients, which no picture has. Only where the tables begin with the end of a block
+    may they be a flat picture.
+    """
+    if _HOLE not in bytes(data):
+        return False
+    first = {
+        0: 1,
+        1: 0,
+    }  # what zeros mean in the standard's tables, of brightness and of colour; 0 is the end of a block
+    baseline = False
+    for part in parts(data):
+        piece = bytes(data[part.begin : part.end])
+        if part.marker == _TABLES:
+            first |= _first_symbols(piece[4:])
+        elif part.marker == START_OF_SCAN and baseline:
+            used = piece[6 : 5 + 2 * piece[4] : 2]
+            if any(first.get(table & 15) for table in used):
+                return any(_HOLE in _stripped(each) for each in _RESTART.split(piece))
+        baseline |= part.marker in _BASELINE
+    return False
+
+
+def _first_symbols(tables: bytes) -> dict[int, int]:
+    """The symbol of the code of zeros in each of these tables of coefficients, by number."""
+    found = {}
+    while len(tables) > 17:
+        if tables[0] >> 4:
+            found[tables[0] & 15] = tables[17]
+        tables = tables[17 + sum(tables[1:17]) :]
+    return found
 
 
 def _stripped(piece: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Label images: PNG (grey or palette, of any depth up to 8 bits), other lossless files, or the classes' colours."""
+"""Label images: PNG, grey or palette, of any depth up to 8 bits, or in the classes' colours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.image_file import decode_known, header_of
 from dcfm_ros.media.image_header import BadImage
 
-LOSSLESS = ("png", "tiff", "bmp", "pnm")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3
 _DEPTHS = 1, 2, 4, 8  # bits per value of those that fit into a byte
@@ -32,18 +31,17 @@ def class_ids(packed: bytes | memoryview, what: str, colours: Colours = ()) -> M
 
     what: where it is from, for messages; the same for all labels of a place, so that equal problems can be
     counted. colours: RGB of the classes, by id; none where they are not known.
-    Raises DcfmError: no label image, JPEG or another format that changes values, or colours that are of no
-    class.
+    Raises DcfmError: no PNG (others decode to something else than their values), or colours that are of no class.
     """
     data = bytes(packed)
     try:
         header = header_of(data, "it")
-        if header.kind not in LOSSLESS:
+        if header.kind != "png":
             raise DcfmError(
-                f"A label image of {what} is {header.kind.upper()}, which changes values when it compresses; "
+                f"A label image of {what} is {header.kind.upper()}, which may change values; "
                 f"expected 8-bit PNG, value = class id."
             )
-        data, step = _as_grey(data) if header.kind == "png" else (data, 1)
+        data, step = _as_grey(data)
         image = decode_known(data, cv2.IMREAD_UNCHANGED, "it", header)
     except BadImage as error:
         raise DcfmError(f"A label image of {what} is unreadable: {error}") from error

@@ -96,6 +96,8 @@ class McapFile:
             for kind, begin, length in _records(file, summary, self._size):
                 if kind in (_SCHEMA, _CHANNEL, _CHUNK_INDEX, _STATISTICS):
                     self._take(kind, _Fields(_content(file, begin, length)))
+                elif kind == _FOOTER and begin - _RECORD.size != self._size - _FOOTER_SIZE:
+                    raise Damaged("the end of another file before its own")
         except (Damaged, struct.error, ValueError):
             self._statistics = None
         return True
@@ -110,6 +112,8 @@ class McapFile:
             number, schema = fields.number("<H"), fields.number("<H")
             name, _, definition = self._schemas.get(schema, ("unknown", "", ""))
             topic, serialization, about = fields.text(), fields.text(), fields.pairs()
+            if number in self._known and self._known[number].topic != topic:
+                raise Damaged("two channels of one number")
             qos = qos_profiles(about.get("offered_qos_profiles"))
             type_hash = about.get("topic_type_hash", "")
             self._known[number] = Channel(topic, name, 0, serialization, definition, type_hash, qos)
@@ -121,8 +125,8 @@ class McapFile:
             self._statistics = Counter(dict(struct.iter_unpack("<HQ", fields.block())))
 
     def _index_is_right(self) -> bool:
-        """Whether what the index lists is what the statistics count."""
-        if self._statistics is None or not self._whole:
+        """Whether what the index lists is what the statistics count, and not nothing."""
+        if self._statistics is None or not self._whole or not self._chunks:
             return False
         listed = sum((Counter(chunk.counts) for chunk in self._chunks), Counter[int]())
         known = all(number in self._known for number in self._statistics)
@@ -131,9 +135,11 @@ class McapFile:
     def _count(self, file: BinaryIO) -> str:
         """Count the messages by going through the file; returns what cannot be read of it."""
         damaged: list[str] = []
-        announced = self._statistics.total() if self._statistics is not None else None
+        announced = self._announced if self._statistics is not None else None
         self._statistics = Counter(number for number, _, _ in self._through(file, damaged))
         found = self._statistics.total()
+        if strays := found - sum(self._statistics[number] for number in self._known):
+            damaged.append(f"{counted(strays, 'message')} of {self.path.name} without a topic")
         if announced is not None and found != announced:
             damaged.append(f"{self.path.name} announces {counted(announced, 'message')} and holds {found}")
         return "; ".join(damaged)
@@ -161,8 +167,9 @@ class McapFile:
         """All messages from first to last, by time within a chunk; `damaged` gets what cannot be read."""
         at, ended, bad = len(MAGIC), False, 0
         for kind, begin, length in _records(file, at, self._size):
-            if kind in (_DATA_END, _FOOTER):
-                ended = True
+            ended |= kind in (_DATA_END, _FOOTER)
+            if kind == _FOOTER:
+                at = begin + length + len(MAGIC)
                 break
             try:
                 if kind == _CHUNK:
@@ -176,9 +183,13 @@ class McapFile:
             at = begin + length
         if bad:
             damaged.append(f"{counted(bad, 'record')} of {self.path.name} could not be read: damaged")
-        if not self._whole:
-            lost = self._size - at
-            rest = f" and its last {counted(lost, 'byte')}" if lost else ""
+        lost = self._size - at
+        if ended and lost > 0 and kind == _FOOTER:
+            damaged.append(
+                f"{self.path.name} goes on for {counted(lost, 'byte')} behind its end, which were not read"
+            )
+        elif not self._whole:
+            rest = f" and its last {counted(lost, 'byte')}" if lost > 0 else ""
             damaged.append(f"{self.path.name} is cut off: its index{rest} could not be read")
         elif not ended:
             damaged.append(f"{self.path.name} is damaged from byte {at} on, which could not be read")
@@ -233,10 +244,9 @@ class _Fields:
 
 def _records(file: BinaryIO, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Kind, beginning and length of the records from `at` on; ends before one that is not whole."""
-    while at + _RECORD.size <= end:
-        file.seek(at)
+    while (at := at + _RECORD.size) <= end:
+        file.seek(at - _RECORD.size)
         kind, length = _RECORD.unpack(file.read(_RECORD.size))
-        at += _RECORD.size
         if at + length > end:
             return
         yield kind, at, length

@@ -44,7 +44,7 @@ def test_pngs_of_known_classes(tmp_path_factory, data, depth, kind):
 def test_files_in_the_colours_of_known_classes(mask, kind, known):
     bgr = np.array(COLOURS, np.uint8)[mask][..., ::-1]
     got = answer(class_ids, encoded(LOSSLESS[kind], bgr), "here", COLOURS[:known])
-    assert (got is None) if mask.max() >= known else np.array_equal(got, mask)
+    assert (got is None) if kind != "png" or mask.max() >= known else np.array_equal(got, mask)
 
 
 @door(100, mask=masks(), quality=st.integers(1, 100))

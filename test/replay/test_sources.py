@@ -280,11 +280,31 @@ def test_bad_metadata(tmp_path, text):
         open_source(path)
 
 
-def test_missing_storage_file_is_named(tmp_path):
-    path = bags.split_ros2(tmp_path / "bag", [2, 2])
+def test_missing_storage_files_are_named(tmp_path):
+    path = bags.split_ros2(tmp_path / "bag", [2, 2, 2])
     (path / "bag_1.mcap").unlink()
-    with pytest.raises(DcfmError, match=r"lacks bag_1\.mcap"):
+    with open_source(path) as source:
+        assert len(list(source)) == 4
+        assert source.problem == "bag_1.mcap is missing, which metadata.yaml lists"
+    (path / "metadata.yaml").rename(tmp_path / "metadata.yaml")
+    with open_source(path) as source:
+        assert len(list(source)) == 4
+        assert source.problem == "of its files that with the number 1 is missing"
+    (tmp_path / "metadata.yaml").rename(path / "metadata.yaml")
+    for file in path.glob("*.mcap"):
+        file.unlink()
+    with pytest.raises(DcfmError, match=r"lacks bag_0\.mcap, bag_1\.mcap, bag_2\.mcap"):
         open_source(path)
+
+
+def test_files_that_are_listed_in_another_order_or_twice(tmp_path):
+    path = bags.split_ros2(tmp_path / "bag", [2, 2, 2])
+    about = path / "metadata.yaml"
+    about.write_text(about.read_text().replace("- bag_0.mcap", "- bag_2.mcap\n  - bag_0.mcap"))
+    (path / "._bag_0.mcap").write_bytes(b"\0\5\x16\7")  # as macOS leaves it
+    with open_source(path) as source:
+        assert [frame.stamp_ns for frame in source] == [bags.stamp_of(index) for index in range(6)]
+        assert not source.problem
 
 
 def test_bad_images_are_skipped_counted_and_reported(tmp_path):

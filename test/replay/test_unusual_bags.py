@@ -1,6 +1,7 @@
 """Recordings that are whole but unusual, or announce something else than they hold: all there is is read, the rest is told."""
 
 import sqlite3
+import struct
 
 import bags
 import mcaps
@@ -10,6 +11,7 @@ from rosbags.interfaces import Qos, QosDurability, QosReliability
 from ruamel.yaml import YAML
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.measure.table import counted
 from dcfm_ros.media.bag_writer import RELIABLE
 from dcfm_ros.media.bags import Bag
 from dcfm_ros.media.open_source import open_source
@@ -127,6 +129,34 @@ def test_what_an_mcap_announces_and_does_not_hold_is_told(tmp_path):
     data, index = chunks(None, range(4))
     path = mcaps.mcap(tmp_path / "bag.mcap", data, index=index, statistics={1: 9})
     assert stamps(path) == (first(4), "bag.mcap announces 9 messages and holds 4")
+
+
+def test_what_an_mcap_does_not_announce_is_read(tmp_path):
+    """Counts by channel may be left out, and all of them be zero."""
+    data, _ = chunks(None, range(4))
+    for total, told in ((4, ""), (0, "bag.mcap announces 0 messages and holds 4")):
+        counts = struct.pack("<QHIIIIQQ", total, 1, 1, 0, 0, 2, 0, 2**62)
+        summary = mcaps.record(11, counts, mcaps.text(b""))
+        assert stamps(mcaps.mcap(tmp_path / "bag.mcap", data, summary=summary)) == (first(4), told)
+
+
+def test_messages_of_no_channel_and_channels_of_one_number_are_told(tmp_path):
+    data, _ = chunks(None, range(4))
+    path = mcaps.mcap(tmp_path / "bag.mcap", data + mcaps.message(9, 1, b""))
+    assert stamps(path) == (first(4), "1 message of bag.mcap without a topic")
+    other = mcaps.chunk(mcaps.channel(1, "/other") + mcaps.image_message(4))
+    path = mcaps.mcap(tmp_path / "bag.mcap", data + other)
+    assert stamps(path) == (first(4), "1 record of bag.mcap could not be read: damaged")
+
+
+@pytest.mark.parametrize("length", [1, 4096, None])
+def test_what_is_behind_the_end_of_an_mcap_is_told(tmp_path, length):
+    """None: another file of the same layout, whose summary is taken for this one's."""
+    path = bags.write_ros2(tmp_path / "bag", bags.camera_entries(4)) / "bag.mcap"
+    data = path.read_bytes()
+    path.write_bytes(data + (data if length is None else bytes(length)))
+    told = f"bag.mcap goes on for {counted(length or len(data), 'byte')} behind its end, which were not read"
+    assert stamps(path) == (first(4), told)
 
 
 def test_a_damaged_chunk_costs_its_own_messages_and_is_told(tmp_path):

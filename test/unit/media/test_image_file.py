@@ -232,6 +232,38 @@ def test_a_picture_in_place_of_an_end_is_damage() -> None:
         decode_compressed("jpeg", data[:-2] + data)
 
 
+@pytest.mark.parametrize("form", ["baseline", "restarts"])
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7, 0.9])
+def test_zeros_in_place_of_a_part_are_damage(form: str, place: float) -> None:
+    """libjpeg is silent where it finds its way again behind them."""
+    for optimised in (0, 1):
+        options = (*FORMS[form], cv2.IMWRITE_JPEG_OPTIMIZE, optimised)
+        data = bytearray(cv2.imencode(".jpg", cv2.resize(PHOTO, (512, 384)), options)[1].tobytes())
+        at = int(len(data) * place)
+        data[at : at + 96] = bytes(96)
+        with pytest.raises(BadImage, match="damaged JPEG"):
+            decode_compressed("jpeg", bytes(data))
+
+
+@pytest.mark.parametrize("value", [0, 90, 255])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_blank_picture_has_no_part_lost(form: str, value: int) -> None:
+    for optimised in (0, 1):
+        options = (*FORMS[form], cv2.IMWRITE_JPEG_OPTIMIZE, optimised)
+        data = cv2.imencode(".jpg", np.full((480, 640, 3), value, np.uint8), options)[1].tobytes()
+        assert abs(int(decode_compressed("jpeg", data)[9, 9, 0]) - value) < 2
+
+
+@pytest.mark.skipif(cv2.__version__ < "5", reason="earlier ones do not tell what libtiff complains of")
+def test_a_tiff_that_libtiff_completes_is_a_bad_image(capfd) -> None:
+    options = (cv2.IMWRITE_TIFF_COMPRESSION, 8)
+    data = bytearray(cv2.imencode(".tiff", PHOTO, options)[1].tobytes())
+    data[len(data) // 2] ^= 1
+    with pytest.raises(BadImage, match="damaged TIFF: ZIPDecode: Decoding error"):
+        decode_compressed("tiff", bytes(data))
+    assert "TIFF" not in capfd.readouterr().err
+
+
 def test_a_tiff_that_says_its_size_twice_is_refused() -> None:
     """libtiff takes the first, whatever the limits were checked of."""
     data = encoded(".tiff")
