@@ -22,7 +22,7 @@ def data_files() -> list[tuple[str, list[str]]]:
 
 
 setup(
-    packages=find_namespace_packages(include=["dcfm_ros", "dcfm_ros.*"]),
+    packages=find_namespace_packages(include=["dcfm_ros", "dcfm_ros.*", "dcfm_lab", "dcfm_lab.*"]),
     package_data={"": ["*.css", "*.js", "*.html", "*.json", "*.yaml", "py.typed"]},
     data_files=data_files(),
 )

@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from dcfm_ros.bench.frames import street
+from dcfm_lab.bench.frames import street
 from dcfm_ros.config import Size
 from dcfm_ros.node.harness.control import Commands, report
 from dcfm_ros.stamps import set_ns

@@ -19,9 +19,9 @@ from sections import against_table
 from segformer import official_width
 from suite import recorded
 
-from dcfm_ros.bench.memory import measure_memory
-from dcfm_ros.bench.table import part_text
-from dcfm_ros.commands.bench import (
+from dcfm_lab.bench.memory import measure_memory
+from dcfm_lab.bench.table import part_text
+from dcfm_lab.commands.bench import (
     check_writing,
     choices_of,
     configure,

@@ -25,8 +25,8 @@ import cv2
 import numpy as np
 import yaml
 
+from dcfm_lab.datasets.camvid import CamVid
 from dcfm_ros.arrays import UNLABELLED, Mask
-from dcfm_ros.learn.datasets.camvid import CamVid
 from dcfm_ros.media.mask_writer import class_table
 from dcfm_ros.model.classes import CAMVID
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from parts import SEGFORMER, TUNED, Suite, SuiteCase, SuiteRow
 from steady_result import Steady, Way
 
-from dcfm_ros.bench.result import DCFM
-from dcfm_ros.bench.table import equal_labels
+from dcfm_lab.bench.result import DCFM
+from dcfm_lab.bench.table import equal_labels
 from dcfm_ros.measure.spread import Spread
 from dcfm_ros.measure.table import ms, times
 

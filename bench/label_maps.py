@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from parts import LabelMapRow
 
-from dcfm_ros.bench.frames import FIRST
+from dcfm_lab.bench.frames import FIRST
 from dcfm_ros.config import Size
 from dcfm_ros.engines.label_map.label_map import label_map
 from dcfm_ros.measure.rounds import Laps, interleave, totals

@@ -33,7 +33,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from suite import PARTS
 
-from dcfm_ros.bench.result import record
+from dcfm_lab.bench.result import record
 from dcfm_ros.config import Size
 from dcfm_ros.measure.spread import percentiles
 from dcfm_ros.model.shipped import default_weights

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from dcfm_lab.bench.contestants import Entry, Setting
 from dcfm_ros.arrays import Image
-from dcfm_ros.bench.contestants import Entry, Setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.rounds import Laps
 

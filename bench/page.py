@@ -28,9 +28,9 @@ from steady_result import (
     load_steady_runs,
 )
 
-from dcfm_ros.bench import plot
-from dcfm_ros.bench.result import DCFM, FORMAT
-from dcfm_ros.bench.table import mean_ms, spread_ms
+from dcfm_lab.bench import plot
+from dcfm_lab.bench.result import DCFM, FORMAT
+from dcfm_lab.bench.table import mean_ms, spread_ms
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.spread import Spread
 from dcfm_ros.measure.table import NOTHING, Table, number, times

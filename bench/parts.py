@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcfm_ros.bench.result import DCFM, FORMAT, Amortised, Case, Part, Row
+from dcfm_lab.bench.result import DCFM, FORMAT, Amortised, Case, Part, Row
 from dcfm_ros.measure.result_file import load_result, save_result
 from dcfm_ros.measure.spread import Spread
 

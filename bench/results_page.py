@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import markdown
 
-from dcfm_ros.learn.evaluation.config import CAUSAL
-from dcfm_ros.learn.evaluation.report import Evaluation, Report, load_report
-from dcfm_ros.learn.evaluation.table import (
+from dcfm_lab.evaluation.config import CAUSAL
+from dcfm_lab.evaluation.report import Evaluation, Report, load_report
+from dcfm_lab.evaluation.table import (
     class_table,
     headline,
     in_hand_table,

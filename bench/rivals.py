@@ -19,10 +19,10 @@ from published_order import PublishedOrder
 from segformer import TunedRunner, TunedSegFormer, UserSegFormer
 from stages import CPU
 
+from dcfm_lab.bench.case import Rounds, measure_case
+from dcfm_lab.bench.contestants import SEED, Contestant, Entry, Setting, entries_of, on_gpu
+from dcfm_lab.bench.result import DCFM as OURS
 from dcfm_ros.arrays import Image
-from dcfm_ros.bench.case import Rounds, measure_case
-from dcfm_ros.bench.contestants import SEED, Contestant, Entry, Setting, entries_of, on_gpu
-from dcfm_ros.bench.result import DCFM as OURS
 from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.measure.rounds import Laps, totals
 from dcfm_ros.measure.spread import amortised, ratio, spread

@@ -23,9 +23,9 @@ from parts import merge_into
 from sections import label_map_table
 from suite import PARTS, measure_part, usual_parts
 
-from dcfm_ros.bench.contestants import on_gpu
-from dcfm_ros.bench.table import part_text
-from dcfm_ros.commands.bench import progress_bar
+from dcfm_lab.bench.contestants import on_gpu
+from dcfm_lab.bench.table import part_text
+from dcfm_lab.commands.bench import progress_bar
 
 RESULTS = HERE / "results"
 NOTES = HERE / "misses.yaml"

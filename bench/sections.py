@@ -9,8 +9,8 @@ from markdown import link
 from parts import SEGFORMER, TUNED, LabelMapRow, NodeRow, OutputRow, RateRow, Suite, SuiteCase, SuitePart
 from steady_result import Steady, steady_table
 
-from dcfm_ros.bench.result import BUSY, DCFM, MemoryRow
-from dcfm_ros.bench.table import (
+from dcfm_lab.bench.result import BUSY, DCFM, MemoryRow
+from dcfm_lab.bench.table import (
     amortised_table,
     case_tables,
     equal_labels,

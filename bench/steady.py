@@ -41,8 +41,8 @@ from steady_result import (
 )
 from suite import gpu_goal, shipped, vspw
 
-from dcfm_ros.bench.contestants import Setting, on_gpu
-from dcfm_ros.bench.frames import street
+from dcfm_lab.bench.contestants import Setting, on_gpu
+from dcfm_lab.bench.frames import street
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError

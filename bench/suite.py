@@ -11,9 +11,9 @@ from parts import SuitePart
 from rivals import REFERENCE, SegFormerEntry, all_entries, compare
 from segformer import official_width
 
-from dcfm_ros.bench.contestants import CHOICES, Entry, Setting, on_gpu, usual_choices
-from dcfm_ros.bench.memory import measure_memory
-from dcfm_ros.bench.result import record
+from dcfm_lab.bench.contestants import CHOICES, Entry, Setting, on_gpu, usual_choices
+from dcfm_lab.bench.memory import measure_memory
+from dcfm_lab.bench.result import record
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.machine import version_of
 from dcfm_ros.model.config import ModelConfig

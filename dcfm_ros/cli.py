@@ -33,6 +33,8 @@ COMMANDS = {
     "info": "tell what is installed here, or what is in a weights file",
 }
 """What each does. Its module in `commands` has `configure(parser)` and `run(args) -> exit status`."""
+IN_THE_LAB = ("label", "train", "evaluate", "bench")
+"""Those whose module is in `dcfm_lab/commands`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,7 +108,8 @@ def _build_parser(only: str | None) -> argparse.ArgumentParser:
 
 
 def _module(name: str):
-    return importlib.import_module(f"dcfm_ros.commands.{name}")
+    package = "dcfm_lab" if name in IN_THE_LAB else "dcfm_ros"
+    return importlib.import_module(f"{package}.commands.{name}")
 
 
 def _not_installed(name: str | None, missing: str) -> str:

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import yaml
 
+from dcfm_lab.learn.config import load_config
+from dcfm_lab.learn.train import train
 from dcfm_ros import StreamSegmenter
-from dcfm_ros.learn.config import load_config
-from dcfm_ros.learn.train import train
 
 ROOT = Path(sys.argv[1])
 STEPS = int(sys.argv[2]) if len(sys.argv) > 2 else 100

@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "replay"), str(HERE)]
 
 def doors():
     """The tests by name. What they import of this package is instrumented."""
-    with atheris.instrument_imports(include=["dcfm_ros"]):
+    with atheris.instrument_imports(include=["dcfm_ros", "dcfm_lab"]):
         modules = [importlib.import_module(path.stem) for path in sorted(HERE.glob("test_*_doors.py"))]
     return {
         name: test

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mutations import mutated
 from picture_files import LOSSLESS, encoded, lying_pngs, pixels, real_files
 
-from dcfm_ros.learn.datasets.base import read_image
+from dcfm_lab.datasets.base import read_image
 from dcfm_ros.media.image_decode import ENCODINGS, decode_compressed, decode_image
 from dcfm_ros.media.image_file import decode_file
 from dcfm_ros.media.image_header import MAX_PIXELS, MAX_SIDE, BadImage, read_header

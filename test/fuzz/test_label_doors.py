@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from mutations import mutated
 from picture_files import LOSSLESS, SHAPES, encoded, indexed, lying_pngs, png, real_files
 
-from dcfm_ros.learn.datasets.base import read_label
+from dcfm_lab.datasets.base import read_label
 from dcfm_ros.media.label_image import class_ids
 from dcfm_ros.media.labels import label_of
 from dcfm_ros.media.messages import mono8

@@ -10,9 +10,9 @@ from doors import answer, door
 from hypothesis import strategies as st
 from mutations import mutated
 
+from dcfm_lab.learn.config import TrainConfig, load_config
 from dcfm_ros.config import from_mapping, read_yaml
 from dcfm_ros.files import strict_json
-from dcfm_ros.learn.config import TrainConfig, load_config
 from dcfm_ros.measure.result_file import load_result, read_json
 from dcfm_ros.model.classes import read_classes
 from dcfm_ros.model.config import ModelCard, ModelConfig

@@ -12,8 +12,8 @@ from ros_graph import image, pixels_of, qos, stamp_ns, stamp_of
 from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import Image
 
+from dcfm_lab.datasets.camvid import CamVid
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.datasets.camvid import CamVid
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, rgb8

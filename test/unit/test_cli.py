@@ -124,7 +124,8 @@ def test_help_lists_every_command():
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
 def test_every_command_has_a_module(name):
-    assert importlib.util.find_spec(f"dcfm_ros.commands.{name}") is not None
+    package = "dcfm_lab" if name in cli.IN_THE_LAB else "dcfm_ros"
+    assert importlib.util.find_spec(f"{package}.commands.{name}") is not None
 
 
 def test_help_imports_no_heavy_package():

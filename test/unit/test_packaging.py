@@ -56,7 +56,7 @@ def imported(*folders):
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names) - {"dcfm_ros"}
+    return names - set(sys.stdlib_module_names) - {"dcfm_ros", "dcfm_lab"}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_versions_and_licences_agree(package_xml):
 def test_every_python_package_is_declared(package_xml):
     declared = requirements((ROOT / "pyproject.toml").read_text())
     exec_keys = keys(package_xml, "exec_depend", "depend")
-    python = {name for name in imported("dcfm_ros") if not ROS_PACKAGES.fullmatch(name)}
+    python = {name for name in imported("dcfm_ros", "dcfm_lab") if not ROS_PACKAGES.fullmatch(name)}
     assert python - OPTIONAL <= set(PACKAGES), (
         "new packages: add them to pyproject.toml, package.xml and here"
     )
@@ -93,7 +93,7 @@ def test_every_python_package_is_declared(package_xml):
 
 
 def test_every_ros_package_is_declared(package_xml):
-    ros = {name for name in imported("dcfm_ros", "launch") if ROS_PACKAGES.fullmatch(name)}
+    ros = {name for name in imported("dcfm_ros", "dcfm_lab", "launch") if ROS_PACKAGES.fullmatch(name)}
     assert "rclpy" in ros and "sensor_msgs" in ros
     assert ros <= keys(package_xml, "exec_depend", "depend")
 
@@ -102,7 +102,7 @@ def test_nothing_is_declared_that_nobody_uses(package_xml):
     # By others' code: the messages' runtime, `ros2 launch`, rclpy's lifecycle nodes.
     behind = {"rosidl_default_runtime", "ros2launch", "lifecycle_msgs", "builtin_interfaces", "std_msgs"}
     behind |= {"rviz2"}  # which the launch files start
-    used = imported("dcfm_ros", "launch") | behind
+    used = imported("dcfm_ros", "dcfm_lab", "launch") | behind
     used |= {key for name in used & set(PACKAGES) for key in [PACKAGES[name][1]]}
     assert keys(package_xml, "exec_depend", "depend") <= used
 
@@ -162,7 +162,7 @@ def test_both_manifests_name_the_same_maintainer(package_xml):
 def test_pip_install_lays_everything_where_it_is_found(tmp_path):
     source, site = tmp_path / "source", tmp_path / "site"
     source.mkdir()
-    for name in ("dcfm_ros", "config", "launch", "msg", "weights"):
+    for name in ("dcfm_ros", "dcfm_lab", "config", "launch", "msg", "weights"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -176,7 +176,7 @@ def test_pip_install_lays_everything_where_it_is_found(tmp_path):
     code = (
         "import dcfm_ros, dcfm_ros.share as share\n"
         "print(dcfm_ros.__file__, share.share_path('config', 'dcfm.yaml'), share.share_path('weights'))\n"
-        "import dcfm_ros.replay.report.page\n"
+        "import dcfm_ros.replay.report.page, dcfm_lab.commands.label\n"
         "from dcfm_ros import cli\ncli.main(['--version'])\n"
     )
     run = [sys.executable, "-c", code]

@@ -14,7 +14,7 @@ from parts import (
     SuiteRow,
 )
 
-from dcfm_ros.bench.result import DCFM, FORMAT
+from dcfm_lab.bench.result import DCFM, FORMAT
 from dcfm_ros.measure.spread import Spread
 
 

@@ -9,7 +9,7 @@ from page import render, write_page
 from parts import OutputRow, RateRow, load_suite, merge_into
 from steady_result import Steady, Way, save_steady_runs
 
-from dcfm_ros.bench.result import MemoryRow
+from dcfm_lab.bench.result import MemoryRow
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.result_file import save_result
 

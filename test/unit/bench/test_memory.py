@@ -2,9 +2,9 @@
 
 import pytest
 
-from dcfm_ros.bench import memory
-from dcfm_ros.bench.contestants import Entry, Setting
-from dcfm_ros.bench.memory import measure_memory
+from dcfm_lab.bench import memory
+from dcfm_lab.bench.contestants import Entry, Setting
+from dcfm_lab.bench.memory import measure_memory
 from dcfm_ros.model.config import ModelConfig
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from own_process import OwnProcess
 
-from dcfm_ros.bench.contestants import Entry, Setting
+from dcfm_lab.bench.contestants import Entry, Setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelConfig
 

@@ -12,9 +12,9 @@ from own_process import OwnProcess
 from parts import PUBLISHED, SEGFORMER, TUNED
 from rivals import REFERENCE, SegFormerEntry, TunedEntry, all_entries
 
-from dcfm_ros.bench.case import Rounds
-from dcfm_ros.bench.contestants import Entry, Setting
-from dcfm_ros.bench.result import DCFM, Amortised, Case, Row
+from dcfm_lab.bench.case import Rounds
+from dcfm_lab.bench.contestants import Entry, Setting
+from dcfm_lab.bench.result import DCFM, Amortised, Case, Row
 from dcfm_ros.measure.spread import amortised, spread
 from dcfm_ros.model.config import ModelConfig
 

@@ -5,7 +5,7 @@ import stages
 import suite
 import torch
 
-from dcfm_ros.bench import contestants
+from dcfm_lab.bench import contestants
 from dcfm_ros.errors import DcfmError
 
 GPU = torch.device("cuda")

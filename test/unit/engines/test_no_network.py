@@ -65,7 +65,7 @@ WAYS = {
     ),
     "bench": (
         (),
-        "import dcfm_ros.bench.contestants, dcfm_ros.commands.bench, dcfm_ros.measure.machine as m; m.this_machine()",
+        "import dcfm_lab.bench.contestants, dcfm_lab.commands.bench, dcfm_ros.measure.machine as m; m.this_machine()",
     ),
     "bench, run": (
         (),

@@ -10,8 +10,8 @@ import trees
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "bench"))
 
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
-from dcfm_ros.learn.evaluation.report import DataFacts, Evaluation, ModelFacts, Report, Row, new_report
+from dcfm_lab.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, WARPED
+from dcfm_lab.evaluation.report import DataFacts, Evaluation, ModelFacts, Report, Row, new_report
 
 PER_FRAME = Row(
     method=CAUSAL,

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dcfm_ros.learn.evaluation.video import Video, VideoFrame
+from dcfm_lab.evaluation.video import Video, VideoFrame
 from dcfm_ros.measure.flow import warp
 from dcfm_ros.model.config import ModelCard
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dcfm_lab.learn.augment import FILL, Pair, augment, random_color, recolor
+from dcfm_lab.learn.camera_motion import displacement, measured_flow, pixel_grid, simulate_neighbour
+from dcfm_lab.learn.config import AugmentConfig, MotionConfig
 from dcfm_ros.arrays import UNLABELLED
-from dcfm_ros.learn.augment import FILL, Pair, augment, random_color, recolor
-from dcfm_ros.learn.camera_motion import displacement, measured_flow, pixel_grid, simulate_neighbour
-from dcfm_ros.learn.config import AugmentConfig, MotionConfig
 
 STILL = AugmentConfig(
     crop=(48, 32),

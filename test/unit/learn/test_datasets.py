@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import trees
 
+from dcfm_lab.datasets import DATASETS, open_dataset
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.datasets import DATASETS, open_dataset
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, rgb8
 from dcfm_ros.media.source import natural_key

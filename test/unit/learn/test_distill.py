@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 import trees
 
-from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.config import (
+from dcfm_lab.datasets import open_dataset
+from dcfm_lab.learn.config import (
     AugmentConfig,
     DistillConfig,
     LossConfig,
@@ -22,10 +22,10 @@ from dcfm_ros.learn.config import (
     SourceConfig,
     TrainConfig,
 )
-from dcfm_ros.learn.datasets import open_dataset
-from dcfm_ros.learn.distill import FLOOR, Teachers, combined, logits_of
-from dcfm_ros.learn.soft_labels import SoftLabels
-from dcfm_ros.learn.train import train
+from dcfm_lab.learn.distill import FLOOR, Teachers, combined, logits_of
+from dcfm_lab.learn.soft_labels import SoftLabels
+from dcfm_lab.learn.train import train
+from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.classes import CAMVID
 from dcfm_ros.model.config import ModelConfig

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trees
 
-from dcfm_ros.bench.result import FORMAT, Report
-from dcfm_ros.learn.evaluation.report import load_report
+from dcfm_lab.bench.result import FORMAT, Report
+from dcfm_lab.evaluation.report import load_report
 from dcfm_ros.measure.result_file import load_result
 
 # A command in a process of its own that is sent a signal at the nth call of a function within it.
@@ -56,7 +56,7 @@ def test_an_evaluation_tells_of_the_frames_before(weights, footage, tmp_path, by
     out = tmp_path / "out.json"
     # Frame 0 is gone to twice.
     words = evaluate(weights, weights, footage=footage, json=out)
-    done = ended("dcfm_ros.learn.evaluation.scene:Scene.at", 4, *words, by=by)
+    done = ended("dcfm_lab.evaluation.scene:Scene.at", 4, *words, by=by)
     assert "dcfm: interrupted: 0 of 2 models measured to the end, 3 frames short of the next" in done.stderr
     assert "interrupted: the last 3 were not measured" in done.stdout
     (evaluation,) = load_report(out).evaluations
@@ -66,7 +66,7 @@ def test_an_evaluation_tells_of_the_frames_before(weights, footage, tmp_path, by
 def test_an_evaluation_keeps_the_models_before(weights, footage, tmp_path) -> None:
     out = tmp_path / "out.json"
     words = evaluate(weights, weights, footage=footage, json=out)
-    done = ended("dcfm_ros.learn.evaluation.measure:measure_speed", 2, *words)
+    done = ended("dcfm_lab.evaluation.measure:measure_speed", 2, *words)
     assert "dcfm: interrupted: 1 of 2 models measured to the end\n" in done.stderr
     assert [evaluation.left_out for evaluation in load_report(out).evaluations] == [0]
 
@@ -74,7 +74,7 @@ def test_an_evaluation_keeps_the_models_before(weights, footage, tmp_path) -> No
 def test_an_evaluation_without_a_frame_writes_nothing(weights, footage, tmp_path) -> None:
     out = tmp_path / "out.json"
     words = evaluate(weights, footage=footage, json=out)
-    done = ended("dcfm_ros.learn.evaluation.measure:measure_speed", 1, *words)
+    done = ended("dcfm_lab.evaluation.measure:measure_speed", 1, *words)
     assert done.stderr.endswith("dcfm: interrupted\n") and done.stdout == "" and not list(tmp_path.iterdir())
 
 
@@ -98,7 +98,7 @@ def test_a_training_saves_its_state(tmp_path) -> None:
         f"train: [{{dataset: camvid, root: {town}}}]\ninput_size: [96, 72]\nsteps: 9\nbatch: 2\nworkers: 0\n"
         f"augment: {{crop: [64, 48]}}\ndevice: cpu\nthreads: 1\nlog_every: 1\nout: {tmp_path / 'out'}\n"
     )
-    done = ended("dcfm_ros.learn.journal:Journal.report", 1, "train", config)
+    done = ended("dcfm_lab.learn.journal:Journal.report", 1, "train", config)
     assert "dcfm: interrupted: stopped after step 1 of 9; go on with --resume" in done.stderr
     assert (tmp_path / "out" / "last.safetensors").is_file()
 

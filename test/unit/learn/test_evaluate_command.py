@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import trees
 
+from dcfm_lab.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, PUBLISHED, WARPED, WARPED_CHEAPLY
+from dcfm_lab.evaluation.report import load_report
 from dcfm_ros.cli import main
-from dcfm_ros.learn.evaluation.config import BIDIRECTIONAL, CAUSAL, COPIED, PUBLISHED, WARPED, WARPED_CHEAPLY
-from dcfm_ros.learn.evaluation.report import load_report
 from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model

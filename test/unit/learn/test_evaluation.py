@@ -11,9 +11,8 @@ import trees
 from oracle import SIZE, Oracle, Still, Stubborn, Telltale, sliding_truth, video_of
 from torch import nn
 
-from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.datasets import open_dataset
-from dcfm_ros.learn.evaluation.config import (
+from dcfm_lab.datasets import open_dataset
+from dcfm_lab.evaluation.config import (
     BIDIRECTIONAL,
     CAUSAL,
     COPIED,
@@ -23,12 +22,13 @@ from dcfm_ros.learn.evaluation.config import (
     EvaluationConfig,
     MethodSpec,
 )
-from dcfm_ros.learn.evaluation.cost import counted, model_cost
-from dcfm_ros.learn.evaluation.measure import evaluate
-from dcfm_ros.learn.evaluation.methods import build_method
-from dcfm_ros.learn.evaluation.scene import Scene
-from dcfm_ros.learn.evaluation.speed import measure_speed
-from dcfm_ros.learn.evaluation.video import open_footage, videos_of
+from dcfm_lab.evaluation.cost import counted, model_cost
+from dcfm_lab.evaluation.measure import evaluate
+from dcfm_lab.evaluation.methods import build_method
+from dcfm_lab.evaluation.scene import Scene
+from dcfm_lab.evaluation.speed import measure_speed
+from dcfm_lab.evaluation.video import open_footage, videos_of
+from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.flow import OpticalFlow, warp
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.model.config import ModelCard, ModelConfig

@@ -8,10 +8,10 @@ from itertools import combinations
 
 import pytest
 
+from dcfm_lab.evaluation.plots import save_plots
+from dcfm_lab.evaluation.report import load_report, new_report
+from dcfm_lab.evaluation.table import class_table, main_table, terminal
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.evaluation.plots import save_plots
-from dcfm_ros.learn.evaluation.report import load_report, new_report
-from dcfm_ros.learn.evaluation.table import class_table, main_table, terminal
 from dcfm_ros.measure.plots import BLUE, label_points, new_plot
 from dcfm_ros.measure.result_file import save_result
 

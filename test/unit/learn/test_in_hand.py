@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from oracle import SIZE, Oracle, video_of
 
-from dcfm_ros.learn.evaluation.config import CAUSAL, COPIED, WARPED_CHEAPLY, EvaluationConfig, MethodSpec
-from dcfm_ros.learn.evaluation.in_hand import Runs, in_hand
-from dcfm_ros.learn.evaluation.speed import Speed, measure_speed
+from dcfm_lab.evaluation.config import CAUSAL, COPIED, WARPED_CHEAPLY, EvaluationConfig, MethodSpec
+from dcfm_lab.evaluation.in_hand import Runs, in_hand
+from dcfm_lab.evaluation.speed import Speed, measure_speed
 
 FRAMES = 12
 ALTERNATING = [np.full(SIZE[::-1], i % 3, np.uint8) for i in range(FRAMES)]

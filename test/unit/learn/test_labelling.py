@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import trees
 
+from dcfm_lab.datasets import open_dataset
+from dcfm_lab.labelling import archive, brush
+from dcfm_lab.labelling.choose import Choice, chosen
+from dcfm_lab.labelling.collect import exported, write_data_set
+from dcfm_lab.labelling.cvat import CvatWriter, cvat_masks, told_apart
+from dcfm_lab.labelling.label_studio import LabelStudioWriter
+from dcfm_lab.labelling.work import Work, load_work, save_work
 from dcfm_ros.arrays import UNLABELLED
 from dcfm_ros.cli import main
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.datasets import open_dataset
-from dcfm_ros.learn.labelling import archive, brush
-from dcfm_ros.learn.labelling.choose import Choice, chosen
-from dcfm_ros.learn.labelling.collect import exported, write_data_set
-from dcfm_ros.learn.labelling.cvat import CvatWriter, cvat_masks, told_apart
-from dcfm_ros.learn.labelling.label_studio import LabelStudioWriter
-from dcfm_ros.learn.labelling.work import Work, load_work, save_work
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, rgb8
 from dcfm_ros.media.open_source import open_source

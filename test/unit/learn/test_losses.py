@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dcfm_ros.learn.config import DistillConfig, LossConfig
-from dcfm_ros.learn.losses import (
+from dcfm_lab.learn.config import DistillConfig, LossConfig
+from dcfm_lab.learn.losses import (
     Truth,
     consistency,
     cross_entropy,

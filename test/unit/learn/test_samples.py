@@ -10,9 +10,9 @@ import pytest
 import torch
 import trees
 
-from dcfm_ros.learn.config import AugmentConfig, LossConfig, SourceConfig, TrainConfig
-from dcfm_ros.learn.datasets import open_dataset
-from dcfm_ros.learn.samples import PairSamples, Source, flow_along
+from dcfm_lab.datasets import open_dataset
+from dcfm_lab.learn.config import AugmentConfig, LossConfig, SourceConfig, TrainConfig
+from dcfm_lab.learn.samples import PairSamples, Source, flow_along
 
 SIZE = (160, 120)
 STEP = 3

@@ -20,14 +20,14 @@ import torch
 import trees
 import yaml
 
+from dcfm_lab.learn.config import AugmentConfig, LossConfig, OptimConfig, SourceConfig, TrainConfig
+from dcfm_lab.learn.learner import autocast_type
+from dcfm_lab.learn.losses import Truth, symmetric_losses
+from dcfm_lab.learn.start import class_weight, open_source, starting_model, to_plain
+from dcfm_lab.learn.train import train
+from dcfm_lab.learn.validation import validate
 from dcfm_ros.cli import main
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.config import AugmentConfig, LossConfig, OptimConfig, SourceConfig, TrainConfig
-from dcfm_ros.learn.learner import autocast_type
-from dcfm_ros.learn.losses import Truth, symmetric_losses
-from dcfm_ros.learn.start import class_weight, open_source, starting_model, to_plain
-from dcfm_ros.learn.train import train
-from dcfm_ros.learn.validation import validate
 from dcfm_ros.model.checkpoint import load_model, save_model
 from dcfm_ros.model.classes import CAMVID
 from dcfm_ros.model.config import ModelCard, ModelConfig
@@ -229,7 +229,7 @@ def test_a_full_disk_is_one_line_that_names_the_file(config, monkeypatch, name):
 
 def test_the_best_weights_are_kept_beside_the_last(config, monkeypatch):
     found = iter([0.2, 0.5, 0.4, 0.3, 0.6])
-    monkeypatch.setattr("dcfm_ros.learn.train.validate", lambda *_: {"mIoU": next(found)})
+    monkeypatch.setattr("dcfm_lab.learn.train.validate", lambda *_: {"mIoU": next(found)})
     measured = replace(config, val=config.train, eval_every=1, steps=3)
     last = train(measured)
     best = last.with_name("best.safetensors")
@@ -307,7 +307,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(long, monkey
 
     stopped = replace(long, out=long.out + "_stopped")
     with monkeypatch.context() as patch:
-        patch.setattr("dcfm_ros.learn.journal.Journal.report", interrupt)
+        patch.setattr("dcfm_lab.learn.journal.Journal.report", interrupt)
         with pytest.raises(DcfmError, match="stopped after step 3 of 12; go on with --resume"):
             train(stopped)
     with pytest.raises(DcfmError, match="holds a training of 3 steps; go on with --resume, or set out="):
@@ -396,7 +396,7 @@ def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_last_good_stat
 
     broken = replace(long, out=long.out + "_broken", save_every=2)
     with monkeypatch.context() as patch:
-        patch.setattr("dcfm_ros.learn.learner.symmetric_losses", spoilt)
+        patch.setattr("dcfm_lab.learn.learner.symmetric_losses", spoilt)
         with pytest.raises(
             DcfmError, match="the loss of step 5 is nan; go on from step 4 with --resume, with a"
         ):
@@ -419,7 +419,7 @@ def test_a_gradient_that_is_no_number_never_reaches_the_weights(config, monkeypa
         losses = symmetric_losses(*arguments)
         return replace(losses, total=losses.total + torch.sqrt(losses.total * 0))
 
-    monkeypatch.setattr("dcfm_ros.learn.learner.symmetric_losses", infinite)
+    monkeypatch.setattr("dcfm_lab.learn.learner.symmetric_losses", infinite)
     with pytest.raises(DcfmError, match="the gradient of step 1 is nan; begin again"):
         train(config)
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 import yaml
 
+from dcfm_lab.datasets import DATASETS
+from dcfm_lab.learn.config import expanded, load_config
+from dcfm_lab.learn.optimiser import Schedule, build_optimiser
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.config import expanded, load_config
-from dcfm_ros.learn.datasets import DATASETS
-from dcfm_ros.learn.optimiser import Schedule, build_optimiser
 from dcfm_ros.model.classes import CLASS_SETS
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
@@ -204,7 +204,7 @@ def test_overrides(tmp_path):
 def test_what_is_written_down_reads_back_the_same(tmp_path):
     from dataclasses import asdict
 
-    from dcfm_ros.learn.start import to_plain
+    from dcfm_lab.learn.start import to_plain
 
     config = load_config(SHIPPED[0])
     text = yaml.safe_dump(to_plain(asdict(config)))

@@ -17,10 +17,10 @@ import yaml
 from torch import nn
 
 import dcfm_ros.model.dcfm
-from dcfm_ros.learn.config import AugmentConfig, OptimConfig, SourceConfig, TrainConfig
-from dcfm_ros.learn.processes import Processes
-from dcfm_ros.learn.start import open_source, starting_model, to_plain
-from dcfm_ros.learn.train import train
+from dcfm_lab.learn.config import AugmentConfig, OptimConfig, SourceConfig, TrainConfig
+from dcfm_lab.learn.processes import Processes
+from dcfm_lab.learn.start import open_source, starting_model, to_plain
+from dcfm_lab.learn.train import train
 
 ROOT = Path(__file__).resolve().parents[3]
 

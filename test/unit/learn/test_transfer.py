@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from dcfm_lab.learn.transfer import FUSION, transferred
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.learn.transfer import FUSION, transferred
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import build_model
 

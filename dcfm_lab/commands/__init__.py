@@ -1,0 +1,1 @@
+"""The `dcfm` commands of the workshop, as those of `dcfm_ros/commands`."""

@@ -1,1 +1,0 @@
-"""Learning: datasets, losses, training, metrics and evaluation."""
