@@ -178,7 +178,7 @@ def consistency_as_defined(prediction, target, window):
 
 @settings(max_examples=200)
 @given(st.data(), st.integers(1, 4))
-def test_video_consistency_is_what_its_definition_says(data, window, video_consistency):
+def test_video_consistency_is_what_its_definition_says(video_consistency, data, window):
     target = data.draw(videos())
     prediction = data.draw(npst.arrays(np.uint8, target.shape, elements=st.integers(0, 1)))
     expected = consistency_as_defined(prediction, target, window)
@@ -186,7 +186,7 @@ def test_video_consistency_is_what_its_definition_says(data, window, video_consi
 
 
 @given(videos())
-def test_a_perfect_prediction_is_consistent(target, video_consistency):
+def test_a_perfect_prediction_is_consistent(video_consistency, target):
     value = video_consistency(target, target, 2)
     steady = not np.isnan(consistency_as_defined(target, target, 2))  # some pixel keeps its class
     assert value == 1.0 if steady else np.isnan(value)
