@@ -52,12 +52,7 @@ def run(args: argparse.Namespace) -> int:
     job, words = _drive(args) if args.input is None else (_job(args, args.input), Path(args.input).name)
     say(f"{words} -> ROS 2 node -> {args.output}/", file=sys.stderr)
     return Session(
-        DEMO,
-        job,
-        title="demo",
-        words=words,
-        options={"size": args.size},
-        parameters=dict(args.set),
+        DEMO, job, title="demo", words=words, options={"size": args.size}, parameters=dict(args.set)
     ).run()
 
 

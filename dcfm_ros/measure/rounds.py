@@ -47,9 +47,7 @@ def interleave(
         if progress:
             progress(max(number / max_rounds, min(spent / max(seconds, 1e-9), number / min_rounds, 1.0)))
         for name in rotated(names, number):
-            results[name].append(
-                _medians([contestants[name](number + i) for i in range(repeats[name])]),
-            )
+            results[name].append(_medians([contestants[name](number + i) for i in range(repeats[name])]))
     return results
 
 

@@ -27,11 +27,7 @@ class BagSource(Source):
     """
 
     def __init__(
-        self,
-        path: Path,
-        topic: str | None = None,
-        labels: str | None = None,
-        odometry: str | None = None,
+        self, path: Path, topic: str | None = None, labels: str | None = None, odometry: str | None = None
     ) -> None:
         super().__init__(path)
         self.bag = Bag(path)

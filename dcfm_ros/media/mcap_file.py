@@ -19,15 +19,7 @@ from typing import BinaryIO
 from zlib import crc32
 
 from dcfm_ros.measure.table import counted
-from dcfm_ros.media.storage import (
-    MAX_UNPACKED,
-    Channel,
-    Damaged,
-    grown_too_far,
-    qos_profiles,
-    unlz4,
-    unzstd,
-)
+from dcfm_ros.media.storage import MAX_UNPACKED, Channel, Damaged, grown_too_far, qos_profiles, unlz4, unzstd
 
 MAGIC = b"\x89MCAP0\r\n"
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS, _DATA_END = (

@@ -67,10 +67,7 @@ def run_to_the_end(
     """
     program = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "dcfm"
     command = ExecuteProcess(
-        cmd=[str(program), *words],
-        output="screen",
-        sigterm_timeout=str(REPORT_PATIENCE_S),
-        on_exit=_end,
+        cmd=[str(program), *words], output="screen", sigterm_timeout=str(REPORT_PATIENCE_S), on_exit=_end
     )
     if not with_rviz:
         return [command]

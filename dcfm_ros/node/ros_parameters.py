@@ -7,24 +7,12 @@ from array import array
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from rcl_interfaces.msg import (
-    FloatingPointRange,
-    IntegerRange,
-    ParameterDescriptor,
-    SetParametersResult,
-)
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.node.parameters import (
-    AT_START,
-    UNCONFIGURED,
-    Configuration,
-    Parameter,
-    configuration_of,
-    table,
-)
+from dcfm_ros.node.parameters import AT_START, UNCONFIGURED, Configuration, Parameter, configuration_of, table
 
 T = TypeVar("T")
 

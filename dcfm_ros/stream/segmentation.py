@@ -29,8 +29,7 @@ class Pose:
         """That of a nav_msgs/Odometry, recorded or just received."""
         position, orientation = message.pose.pose.position, message.pose.pose.orientation
         return cls(
-            (position.x, position.y, position.z),
-            (orientation.x, orientation.y, orientation.z, orientation.w),
+            (position.x, position.y, position.z), (orientation.x, orientation.y, orientation.z, orientation.w)
         )
 
     @property

@@ -172,9 +172,7 @@ def _live(
 
     say("starting node, recorder and player ...", file=sys.stderr)
     children.until(
-        matched,
-        seconds=_START_PATIENCE,
-        waiting_for="node, player and recorder to find each other over DDS",
+        matched, seconds=_START_PATIENCE, waiting_for="node, player and recorder to find each other over DDS"
     )
     time.sleep(_SETTLE_S)
     begins()

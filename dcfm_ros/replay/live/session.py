@@ -87,15 +87,7 @@ class Session:
         sent = read_sent(self._sent) if self.recorded_stamps else sent_as_recorded(bag, topics)
         video = RunVideo(job.folder, job.rate or outcome.rate, card) if job.video else None
         with tqdm(total=len(sent), unit="frame", desc="reporting", dynamic_ncols=True, disable=None) as bar:
-            tally, odd = read_recording(
-                bag,
-                topics,
-                card,
-                video,
-                bar.update,
-                sent=sent,
-                span_s=job.span,
-            )
+            tally, odd = read_recording(bag, topics, card, video, bar.update, sent=sent, span_s=job.span)
         if video is not None:
             video.close()
         stages = Stages.of(

@@ -66,12 +66,7 @@ class Report:
 
 
 def report_of(
-    run: Tally,
-    *,
-    subject: str,
-    settings: dict[str, str],
-    notes: Sequence[str],
-    **fields: Any,
+    run: Tally, *, subject: str, settings: dict[str, str], notes: Sequence[str], **fields: Any
 ) -> Report:
     """The report of what has been counted.
 
