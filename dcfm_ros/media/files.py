@@ -20,9 +20,7 @@ _FIRST_FRAMES = 16
 _TOLERANCE = 0.2
 _LONGEST_MS = 1e10  # four months; later times are a damaged file's
 _MAX_RATE = 1000.0
-_MAX_COMPRESSION = (
-    2**16
-)  # bytes of a frame's pixels for each byte of the file; a blank one takes next to nothing
+_MAX_COMPRESSION = 2**16  # bytes of pixels for each byte of the file; a blank frame takes next to nothing
 _IMAGE_SUBFOLDERS = ("image", "images")
 
 

@@ -110,9 +110,7 @@ def replay_one(job: Job, stop: Callable[[], bool]) -> Outcome:
         done = run_job(job, stop, quiet=True)
     except DcfmError as error:
         return Outcome(job.folder.name, "", problem=str(error))
-    except (
-        Exception
-    ) as error:  # of a recording or of a library that cannot cope with it: the others are worth their rows
+    except Exception as error:  # of a library that cannot cope with it: the others are worth their rows
         return Outcome(job.folder.name, "", problem=one_line(f"{type(error).__name__}: {error}"))
     except KeyboardInterrupt:
         return Outcome(job.folder.name, "", interrupted=True, problem="interrupted before its first frame")

@@ -24,11 +24,7 @@ from dcfm_ros.replay.run_video import RunVideo
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Segmentation
 
-MASK, CONFIDENCE, OVERLAY = (
-    "/segmentation/mask",
-    "/segmentation/confidence",
-    "/segmentation/overlay/compressed",
-)
+MASK, CONFIDENCE, OVERLAY = (f"/segmentation/{name}" for name in ("mask", "confidence", "overlay/compressed"))
 TIMING, DIAGNOSTICS = "/dcfm/timing", "/diagnostics"
 _OURS = (MASK, CONFIDENCE, OVERLAY, TIMING)
 
@@ -105,9 +101,9 @@ class Sinks:
         if result is None:
             return
         masks = self.masks
-        if masks is not None and not self._works(
-            masks, lambda: masks.write(self._mask_name(played), result.mask)
-        ):
+        # As `media.labels` finds a frame's label: by its image's name, its number in a video, its stamp in a bag.
+        name = str(played.frame.stamp_ns) if self._by_stamp else played.frame.name
+        if masks is not None and not self._works(masks, lambda: masks.write(name, result.mask)):
             self.masks = None
         if self.bag is None and self.video is None:
             return
@@ -122,10 +118,6 @@ class Sinks:
             bag, lambda: self._write_bag(bag, played, result, overlay, counts)
         ):
             self.bag = None
-
-    def _mask_name(self, played: Played) -> str:
-        """As `media.labels` finds a frame's label: by its image's name, its number in a video, its stamp in a bag."""
-        return str(played.frame.stamp_ns) if self._by_stamp else played.frame.name
 
     def _works(self, sink: BagWriter | RunVideo | MaskWriter, write: Callable[[], None]) -> bool:
         """Whether `write` succeeds. An output that fails is told and closed; it ends neither the others nor the run."""
@@ -143,11 +135,6 @@ class Sinks:
     ) -> None:
         if self._copy is not None:
             self._copy.up_to(played.log_ns)
-        self._write_messages(bag, played, result, overlay, counts)
-
-    def _write_messages(
-        self, bag: BagWriter, played: Played, result: Segmentation, overlay: np.ndarray, counts: FrameCounts
-    ) -> None:
         frame = played.frame
         stamp, name, time_ns = frame.stamp_ns, frame.frame_id, played.log_ns
         bag.write(MASK, messages.IMAGE, time_ns, messages.mono8(result.mask, stamp, name))

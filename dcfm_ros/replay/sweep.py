@@ -113,25 +113,18 @@ def run_sweep(job: Job, axes: Sequence[Sequence[Setting]], stop: Callable[[], bo
     interval_ms = 1e3 / job.rate if job.rate else recorded
     budget = job.budget_ms or interval_ms or math.inf
     best, why = recommend(points, interval_ms, budget, count_losses=job.rate is None)
-    rate = 1e3 / interval_ms if interval_ms else None
-    others = max((report.others_cores or 0.0 for report in reports), default=None)
-    parameters = _parameters(grid, axes, best)
-    settings, machine = (
-        in_common(getattr(report, name) for report in reports) for name in ("settings", "machine")
-    )
     return Sweep(
         tuple(points),
         quality,
-        rate,
-        budget,
-        best,
-        why,
-        settings,
-        machine,
-        parameters,
-        others,
-        runs.interrupted,
-        tuple(runs.failed),
+        rate=1e3 / interval_ms if interval_ms else None,
+        budget_ms=budget,
+        best=best,
+        why=why,
+        **{name: in_common(getattr(report, name) for report in reports) for name in ("settings", "machine")},
+        parameters=_parameters(grid, axes, best),
+        others_cores=max((report.others_cores or 0.0 for report in reports), default=None),
+        interrupted=runs.interrupted,
+        failed=tuple(runs.failed),
     )
 
 

@@ -56,9 +56,7 @@ def draw_overlay(
     if out is None:
         out = np.empty((height, width, 3), np.uint8)
     colors = tuple(card.colors)
-    side = (
-        2 if height < 700 else 3
-    )  # of the square around a pixel in which another class makes it one of a border
+    side = 2 if height < 700 else 3  # of the square in which another class makes a pixel one of a border
     canvas = out if out.flags.c_contiguous else np.empty((height, width, 3), np.uint8)
     counts = _tint(rgb, mask, colors, alpha, side, canvas)
     if legend:

@@ -229,18 +229,12 @@ class Stages:
         """Of the frames played, matched with what came back. images: how many the recorder got."""
         told = [place for place, frame in enumerate(sent) if frame.timing is not None]
         last = sent[told[-1]].timing if told else None
-        counts = {
-            name: int(getattr(last, theirs)) if last is not None else 0
-            for name, theirs in (
-                ("received", "received"),
-                ("segmented", "processed"),
-                ("replaced", "dropped"),
-                ("failed", "failed"),
-            )
-        }
+        received, segmented, replaced, failed = (
+            int(getattr(last, name, 0)) for name in ("received", "processed", "dropped", "failed")
+        )
         untold = len(sent) - 1 - (told[-1] if told else -1)
         masks = sum(frame.mask_ns is not None for frame in sent)
-        return cls(published=published, masks=masks, images=images, untold=untold, **counts)
+        return cls(published, received, segmented, replaced, failed, masks, images, untold)
 
     def losses(self) -> list[str]:
         """Who lost how many, in words; empty where none is missing."""

@@ -36,6 +36,7 @@ _NAMES = tuple(name for name, _, _ in _COLUMNS)
 def write_recordings(outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Write page, JSON and CSV into the folder; returns the page's path."""
     total = totals(outcomes)
+    ious = total.get("per_class_iou", {}).items()
     told = ("name", "page", "problem", "interrupted")
     runs = [{**{name: getattr(o, name) for name in told}, "results": o.numbers} for o in outcomes]
     known = [outcome.numbers for outcome in outcomes if outcome.numbers]
@@ -52,7 +53,9 @@ def write_recordings(outcomes: Sequence[Outcome], folder: Path) -> Path:
         outcomes=outcomes,
         total=total,
         table=recordings_table(outcomes),
-        class_table=_class_table(total),
+        class_table=Table(("class", "IoU"), tuple((name, tables.iou(iou)) for name, iou in ious))
+        if ious
+        else None,
         **circumstances,
     )
 
@@ -81,7 +84,9 @@ def recordings_table(
 
 def totals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Counts over all recordings, and the accuracy of all their labelled pixels together."""
-    values: dict[str, Any] = {"recordings": len(outcomes), **_unwell(outcomes)}
+    verdicts = [_verdict(outcome) for outcome in outcomes if outcome.problem]
+    values: dict[str, Any] = {"recordings": len(outcomes)}
+    values |= {word: verdicts.count(word) for word in ("failed", "incomplete")}
     for name in ("frames_in", "masks_out", "lost"):
         values[name] = sum(_at(outcome.numbers, ("summary", name)) or 0 for outcome in outcomes)
     matrix = sum_of(outcome.confusion for outcome in outcomes)
@@ -94,14 +99,8 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _verdict(outcome: Outcome) -> str:
-    """Of a recording with a problem."""
+    """Of a recording with a problem: no report, or one that is not of all that was asked for."""
     return "failed" if outcome.numbers is None else "incomplete"
-
-
-def _unwell(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """How many have no report, and how many have one that is not of all that was asked for."""
-    verdicts = [_verdict(outcome) for outcome in outcomes if outcome.problem]
-    return {word: verdicts.count(word) for word in ("failed", "incomplete")}
 
 
 def _at(values: Any, path: tuple[str, ...]) -> Any:
@@ -113,13 +112,6 @@ def _at(values: Any, path: tuple[str, ...]) -> Any:
 
 def _shown(value: float | None, form: str) -> str:
     return percent(value, 2) if form == "%" else number(value, form)
-
-
-def _class_table(total: dict[str, Any]) -> Table | None:
-    if "per_class_iou" not in total:
-        return None
-    rows = tuple((name, tables.iou(value)) for name, value in total["per_class_iou"].items())
-    return Table(("class", "IoU"), rows)
 
 
 def recordings_text(outcomes: Sequence[Outcome]) -> str:

@@ -121,11 +121,15 @@ def stages(counts: dict[str, int]) -> dict[str, str]:
 def summary_text(report: Report) -> str:
     """The summary as lines of text, without a trailing newline."""
     summary = report.summary
+    extra, why = report.extra, triggers(summary)
+    odd = [
+        f"{extra[name]} {name.replace('_', ' ')}" for name in ("duplicates", "out_of_order") if name in extra
+    ]
     frames = {
         "frames in": f"{summary.frames_in}{_rate(1e3 / report.interval_ms if report.interval_ms else None)}",
         "masks out": f"{summary.masks_out}{_rate(summary.frame_rate)}",
-        "lost": _lost(report),
-        "key frames": _key_frames(report),
+        "lost": ", ".join([str(summary.lost), *odd]),
+        "key frames": f"{summary.key_frame_count}: {why}" if why else "0",
     }
     if summary.stale:
         frames["stale"] = f"{counted(summary.stale, 'mask')} from a common feature older than max_age_ms"
@@ -152,17 +156,6 @@ def _lines(values: dict[str, str]) -> str:
 
 def _rate(hz: float | None) -> str:
     return f" at {hz:.2f} Hz" if hz else ""
-
-
-def _lost(report: Report) -> str:
-    odd = ("duplicates", "out_of_order")
-    found = [f"{report.extra[name]} {name.replace('_', ' ')}" for name in odd if name in report.extra]
-    return ", ".join([str(report.summary.lost), *found])
-
-
-def _key_frames(report: Report) -> str:
-    why = triggers(report.summary)
-    return f"{report.summary.key_frame_count}: {why}" if why else "0"
 
 
 def _quality(report: Report) -> dict[str, str]:
