@@ -60,29 +60,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"dcfm: interrupted: {error}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except DcfmError as error:
-        say(f"dcfm: error: {error}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return _fail(error)
     except ModuleNotFoundError as error:  # at once, or where a command comes to need it
         missing = (error.name or "").partition(".")[0]
         if missing in ("", "dcfm_ros"):
             raise
-        say(f"dcfm: error: {_not_installed(name, missing)}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return _fail(_not_installed(name, missing))
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             return _reader_has_left()
         what = f"'{error.filename}': " if error.filename else ""
-        say(f"dcfm: error: {what}{error.strerror or error}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return _fail(f"{what}{error.strerror or error}")
     except MemoryError:
-        say(
-            "dcfm: error: this machine (or the limit set for this process) has too little memory",
-            file=sys.stderr,
-        )
-        return EXIT_USER_ERROR
+        return _fail("this machine (or the limit set for this process) has too little memory")
     except KeyboardInterrupt:
         say("dcfm: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _fail(why: object) -> int:
+    say(f"dcfm: error: {why}", file=sys.stderr)
+    return EXIT_USER_ERROR
 
 
 def _reader_has_left() -> int:

@@ -58,10 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _job(args: argparse.Namespace, played: str | Path, **fields: Any) -> Job:
     path = Path(played)
-    fixed: dict[str, Any] = {"folder": args.output, "rate": args.fps, "clock": "robot"}
     source = path if str(path).startswith("/dev/") else path.resolve()
-    fixed |= {"stream": StreamConfig(), "engine": read_options(args, EngineConfig)}
-    return read_options(args, Job, input=source, **(fixed | fields))
+    fields |= {"stream": StreamConfig(), "engine": read_options(args, EngineConfig)}
+    return read_options(args, Job, input=source, folder=args.output, rate=args.fps, clock="robot", **fields)
 
 
 def _drive(args: argparse.Namespace) -> tuple[Job, str]:

@@ -33,17 +33,12 @@ def open_source(
     """
     path = Path(path)
     source = _open(path, topic, rate, labels, odometry)
-    if topic and not source.topic:
+    triggers = "the triggers on it (odometry_distance_m, odometry_angle_deg)"
+    asked = {"topics": f"the topic {topic!r}"} if topic else {}
+    asked |= {"odometry": triggers} if odometry is not None else {}
+    for what, remedy in asked.items() if not source.topic else ():
         source.close()
-        raise DcfmError(
-            f"{path} is {_KIND_WORDS[source.kind]} and has no topics; leave out the topic {topic!r}."
-        )
-    if odometry is not None and not source.topic:
-        source.close()
-        raise DcfmError(
-            f"{path} is {_KIND_WORDS[source.kind]} and has no odometry; leave out the triggers on it "
-            f"(odometry_distance_m, odometry_angle_deg)."
-        )
+        raise DcfmError(f"{path} is {_KIND_WORDS[source.kind]} and has no {what}; leave out {remedy}.")
     return source
 
 
