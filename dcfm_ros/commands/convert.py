@@ -17,7 +17,6 @@ from dcfm_ros.model.published import FEATURES, from_published, infer_config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dcfm convert`."""
     parser.description = (
         "Turn a published DCFM checkpoint (encoder_epoch_N.pth and decoder_epoch_N.pth) into one .safetensors that "
         "carries its whole configuration. Loads tensors only; no code in the files is run."

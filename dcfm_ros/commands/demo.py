@@ -21,7 +21,6 @@ DRIVE_SECONDS = 20.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.epilog = "Without --frames, 20 seconds of the synthetic drive are played."
     parser.add_argument(
         "input",

@@ -27,7 +27,6 @@ MAX_FRAMES = 48
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dcfm export`."""
     parser.description = (
         "Write a model's graphs as ONNX files, compared with torch, and build engines ahead of time, so that the first "
         "start on a robot is as quick as every other. Without -o and --engines: the engine that `auto` takes is built."

@@ -12,7 +12,6 @@ from dcfm_ros.errors import say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the argument of `dcfm info`."""
     parser.add_argument(
         "file",
         nargs="?",

@@ -17,7 +17,6 @@ INTERVAL = 4
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dcfm models`."""
     parser.description = (
         "The models that come with the package. Their names stand for a weights file everywhere: `dcfm replay --weights "
         "NAME`, `weights:=NAME` for the node. What a frame takes is measured here, with the engine that `auto` takes."

@@ -53,7 +53,6 @@ class _Several:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.add_argument(
         "input",
         nargs="+",

@@ -163,14 +163,8 @@ def timing_fields(
     """The fields of a FrameTiming but its header and key stamp, as Python's own numbers."""
     spent = result.timing
     return {
-        "key_frame": bool(result.key_frame),
-        "trigger": result.trigger,
-        "age_ms": float(result.age_ms),
-        "age_frames": int(result.age_frames),
-        "stale": bool(result.stale),
-        "moved": bool(result.moved),
-        "motion": float(result.motion),
-        "agreement": float(result.agreement),
+        "key_frame": result.key_frame,
+        **{name: getattr(result, name) for name in TOLD},
         "convert_ms": convert_ms,
         **{f"{step}_ms": float(getattr(spent, step)) for step in _STEPS},
         "publish_ms": publish_ms,
@@ -180,5 +174,7 @@ def timing_fields(
     }
 
 
+TOLD = ("trigger", "age_ms", "age_frames", "stale", "moved", "motion", "agreement")
+"""What a Segmentation and a FrameTiming say under the same names."""
 _STEPS = ("preprocess", "align", "independent", "fuse", "label_map", "common")
 _COUNTS = ("received", "processed", "dropped", "failed", "lost")

@@ -38,12 +38,11 @@ def input_of(
     camera: Camera,
     config: NodeConfig,
     *,
-    publishers: int,
-    clock_stands: bool,
+    kinds: Sequence[str],
+    clock_stands: bool = False,
     no_clock: bool = False,
-    kinds: Sequence[str] = (),
 ) -> Input:
-    """What is known of the publishers of a camera's images. kinds: their message types."""
+    """What is known of the publishers of a camera's images. kinds: the message type of each."""
     incompatible = ""
     other = next((kind for kind in kinds if kind != camera.kind), None)
     if other is not None and camera.kind not in kinds:
@@ -54,7 +53,7 @@ def input_of(
             f"input_reliability={config.input_reliability}; set it to best_effort"
         )
     lacking = shortage() if in_use(os.environ) else ""
-    return Input(publishers, incompatible, clock_stands, no_clock, lacking or _loss_hint(), lacking)
+    return Input(len(kinds), incompatible, clock_stands, no_clock, lacking or _loss_hint(), lacking)
 
 
 def _transport_hint(config: NodeConfig, kind: str) -> str:

@@ -224,14 +224,7 @@ class DcfmNode(LifecycleNode):
         statuses = []
         for camera, judge in zip(self._cameras, self._judges, strict=True):
             kinds = [each.topic_type for each in self.get_publishers_info_by_topic(camera.topic)]
-            source = input_of(
-                camera,
-                config,
-                publishers=len(kinds),
-                clock_stands=clock_stands,
-                no_clock=no_clock,
-                kinds=kinds,
-            )
+            source = input_of(camera, config, kinds=kinds, clock_stands=clock_stands, no_clock=no_clock)
             statuses += judge.statuses(camera.report(), limits_of(config), source, enabled=self._enabled)
         statuses.append(engine_status(f"{self._full_name}: ", self._engine))
         message.status = [status_message(status, self._full_name) for status in statuses]

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from dcfm_ros.media.health import TOLD
+
 NAN = float("nan")
 STEPS = ("convert", "preprocess", "align", "independent", "fuse", "label_map", "publish")
 
@@ -46,9 +48,8 @@ class FrameRecord:
 
 def from_timing(timing: Any) -> dict[str, Any]:
     """Those fields of a record that a Segmentation and a FrameTiming message have under the same names."""
-    names = ("trigger", "age_ms", "age_frames", "stale", "moved", "motion", "agreement")
     asked = bool(timing.key_frame or timing.trigger)
-    return {"key_frame": asked, **{name: getattr(timing, name) for name in names}}
+    return {"key_frame": asked, **{name: getattr(timing, name) for name in TOLD}}
 
 
 _MEASURES = tuple(item.name for item in fields(FrameRecord) if item.name not in ("steps", "shares"))

@@ -61,7 +61,7 @@ class PictureBook:
     def __init__(self, even: int = 24, worst: int = 3, width: int = 640) -> None:
         self._even_max, self._worst_max, self._width = even, worst, width
         self._stride = 1
-        self._even: list[Picture] = []
+        self.even: list[Picture] = []  # at even distances, first frame first
         self._worst: dict[str, list[tuple[float, Picture]]] = {measure.title: [] for measure in WORST}
 
     def offer(
@@ -91,10 +91,10 @@ class PictureBook:
             moments.sort(key=lambda moment: moment[0], reverse=True)
             del moments[self._worst_max :]
         if even:
-            self._even.append(picture)
-            if len(self._even) > self._even_max:
+            self.even.append(picture)
+            if len(self.even) > self._even_max:
                 self._stride *= 2
-                self._even = [kept for kept in self._even if kept.index % self._stride == 0]
+                self.even = [kept for kept in self.even if kept.index % self._stride == 0]
 
     def _is_among_worst(self, measure: Worst, index: int, record: FrameRecord) -> bool:
         badness, moments = measure.badness(record), self._worst[measure.title]
@@ -111,11 +111,6 @@ class PictureBook:
             size = (self._width, max(1, round(height * self._width / width)))
             rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         return encode_jpeg(rgb, _QUALITY)
-
-    @property
-    def even(self) -> list[Picture]:
-        """Pictures at even distances, first frame first."""
-        return list(self._even)
 
     def worst(self) -> list[tuple[Worst, list[Picture]]]:
         """For each measure that is known in this run: the worst moments, worst first."""

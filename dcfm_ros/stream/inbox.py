@@ -15,7 +15,7 @@ class Inbox(Generic[T]):
     def __init__(self, depth: int) -> None:
         self._waiting: deque[T] = deque(maxlen=depth)
         self._changed = threading.Condition()
-        self._closed = False
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -31,19 +31,14 @@ class Inbox(Generic[T]):
     def take(self) -> T | None:
         """Wait for the oldest value; None once the inbox is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            return None if self._closed else self._waiting.popleft()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it has been closed."""
-        return self._closed
+            self._changed.wait_for(lambda: self._waiting or self.closed)
+            return None if self.closed else self._waiting.popleft()
 
     def close(self) -> int:
         """Discard what is waiting and wake the taker for good; returns how many values were discarded."""
         with self._changed:
             discarded = len(self._waiting)
             self._waiting.clear()
-            self._closed = True
+            self.closed = True
             self._changed.notify_all()
             return discarded

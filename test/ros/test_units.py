@@ -91,7 +91,7 @@ def hint(monkeypatch):
         for variable, value in environment.items():
             monkeypatch.setenv(variable, value)
         camera = SimpleNamespace(topic="image", incompatible_publishers=0)
-        return input_of(camera, NodeConfig(), publishers=1, clock_stands=False).loss_hint
+        return input_of(camera, NodeConfig(), kinds=()).loss_hint
 
     return of
 

@@ -63,6 +63,7 @@ class Child:
         if sends_events:
             self._reader = threading.Thread(target=self._read, name=f"{name} events", daemon=True)
             self._reader.start()
+        self.pid = self._process.pid
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -87,11 +88,6 @@ class Child:
     def status(self) -> int | None:
         """Exit status, None while it runs."""
         return self._process.poll()
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
 
     def interrupt(self) -> None:
         """Ask it to end, as Ctrl-C would."""
