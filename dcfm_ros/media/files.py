@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ _TOLERANCE = 0.2
 _LONGEST_MS = 1e10  # four months; later times are a damaged file's
 _MAX_RATE = 1000.0
 _MAX_COMPRESSION = 2**16  # bytes of pixels for each byte of the file; a blank frame takes next to nothing
+_MATROSKA = b"\x1a\x45\xdf\xa3"  # .mkv, .webm
 _IMAGE_SUBFOLDERS = ("image", "images")
 
 
@@ -35,14 +37,18 @@ class VideoSource(Source):
         try:
             self._check_size(capture)
             count, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-            times = _times(capture, _FIRST_FRAMES)
+            times = _times(capture, 1)
+            late = self._late(capture, rate)
+            times += _times(capture, _FIRST_FRAMES)
             if not times:
                 raise DcfmError(
-                    f"{path} holds no readable video frame; it is empty, cut off, or OpenCV has no decoder for it "
+                    f"{path} holds no readable video frame; it is empty, damaged, cut off, or OpenCV has no decoder for it "
                     f"({_codec(capture)}). If players show it, convert it: `ffmpeg -i {path.name} -c:v libx264 out.mp4`."
                 )
             # What is announced is a claim: each frame takes a byte at least.
             self.length = int(count) if 0 < count <= path.stat().st_size else None
+            if self.length and late < self.length:
+                self.length -= late
             if _differs(times, rate):
                 # A variable rate: what the file announces is a clock's, so its frames are counted.
                 times += _times(capture)
@@ -60,6 +66,14 @@ class VideoSource(Source):
                 f"or of another kind. Expected: video, folder of images, rosbag2 (folder, .mcap, .db3) or ROS 1 .bag."
             )
         return capture
+
+    def _late(self, capture: cv2.VideoCapture, rate: float) -> int:
+        """How many frames there is time for before the first: Matroska announces a duration that counts from 0."""
+        with self.path.open("rb") as file:
+            if file.read(len(_MATROSKA)) != _MATROSKA or not hasattr(cv2, "CAP_PROP_PTS"):
+                return 0
+        pts = capture.get(cv2.CAP_PROP_PTS) - _time(capture) * rate / 1e3
+        return max(0, round(pts)) if math.isfinite(pts) else 0
 
     def _check_size(self, capture: cv2.VideoCapture) -> None:
         """Raises BadImage for frames that no file of this size can hold."""
@@ -92,7 +106,8 @@ class VideoSource(Source):
         # By time as well: of a variable rate the number of frames that is announced may be a guess.
         if self.length and max(index, last * (self.rate or 0.0) / 1e9) < 0.9 * self.length:
             self.problem = (
-                f"the video ends after {index} of the {self.length} frames it announces; it is cut off"
+                f"the video ends after {index} of the {self.length} frames it announces; "
+                f"the others are cut off, damaged or trimmed"
             )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 
 import bags
 import cv2
@@ -411,7 +412,10 @@ def test_cut_off_avi_ends_early_and_says_so(tmp_path):
     with open_source(path) as source:
         count = sum(1 for _ in source)
     assert 10 < count < 50
-    assert source.problem == f"the video ends after {count} of the 60 frames it announces; it is cut off"
+    assert (
+        source.problem
+        == f"the video ends after {count} of the 60 frames it announces; the others are cut off, damaged or trimmed"
+    )
 
 
 def test_real_video(data_root):
@@ -549,3 +553,16 @@ def test_a_video_of_variable_rate(tmp_path):
         stamps = [(frame.stamp_ns - FIRST_STAMP_NS) // 10**6 for frame in source]
         assert stamps == times and source.length == 30 and not source.problem
         assert source.rate == pytest.approx(29e3 / times[-1])
+
+
+@pytest.mark.skipif(not hasattr(cv2, "CAP_PROP_PTS"), reason="needs OpenCV 4.11")
+def test_a_video_that_begins_late(tmp_path):
+    """As recorders of cameras cut their files: Matroska's duration counts from 0."""
+    path = write_video(tmp_path / "clip.webm", 30, "VP80")
+    at_times(path, [20_000 + 100 * index for index in range(30)])
+    data = bytearray(path.read_bytes())
+    duration = data.index(b"\x44\x89\x88") + 3
+    data[duration : duration + 8] = struct.pack(">d", 23_000)
+    path.write_bytes(data)
+    with open_source(path) as source:
+        assert len(list(source)) == source.length == 30 and not source.problem
