@@ -17,9 +17,8 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.image_file import decode_file
 from dcfm_ros.media.image_header import BadImage
 from dcfm_ros.media.label_image import Colours, class_ids
+from dcfm_ros.media.source import image_files
 from dcfm_ros.model.classes import ClassSet
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +81,7 @@ def images_in(folder: Path) -> dict[int, Path]:
     """The images in a folder (none where there is no such folder) by the number at the end of their names."""
     if not folder.is_dir():
         return {}
-    files = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    return dict(sorted((frame_number(path), path) for path in files))
+    return dict(sorted((frame_number(path), path) for path in image_files(folder)))
 
 
 def frame_number(path: Path) -> int:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import cv2
 
 from dcfm_lab.datasets.base import (
-    IMAGE_SUFFIXES,
     existing_file,
     existing_folder,
     frame_number,
@@ -31,7 +30,7 @@ from dcfm_ros.measure.table import counted
 from dcfm_ros.media.bag_files import is_bag
 from dcfm_ros.media.files import ImageFolder
 from dcfm_ros.media.open_source import open_source
-from dcfm_ros.media.source import Frame, Source, natural_key
+from dcfm_ros.media.source import Frame, Source, image_files
 from dcfm_ros.model.classes import read_classes
 
 logger = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class Recordings(VideoFiles):
             path for path in folder.iterdir() if path.is_dir() and path.name.endswith(LABELS)
         ):
             name = labels.name.removesuffix(LABELS)
-            video, rate = _video(_recording(folder, name), _label_files(labels), topic, reach, store)
+            video, rate = _video(_recording(folder, name), image_files(labels), topic, reach, store)
             videos.append(video)
             rates.append(rate)
         if not any(video.labels for video in videos):
@@ -104,12 +103,6 @@ def _recording(folder: Path, name: str) -> Path:
         what = "nothing" if not found else " and ".join(f"'{path.name}'" for path in found)
         raise DcfmError(f"'{folder / (name + LABELS)}' labels {what}; expected one recording: {LAYOUT}")
     return found[0]
-
-
-def _label_files(folder: Path) -> list[Path]:
-    return sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES), key=natural_key
-    )
 
 
 def _video(path: Path, labels: list[Path], topic: str, reach: int, store: Path) -> tuple[Video, float]:

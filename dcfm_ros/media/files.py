@@ -14,7 +14,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.files import name_for_opencv
 from dcfm_ros.media.image_file import decode_file
 from dcfm_ros.media.image_header import MAX_PIXELS, BadImage, check_size
-from dcfm_ros.media.source import FIRST_STAMP_NS, IMAGE_SUFFIXES, Frame, Source, natural_key
+from dcfm_ros.media.source import FIRST_STAMP_NS, IMAGE_SUFFIXES, Frame, Source, image_files
 
 # Frames that tell whether a video has the rate it announces; times in milliseconds are rounded to whole ones.
 _FIRST_FRAMES = 16
@@ -170,11 +170,9 @@ def _find_images(path: Path) -> tuple[Path, list[Path]]:
     candidates = [path, *(path / name for name in _IMAGE_SUBFOLDERS)]
     for folder in candidates:
         if folder.is_dir():
-            files = [
-                file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
-            ]
+            files = [file for file in image_files(folder) if file.is_file()]
             if files:
-                return folder, sorted(files, key=natural_key)
+                return folder, files
     raise DcfmError(
         f"{path} holds neither images ({' '.join(sorted(IMAGE_SUFFIXES))}) nor a rosbag2 "
         f"(metadata.yaml, .mcap or .db3 files)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
 from pathlib import Path
@@ -17,7 +18,7 @@ from dcfm_ros.media.bag_source import image_topic
 from dcfm_ros.media.bags import Bag, Stamps
 from dcfm_ros.media.files import ImageFolder
 from dcfm_ros.media.label_image import Colours, class_ids
-from dcfm_ros.media.source import IMAGE_SUFFIXES, Frame, Source
+from dcfm_ros.media.source import Frame, Source, image_files
 
 _LABEL_SUBFOLDERS = ("label", "labels")
 _LABEL_ENCODINGS = ("mono8", "8UC1")
@@ -75,9 +76,15 @@ class LabelFolder:
         self.name, self._colours = str(folder), colours
         if not folder.is_dir():
             raise DcfmError(f"The label folder {folder} does not exist.")
-        self._files = {file.stem: file for file in folder.iterdir() if file.suffix.lower() == ".png"}
-        if not self._files:
-            others = {file.suffix for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES}
+        files = [file for file in image_files(folder) if file.suffix.lower() == ".png"]
+        self._files = {_name(file.stem): file for file in files}
+        if len(self._files) < len(files):
+            name, count = Counter(_name(file.stem) for file in files).most_common(1)[0]
+            raise DcfmError(
+                f"The label folder {folder} holds {count} labels called {name!r}; keep one of them."
+            )
+        if not files:
+            others = {file.suffix for file in image_files(folder)}
             raise DcfmError(
                 f"The label folder {folder} holds no PNG files"
                 + (f", but {', '.join(sorted(others))}" if others else "")
@@ -89,7 +96,7 @@ class LabelFolder:
         self._asked: set[str] = set()
 
     def of(self, frame: Frame) -> np.ndarray | None:
-        stem: str | None = frame.name
+        stem: str | None = _name(frame.name)
         if stem not in self._files:
             stem = self._numbers.get(int(frame.name)) if frame.name.isdecimal() else None
         if stem is None and (stamp := self._near.take(frame.stamp_ns)) is not None:
@@ -97,7 +104,11 @@ class LabelFolder:
         if stem is None:
             return None
         self._asked.add(stem)
-        return class_ids(self._files[stem].read_bytes(), self.name, self._colours)
+        try:
+            data = self._files[stem].read_bytes()
+        except OSError as error:
+            raise DcfmError(f"A label image of {self.name} cannot be read: {error.strerror}") from error
+        return class_ids(data, self.name, self._colours)
 
     def unused(self) -> Counter[str]:
         return _of_no_frame(len(self._files) - len(self._asked), len(self._files), "named")
@@ -105,6 +116,11 @@ class LabelFolder:
     @property
     def remark(self) -> str:
         return self._near.remark
+
+
+def _name(stem: str) -> str:
+    """A name as others write it, too: macOS takes its umlauts apart."""
+    return unicodedata.normalize("NFC", stem)
 
 
 class LabelTopic:

@@ -88,6 +88,14 @@ class Source(contextlib.AbstractContextManager["Source"]):
         self.close()
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The image files of a folder in natural order; what is hidden is a file manager's, as `._0001.png`."""
+    found = (
+        file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."
+    )
+    return sorted(found, key=natural_key)
+
+
 def natural_key(path: Path) -> list[tuple[int, int | str]]:
     """Sort key that puts `frame10` behind `frame9`."""
     return [

@@ -15,7 +15,7 @@ from dcfm_ros.config import usable_cores
 from dcfm_ros.errors import DcfmError, one_line
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.media.bag_files import is_bag
-from dcfm_ros.media.source import IMAGE_SUFFIXES, natural_key
+from dcfm_ros.media.source import image_files, natural_key
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.pools import Pool
@@ -48,7 +48,11 @@ def recordings_in(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         inner = [path] if not path.is_dir() or is_recording(path) else sorted(path.iterdir(), key=natural_key)
-        found += [path] if inner == [path] else [entry for entry in inner if is_recording(entry)]
+        found += (
+            [path]
+            if inner == [path]
+            else [entry for entry in inner if entry.name[0] != "." and is_recording(entry)]
+        )
     return found
 
 
@@ -61,7 +65,7 @@ def is_recording(path: Path) -> bool:
     if is_bag(path):  # unless it lies among other recordings
         return not any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.iterdir())
     folders = [path, *(path / name for name in _IMAGE_FOLDERS if (path / name).is_dir())]
-    return any(file.suffix.lower() in IMAGE_SUFFIXES for folder in folders for file in folder.iterdir())
+    return any(map(image_files, folders))
 
 
 def jobs_for(job: Job, recordings: Sequence[Path], workers: int) -> list[Job]:

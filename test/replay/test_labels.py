@@ -126,6 +126,29 @@ def test_colour_images_are_no_labels(tmp_path):
             labels.of(next(iter(source)))
 
 
+def test_names_and_files_as_other_systems_leave_them(tmp_path):
+    """Hidden files beside, umlauts taken apart, a folder in place of a label, two labels of one name."""
+    path = folder(tmp_path / "drive")
+    for place in ("image", "label"):
+        (path / place / "._000.png").write_bytes(b"\0\5\x16\7")
+    (path / "image" / "002.jpg").rename(path / "image" / "\xfc.jpg")
+    (path / "label" / "002.png").rename(path / "label" / "u\u0308.png")
+    (path / "image" / "001.jpg").unlink()
+    cv2.imwrite(str(path / "image" / "zz.png"), bags.picture(2))
+    (path / "label" / "zz.png").mkdir()
+    with open_source(path) as source:
+        labels, frames = open_labels(source, None), list(source)
+        by_name = {frame.name: frame for frame in frames}
+        assert labels.of(by_name["000"])[0, 0] == 0 and labels.of(by_name["\xfc"])[0, 0] == 2
+        with pytest.raises(DcfmError, match=r"A label image of .* cannot be read: Is a directory"):
+            labels.of(by_name["zz"])
+        assert len(frames) == 3 and not source.skipped
+        assert not labels.unused()
+        (path / "label" / "000.PNG").write_bytes(b"")
+        with pytest.raises(DcfmError, match="holds 2 labels called '000'; keep one"):
+            open_labels(source, None)
+
+
 def bag_of(path, labels, images=range(12)):
     """Images at their stamps, and labels as (stamp, index, message or None for the usual) in this order."""
     entries = [("/image", bags.IMAGE, stamp_of(i), bags.image(bags.picture(i), stamp_of(i))) for i in images]
