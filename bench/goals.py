@@ -10,7 +10,7 @@ from steady_result import Steady, Way
 
 from dcfm_lab.bench.result import DCFM
 from dcfm_lab.bench.table import equal_labels
-from dcfm_ros.measure.spread import Spread
+from dcfm_lab.measure.spread import Spread
 from dcfm_ros.measure.table import ms, times
 
 SAME_LABELS = 0.9999

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from parts import LabelMapRow
 
 from dcfm_lab.bench.frames import FIRST
+from dcfm_lab.measure.rounds import Laps, interleave, totals
+from dcfm_lab.measure.spread import ratio, spread
 from dcfm_ros.config import Size
 from dcfm_ros.engines.label_map.label_map import label_map
-from dcfm_ros.measure.rounds import Laps, interleave, totals
-from dcfm_ros.measure.spread import ratio, spread
 from dcfm_ros.stream.stopwatch import Stopwatch
 from dcfm_ros.street import SyntheticDrive
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from dcfm_lab.bench.contestants import Entry, Setting
+from dcfm_lab.measure.rounds import Laps
 from dcfm_ros.arrays import Image
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.rounds import Laps
 
 MAIN = "from own_process import serve; serve({})"
 END_S = 5.0

@@ -31,8 +31,8 @@ from steady_result import (
 from dcfm_lab.bench import plot
 from dcfm_lab.bench.result import DCFM, FORMAT
 from dcfm_lab.bench.table import mean_ms, spread_ms
+from dcfm_lab.measure.spread import Spread
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.spread import Spread
 from dcfm_ros.measure.table import NOTHING, Table, number, times
 
 CPU_FILE, GPU_FILE = "cpu.json", "gpu.json"

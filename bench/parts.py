@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcfm_lab.bench.result import DCFM, FORMAT, Amortised, Case, Part, Row
-from dcfm_ros.measure.result_file import load_result, save_result
-from dcfm_ros.measure.spread import Spread
+from dcfm_lab.measure.result_file import load_result, save_result
+from dcfm_lab.measure.spread import Spread
 
 PUBLISHED = "published"
 SEGFORMER = "segformer"

@@ -22,10 +22,10 @@ from stages import CPU
 from dcfm_lab.bench.case import Rounds, measure_case
 from dcfm_lab.bench.contestants import SEED, Contestant, Entry, Setting, entries_of, on_gpu
 from dcfm_lab.bench.result import DCFM as OURS
+from dcfm_lab.measure.rounds import Laps, totals
+from dcfm_lab.measure.spread import amortised, ratio, spread
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.gpu import first_gpu
-from dcfm_ros.measure.rounds import Laps, totals
-from dcfm_ros.measure.spread import amortised, ratio, spread
 from dcfm_ros.model.dcfm import DCFM
 
 

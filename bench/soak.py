@@ -26,10 +26,10 @@ from soak_page import PAGE, outcome, write_page
 from soak_result import FORMAT, SAMPLES, FaultRow, Soak, growths
 from soak_schedule import CALM, FAULTS, KILL, schedule
 
+from dcfm_lab.measure.result_file import load_result, save_result
 from dcfm_ros.config import Size
 from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.measure.machine import OthersLoad, now, this_machine
-from dcfm_ros.measure.result_file import load_result, save_result
 from dcfm_ros.replay.live.processes import ChildProcesses
 from dcfm_ros.replay.live.run import require_ros
 

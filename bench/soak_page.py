@@ -8,7 +8,7 @@ from markdown import fill
 from soak_result import FaultRow, Growth, Soak
 from soak_schedule import CALM, FAULTS
 
-from dcfm_ros.measure.plots import BLUE, ORANGE, new_plot, save_plot
+from dcfm_lab.measure.plots import BLUE, ORANGE, new_plot, save_plot
 from dcfm_ros.measure.table import Table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -25,12 +25,12 @@ sys.path.insert(0, str(HERE.parent))
 
 from markdown import fill
 
+from dcfm_lab.measure.result_file import load_result, save_result
+from dcfm_lab.measure.rounds import Laps, interleave, totals
+from dcfm_lab.measure.spread import Spread, spread
 from dcfm_ros.arrays import Mask
 from dcfm_ros.config import Size
 from dcfm_ros.measure.machine import MachineFacts, OthersLoad, this_machine
-from dcfm_ros.measure.result_file import load_result, save_result
-from dcfm_ros.measure.rounds import Laps, interleave, totals
-from dcfm_ros.measure.spread import Spread, spread
 from dcfm_ros.measure.table import Table
 from dcfm_ros.space.camera import Camera, camera_of
 from dcfm_ros.space.cloud import labelled_points, points_of_depth

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dcfm_lab.measure.result_file import read_json, write_json
 from dcfm_ros.config import from_mapping
-from dcfm_ros.measure.result_file import read_json, write_json
 from dcfm_ros.measure.table import NOTHING, Table, ms, number, percent
 
 

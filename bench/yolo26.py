@@ -27,13 +27,13 @@ sys.path.insert(0, str(HERE.parent))
 
 from markdown import fill
 
+from dcfm_lab.measure.result_file import load_result, save_result
+from dcfm_lab.measure.rounds import WARM_UP, rotated
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import required
 from dcfm_ros.measure.machine import MachineFacts, OthersLoad, this_machine
-from dcfm_ros.measure.result_file import load_result, save_result
-from dcfm_ros.measure.rounds import WARM_UP, rotated
 from dcfm_ros.measure.table import Table, number
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.stamps import FRAME_NS

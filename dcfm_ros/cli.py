@@ -33,7 +33,7 @@ COMMANDS = {
     "info": "tell what is installed here, or what is in a weights file",
 }
 """What each does. Its module in `commands` has `configure(parser)` and `run(args) -> exit status`."""
-IN_THE_LAB = ("label", "train", "evaluate", "bench")
+IN_THE_LAB = ("label", "train", "evaluate", "bench", "convert")
 """Those whose module is in `dcfm_lab/commands`."""
 
 

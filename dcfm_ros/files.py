@@ -38,6 +38,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def write_text(text: str, path: Path) -> None:
+    """Writes a file, all of it or nothing; the folder is made where it does not exist."""
+    with whole_file(path) as file:
+        file.write(text.encode(errors="backslashreplace"))
+
+
 def check_apart(output: Path, read: Iterable[Path], *, emptied: bool = False) -> None:
     """To be called before work begins: whether writing `output` leaves alone what is read.
 

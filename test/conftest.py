@@ -73,7 +73,7 @@ def tensor_of(reference_root):
 @pytest.fixture(scope="session")
 def reference_model(reference_root, tensor_of):
     """What makes a case of the reference: from its name to (the model with the case's weights, the facts of the case)."""
-    from dcfm_ros.model.published import from_published
+    from dcfm_lab.learn.published import from_published
 
     def made(name):
         config = json.loads((reference_root / "cases" / f"{name}.json").read_text())

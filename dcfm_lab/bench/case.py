@@ -11,11 +11,11 @@ import numpy as np
 from dcfm_lab.bench.contestants import Contestant, Entry, Setting
 from dcfm_lab.bench.frames import street
 from dcfm_lab.bench.result import DCFM, Amortised, Case, Row
+from dcfm_lab.measure.rounds import TOTAL, Laps, Run, interleave, totals
+from dcfm_lab.measure.spread import amortised, ratio, spread
 from dcfm_ros.arrays import Image
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.interrupts import Stop, interruptible
-from dcfm_ros.measure.rounds import TOTAL, Laps, Run, interleave, totals
-from dcfm_ros.measure.spread import amortised, ratio, spread
 
 logger = logging.getLogger(__name__)
 

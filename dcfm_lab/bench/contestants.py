@@ -12,6 +12,7 @@ import torch
 
 from dcfm_lab.bench.frames import Calibration
 from dcfm_lab.bench.result import DCFM as OURS
+from dcfm_lab.measure.rounds import TOTAL, Laps
 from dcfm_ros.arrays import Image
 from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
@@ -19,7 +20,6 @@ from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.engines.gpu import first_gpu
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.rounds import TOTAL, Laps
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import DCFM, build_model

@@ -8,7 +8,7 @@ from typing import Any
 
 from dcfm_lab.bench.result import DCFM, Case, Row
 from dcfm_lab.bench.table import measured, size
-from dcfm_ros.measure.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, draw_band, new_plot, save_plot
+from dcfm_lab.measure.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, draw_band, new_plot, save_plot
 
 COLOURS = (BLUE, GREEN, SKY, PURPLE, ORANGE, "#999933", "#882255")
 MARKS = ("o", "s", "D", "^", "v", "P", "X")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from dcfm_lab.measure.spread import Spread
 from dcfm_ros.measure.machine import OthersLoad, now, this_machine
-from dcfm_ros.measure.spread import Spread
 
 FORMAT = "dcfm_ros bench 1"
 

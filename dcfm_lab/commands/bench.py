@@ -102,7 +102,7 @@ def _measured(setting: Setting, entries: Sequence[Entry], *, memory: bool, **opt
 
 def check_writing(args: argparse.Namespace, setting: Setting) -> None:
     """Raises DcfmError where what was asked for cannot be written: before the work, not after it."""
-    from dcfm_ros.measure.plots import require_matplotlib
+    from dcfm_lab.measure.plots import require_matplotlib
 
     if args.plot:
         require_matplotlib()
@@ -114,7 +114,7 @@ def write(args: argparse.Namespace, part: Part) -> None:
     """The files that were asked for."""
     from dcfm_lab.bench import plot
     from dcfm_lab.bench.result import FORMAT, Report
-    from dcfm_ros.measure.result_file import save_result
+    from dcfm_lab.measure.result_file import save_result
 
     if args.plot:
         plot.draw(part.cases[0], args.plot)

@@ -94,8 +94,8 @@ def run(args: argparse.Namespace) -> int:
     from dcfm_lab.evaluation.report import new_report
     from dcfm_lab.evaluation.table import terminal
     from dcfm_lab.evaluation.video import open_footage
-    from dcfm_ros.measure.plots import require_matplotlib
-    from dcfm_ros.measure.result_file import save_result
+    from dcfm_lab.measure.plots import require_matplotlib
+    from dcfm_lab.measure.result_file import save_result
     from dcfm_ros.measure.table import counted
     from dcfm_ros.model.shipped import weights_path
 

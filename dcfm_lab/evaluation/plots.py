@@ -16,7 +16,7 @@ from dcfm_lab.evaluation.config import (
 )
 from dcfm_lab.evaluation.report import Evaluation, Row
 from dcfm_lab.evaluation.table import method_of, per_frame_row
-from dcfm_ros.measure import plots
+from dcfm_lab.measure import plots
 from dcfm_ros.measure.table import size
 
 if TYPE_CHECKING:

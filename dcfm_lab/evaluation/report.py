@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dcfm_lab.measure.result_file import load_result
 from dcfm_ros.measure.machine import MachineFacts, now, this_machine
-from dcfm_ros.measure.result_file import load_result
 
 FORMAT = "dcfm_ros evaluation 1"
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from dcfm_lab.evaluation.actors import BORROWING, KEY, MOVED, actor
 from dcfm_lab.evaluation.config import CAUSAL, METHODS_OF_MASKS, MethodSpec
 from dcfm_lab.evaluation.video import Video
+from dcfm_lab.measure.rounds import WARM_UP, rotated
 from dcfm_ros.arrays import Image
 from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
-from dcfm_ros.measure.rounds import WARM_UP, rotated
 from dcfm_ros.stamps import FRAME_NS
 
 MIN_TIMES = 3

@@ -14,6 +14,7 @@ from dcfm_lab.datasets import FrameDataset, open_dataset
 from dcfm_lab.datasets.base import evenly_spread
 from dcfm_lab.learn.checkpoint import steps_done
 from dcfm_lab.learn.config import LossConfig, SourceConfig, TrainConfig, expanded
+from dcfm_lab.learn.imagenet import load_imagenet
 from dcfm_lab.learn.samples import Source
 from dcfm_lab.learn.soft_labels import SoftLabels
 from dcfm_lab.learn.transfer import transferred
@@ -22,7 +23,6 @@ from dcfm_ros.model.backbones.registry import BACKBONES
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import DCFM, build_model
-from dcfm_ros.model.imagenet import load_imagenet
 from dcfm_ros.model.shipped import weights_path
 
 

@@ -7,8 +7,13 @@ import importlib.util
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dcfm_ros.cache import file_digest
 from dcfm_ros.errors import say
+
+if TYPE_CHECKING:
+    from dcfm_ros.model.dcfm import DCFM
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +28,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints facts, one a line. Raises DcfmError for a file that is no weights file."""
     # Imported here: with torch it takes seconds, which `--help` does not need.
-    from dcfm_ros.commands.convert import describe
     from dcfm_ros.model.checkpoint import load_model
     from dcfm_ros.model.shipped import weights_path
 
@@ -34,6 +38,26 @@ def run(args: argparse.Namespace) -> int:
     path = weights_path(args.file)
     say(describe(load_model(path), path))
     return 0
+
+
+def describe(model: DCFM, path: Path) -> str:
+    """A few lines that say what a weights file holds."""
+    config, card = model.config, model.card
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return "\n".join(
+        (
+            f"{path.name} ({path.stat().st_size / 1e6:.1f} MB, sha256 {file_digest(path)[:16]})",
+            f"  name         {card.name}",
+            f"  backbone     {config.backbone}, {parameters / 1e6:.1f} M parameters in all",
+            f"  independent  {config.independent_feature}, {model.independent_channels} channels into the fusion",
+            f"  classes      {config.num_classes}: {', '.join(card.classes)}",
+            f"  input size   {card.input_size[0]}x{card.input_size[1]}",
+            f"  alignment    {card.align}",
+            f"  licence      {card.licence}",
+            *([f"  accuracy     {card.accuracy}"] if card.accuracy else []),
+            *([f"  notes        {card.notes}"] if card.notes else []),
+        )
+    )
 
 
 def facts() -> dict[str, str]:

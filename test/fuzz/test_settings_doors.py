@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mutations import mutated
 
 from dcfm_lab.learn.config import TrainConfig, load_config
+from dcfm_lab.measure.result_file import load_result, read_json
 from dcfm_ros.config import from_mapping, read_yaml
 from dcfm_ros.files import strict_json
-from dcfm_ros.measure.result_file import load_result, read_json
 from dcfm_ros.model.classes import read_classes
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.groups import read_groups

@@ -8,7 +8,7 @@ from fakes import job, never
 
 from dcfm_ros import cli
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.result_file import write_text
+from dcfm_ros.files import write_text
 from dcfm_ros.replay.many import replay_one
 from dcfm_ros.replay.outputs import prepare
 from dcfm_ros.replay.replayer import run_job

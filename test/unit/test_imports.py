@@ -19,7 +19,7 @@ FLOORS = (
     {"errors", "requirements", "strict_yaml"},
     {"share", "arrays", "config", "files", "interrupts", "stamps"},
     {"cache", "measure", "space", "street"},
-    {"model"},
+    {"model", "dcfm_lab.measure"},
     {"engines"},
     {"stream"},
     {"media"},

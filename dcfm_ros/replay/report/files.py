@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import jinja2
 
-from dcfm_ros.measure import result_file
+from dcfm_ros.files import write_text
 from dcfm_ros.measure.spread import Distribution
 from dcfm_ros.measure.table import counted, number, percent
 from dcfm_ros.replay.outputs import NUMBERS, PAGE
@@ -47,13 +48,14 @@ def render(template: str, **values: Any) -> str:
 def write_page(folder: Path, template: str, **values: Any) -> Path:
     """Write the page into the folder, and return its path."""
     page = folder / PAGE
-    result_file.write_text(render(template, **values), page)
+    write_text(render(template, **values), page)
     return page
 
 
 def write_json(folder: Path, values: dict[str, Any]) -> None:
     """Write the numbers of a page beside it; NaN and infinities are null."""
-    result_file.write_json(finite(values), folder / NUMBERS)
+    text = json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(text + "\n", folder / NUMBERS)
 
 
 def finite(value: Any) -> Any:
@@ -75,7 +77,7 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Iterable[object]])
     table = csv.writer(text)
     table.writerow(head)
     table.writerows([_cell(cell) for cell in row] for row in rows)
-    result_file.write_text(text.getvalue(), path)
+    write_text(text.getvalue(), path)
 
 
 def _cell(value: object) -> object:

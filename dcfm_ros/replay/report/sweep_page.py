@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from markupsafe import Markup
 
-from dcfm_ros.measure.result_file import write_text
+from dcfm_ros.files import write_text
 from dcfm_ros.measure.table import Table, number, percent
 from dcfm_ros.replay.outputs import PARAMETERS, TABLE
 from dcfm_ros.replay.report import tables

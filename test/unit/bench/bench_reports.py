@@ -15,7 +15,7 @@ from parts import (
 )
 
 from dcfm_lab.bench.result import DCFM, FORMAT
-from dcfm_ros.measure.spread import Spread
+from dcfm_lab.measure.spread import Spread
 
 
 def exactly(value):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from dcfm_lab.bench.result import FORMAT, Report
+from dcfm_lab.measure.result_file import load_result
 from dcfm_ros import cli
-from dcfm_ros.measure.result_file import load_result
 from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model

@@ -10,8 +10,8 @@ from parts import OutputRow, RateRow, load_suite, merge_into
 from steady_result import Steady, Way, save_steady_runs
 
 from dcfm_lab.bench.result import MemoryRow
+from dcfm_lab.measure.result_file import save_result
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.result_file import save_result
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS, NOTES, PAGE = ROOT / "bench/results", ROOT / "bench/misses.yaml", ROOT / "docs/speed.md"

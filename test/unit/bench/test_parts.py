@@ -6,8 +6,8 @@ import pytest
 from bench_reports import case, label_map_row, part, row, suite
 from parts import load_suite, merge_into
 
+from dcfm_lab.measure.result_file import save_result
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.result_file import save_result
 
 
 @pytest.fixture

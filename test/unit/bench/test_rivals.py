@@ -15,7 +15,7 @@ from rivals import REFERENCE, SegFormerEntry, TunedEntry, all_entries
 from dcfm_lab.bench.case import Rounds
 from dcfm_lab.bench.contestants import Entry, Setting
 from dcfm_lab.bench.result import DCFM, Amortised, Case, Row
-from dcfm_ros.measure.spread import amortised, spread
+from dcfm_lab.measure.spread import amortised, spread
 from dcfm_ros.model.config import ModelConfig
 
 SETTING = Setting("small", config=ModelConfig(backbone="mit_b0", num_classes=4), size=(96, 64))

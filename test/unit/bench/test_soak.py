@@ -14,7 +14,7 @@ from soak_process import time_is_up
 from soak_result import LIMITS, Sample, Soak, growths
 from soak_schedule import FAULTS, KILL, schedule
 
-from dcfm_ros.measure.result_file import load_result
+from dcfm_lab.measure.result_file import load_result
 
 
 def events(seed, number=100, seconds=1200):

@@ -12,7 +12,7 @@ import trees
 
 from dcfm_lab.bench.result import FORMAT, Report
 from dcfm_lab.evaluation.report import load_report
-from dcfm_ros.measure.result_file import load_result
+from dcfm_lab.measure.result_file import load_result
 
 # A command in a process of its own that is sent a signal at the nth call of a function within it.
 RUN = """
@@ -84,7 +84,7 @@ def test_a_bench_tells_of_the_rounds_before(weights, tmp_path) -> None:
     out = tmp_path / "out.json"
     what = ["--size", "64x48", "--engines", "torch", "--precisions", "fp32", "--seconds", "600"]
     words = ["bench", "--weights", weights, *what, "--json", out]
-    done = ended("dcfm_ros.measure.rounds:rotated", 2, *words)
+    done = ended("dcfm_lab.measure.rounds:rotated", 2, *words)
     assert "dcfm: interrupted: after 2 rounds; labels and memory were not measured" in done.stderr
     ((case,),) = (part.cases for part in load_result(Report, out, FORMAT, "dcfm bench --json").parts)
     assert case.interrupted and case.rounds == case.rows[0].key.count == 2

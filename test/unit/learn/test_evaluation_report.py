@@ -11,9 +11,9 @@ import pytest
 from dcfm_lab.evaluation.plots import save_plots
 from dcfm_lab.evaluation.report import load_report, new_report
 from dcfm_lab.evaluation.table import class_table, main_table, terminal
+from dcfm_lab.measure.plots import BLUE, label_points, new_plot
+from dcfm_lab.measure.result_file import save_result
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.plots import BLUE, label_points, new_plot
-from dcfm_ros.measure.result_file import save_result
 
 # -- JSON --------------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from results_page import MARKS, fill, main, render
 
 from dcfm_lab.evaluation.report import new_report
 from dcfm_lab.evaluation.table import main_table
-from dcfm_ros.measure.result_file import save_result
+from dcfm_lab.measure.result_file import save_result
 from dcfm_ros.model.shipped import MODELS
 
 BEGIN, END = MARKS

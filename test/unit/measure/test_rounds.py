@@ -2,7 +2,7 @@
 
 import pytest
 
-from dcfm_ros.measure.rounds import MAX_REPEATS, SLOT_MS, WARM_UP, interleave, totals
+from dcfm_lab.measure.rounds import MAX_REPEATS, SLOT_MS, WARM_UP, interleave, totals
 
 
 class Contestant:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dcfm_ros.measure.spread import Distribution, amortised, ratio, spread
+from dcfm_lab.measure.spread import amortised, ratio, spread
+from dcfm_ros.measure.spread import Distribution
 
 
 def test_spread_is_the_median_with_its_quartiles():

@@ -5,10 +5,10 @@ import re
 import pytest
 import torch
 
+from dcfm_lab.learn.imagenet import load_imagenet
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import build_model
-from dcfm_ros.model.imagenet import load_imagenet
 
 
 def fresh(**values):

@@ -6,11 +6,11 @@ import json
 import pytest
 import torch
 
-from dcfm_ros.commands import convert
+from dcfm_lab.commands import convert
+from dcfm_lab.learn.published import KEYS, from_published, infer_config, published_config
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.dcfm import build_model
-from dcfm_ros.model.published import KEYS, from_published, infer_config, published_config
 
 CASES = ("mitb0_camvid", "mitb0_vit3_head2", "mitb1_cityscapes", "pspnet18_cityscapes")
 

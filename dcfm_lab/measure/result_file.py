@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.files import strict_json, whole_file
+from dcfm_ros.files import strict_json, write_text
 
 T = TypeVar("T")
 
@@ -36,12 +36,6 @@ def load_result(cls: type[T], path: str | Path, format: str, command: str) -> T:
 def write_json(content: Any, path: str | Path) -> None:
     """Writes plain values, all of them or nothing: nobody finds half a file."""
     write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", Path(path))
-
-
-def write_text(text: str, path: Path) -> None:
-    """Writes a file, all of it or nothing; the folder is made where it does not exist."""
-    with whole_file(path) as file:
-        file.write(text.encode(errors="backslashreplace"))
 
 
 def read_json(path: str | Path) -> Any:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dcfm_ros.cache import file_digest
+from dcfm_lab.learn.published import FEATURES, from_published, infer_config
+from dcfm_ros.commands.info import describe
 from dcfm_ros.commands.options import add_force, add_size
 from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.files import check_outputs
 from dcfm_ros.model.checkpoint import read_tensors, save_model
 from dcfm_ros.model.classes import CLASS_SETS, ClassSet, read_classes
 from dcfm_ros.model.config import ModelCard
-from dcfm_ros.model.dcfm import DCFM, numbered_card
-from dcfm_ros.model.published import FEATURES, from_published, infer_config
+from dcfm_ros.model.dcfm import numbered_card
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,26 +58,6 @@ def run(args: argparse.Namespace) -> int:
     save_model(model, args.output, half=args.half)
     say(describe(model, args.output))
     return 0
-
-
-def describe(model: DCFM, path: Path) -> str:
-    """A few lines that say what a weights file holds."""
-    config, card = model.config, model.card
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return "\n".join(
-        (
-            f"{path.name} ({path.stat().st_size / 1e6:.1f} MB, sha256 {file_digest(path)[:16]})",
-            f"  name         {card.name}",
-            f"  backbone     {config.backbone}, {parameters / 1e6:.1f} M parameters in all",
-            f"  independent  {config.independent_feature}, {model.independent_channels} channels into the fusion",
-            f"  classes      {config.num_classes}: {', '.join(card.classes)}",
-            f"  input size   {card.input_size[0]}x{card.input_size[1]}",
-            f"  alignment    {card.align}",
-            f"  licence      {card.licence}",
-            *([f"  accuracy     {card.accuracy}"] if card.accuracy else []),
-            *([f"  notes        {card.notes}"] if card.notes else []),
-        )
-    )
 
 
 def _card(args: argparse.Namespace, num_classes: int) -> ModelCard:
