@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,7 +40,9 @@ class MaskWriter:
         read: Iterable[Path] = (),
     ) -> None:
         check_apart(folder, read)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not force:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise DcfmError(f"The output {folder} is a file; give a folder.")
+        if folder.exists() and any(folder.iterdir()) and not force:
             raise DcfmError(f"The output {folder} is not empty; add --force to write into it.")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder

@@ -61,13 +61,17 @@ class Tally:
         """
         camera, why = self._cameras.at(record.stamp_ns, frame_id, (*rgb.shape[:2], *mask.shape))
         span = self._span(record, camera, why)
-        if label is None or label.shape != mask.shape:
+        wrong = self._wrong(mask, label) if label is not None else ""
+        if wrong:
+            self.label_problems[wrong] += 1
+            label = None
+        if label is None:
             self._gap(camera)
         record = dataclasses.replace(
             record,
             consistency=camera.consistency.step(rgb, mask),
             shares=self._shares(mask),
-            accuracy=self._compare(mask, label, span, camera) if label is not None else record.accuracy,
+            accuracy=record.accuracy if label is None else self._compare(mask, label, span, camera),
         )
         self.pictures.offer(
             len(self.records),
@@ -130,13 +134,14 @@ class Tally:
         counts = np.bincount(mask.reshape(-1), minlength=256)[: len(self.card.classes)]
         return tuple((counts / mask.size).tolist())
 
-    def _compare(self, mask: np.ndarray, label: np.ndarray, span: Span, camera: Camera) -> float:
+    def _wrong(self, mask: np.ndarray, label: np.ndarray) -> str:
+        """Why a mask cannot be compared with its label; "" where it can."""
         if label.shape != mask.shape:
-            reason = (
-                f"the label is {label.shape[1]}×{label.shape[0]}, the mask {mask.shape[1]}×{mask.shape[0]}"
-            )
-            self.label_problems[reason] += 1
-            return float("nan")
+            return f"the label is {label.shape[1]}×{label.shape[0]}, the mask {mask.shape[1]}×{mask.shape[0]}"
+        last = len(self.card.classes) - 1
+        return "" if (label <= last).any() else f"no pixel of it is of a class (0 to {last})"
+
+    def _compare(self, mask: np.ndarray, label: np.ndarray, span: Span, camera: Camera) -> float:
         matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
         if ((label >= len(self.card.classes)) & (label != UNLABELLED)).any():
             last = len(self.card.classes) - 1

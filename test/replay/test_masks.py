@@ -49,6 +49,10 @@ def test_what_lies_in_the_folder_stays_without_force(tmp_path):
         MaskWriter(tmp_path / "m", CAMVID.names, CAMVID.colors)
     MaskWriter(tmp_path / "m", CAMVID.names, CAMVID.colors, force=True)
     assert (tmp_path / "m" / "mine.txt").read_text() == "mine"
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for file in (tmp_path / "m" / "mine.txt", tmp_path / "link"):
+        with pytest.raises(DcfmError, match="is a file; give a folder"):
+            MaskWriter(file, CAMVID.names, CAMVID.colors, force=True)
     for inside in (tmp_path / "m", tmp_path / "m" / "labels"):
         with pytest.raises(DcfmError, match="read by this command; choose another"):
             MaskWriter(inside, CAMVID.names, CAMVID.colors, force=True, read=[tmp_path / "m"])

@@ -6,6 +6,7 @@ import pytest
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.replay.frame_record import FrameRecord
+from dcfm_ros.replay.summary import usual_interval_ms
 from dcfm_ros.replay.tally import Tally
 
 
@@ -72,5 +73,16 @@ def test_cameras_that_are_named_at_random_fill_no_memory():
 
 def test_values_that_are_no_class_are_told():
     tally = filled([0, 11, 200, 255])
-    assert tally.label_problems == {"in part: values that are no class (0 to 10, or 255 for none)": 2}
-    assert tally.confusion.pixels == 64
+    assert tally.label_problems == {"no pixel of it is of a class (0 to 10)": 3}
+    label = np.zeros((8, 8), np.uint8)
+    label[0] = 11
+    tally.add(FrameRecord(10**9), np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), label)
+    assert tally.label_problems["in part: values that are no class (0 to 10, or 255 for none)"] == 1
+    assert tally.labelled == 2 and tally.confusion.pixels == 64 + 56
+
+
+@pytest.mark.parametrize(
+    ("times", "interval"), [([0, 100, 200], 100), ([0, 0, 100, 100], 100), ([0] * 9 + [1000] * 9, None)]
+)
+def test_a_clock_of_whole_seconds_tells_no_rate(times, interval):
+    assert usual_interval_ms(times) == interval
