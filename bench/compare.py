@@ -29,7 +29,7 @@ from dcfm_lab.commands.bench import (
     setting_of,
     write,
 )
-from dcfm_ros.commands.options import command_line
+from dcfm_lab.commands.command_line import command_line
 from dcfm_ros.errors import DcfmError
 
 

@@ -10,8 +10,7 @@ from steady_result import Steady, Way
 
 from dcfm_lab.bench.result import DCFM
 from dcfm_lab.bench.table import equal_labels
-from dcfm_lab.measure.spread import Spread
-from dcfm_ros.measure.table import ms, times
+from dcfm_lab.measure.spread import Spread, ms, times
 
 SAME_LABELS = 0.9999
 INT8_LABELS = 0.99

@@ -31,9 +31,9 @@ from steady_result import (
 from dcfm_lab.bench import plot
 from dcfm_lab.bench.result import DCFM, FORMAT
 from dcfm_lab.bench.table import mean_ms, spread_ms
-from dcfm_lab.measure.spread import Spread
+from dcfm_lab.measure.spread import Spread, times
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.table import NOTHING, Table, number, times
+from dcfm_ros.measure.table import NOTHING, Table, number
 
 CPU_FILE, GPU_FILE = "cpu.json", "gpu.json"
 ON_GPU = ", on a GPU"

@@ -17,7 +17,8 @@ from dcfm_lab.bench.table import (
     spread_ms,
     spread_times,
 )
-from dcfm_ros.measure.table import Table, ms, number, percent, size
+from dcfm_lab.measure.spread import ms
+from dcfm_ros.measure.table import Table, number, percent, size
 
 PICTURES = "pictures"
 SHORT = {SEGFORMER: "transformers", TUNED: "all tricks"}

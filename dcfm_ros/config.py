@@ -221,14 +221,6 @@ def plain_value(text: str, where: str) -> Any:
         raise DcfmError(f"{where} is '{text}', which is not valid YAML: {error}") from error
 
 
-def read_pair(text: str, where: str = "") -> tuple[str, Any]:
-    """KEY=VALUE, the value as in a YAML file. Raises DcfmError that begins with `where`."""
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise DcfmError(f"{where}'{text}' is not of the form KEY=VALUE")
-    return key, plain_value(value, key)
-
-
 def from_text(cls: type, name: str, text: str, where: str = "") -> Any:
     """The value of the field `name` of the dataclass `cls` that a word of the command line stands for.
 

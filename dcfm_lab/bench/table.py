@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dcfm_lab.bench.result import BUSY, DCFM, Case, Part, Row
-from dcfm_lab.measure.spread import Spread
-from dcfm_ros.measure.table import NOTHING, Table, ms, size, times
+from dcfm_lab.measure.spread import Spread, ms, times
+from dcfm_ros.measure.table import NOTHING, Table, size
 
 STAGES = ("preprocess", "align", "independent", "common", "network", "fuse", "label_map")
 

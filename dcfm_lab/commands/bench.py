@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from dcfm_ros.commands.options import add_force, add_size, add_words, command_line
+from dcfm_lab.commands.command_line import command_line
+from dcfm_ros.commands.options import add_force, add_size, add_words
 from dcfm_ros.errors import DcfmError, Interrupted, say
 from dcfm_ros.files import check_outputs
 from dcfm_ros.measure.table import counted

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from dcfm_lab.learn.foreign_weights import read_tensors
 from dcfm_lab.learn.published import FEATURES, from_published, infer_config
 from dcfm_ros.commands.info import describe
 from dcfm_ros.commands.options import add_force, add_size
 from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.files import check_outputs
-from dcfm_ros.model.checkpoint import read_tensors, save_model
+from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.classes import CLASS_SETS, ClassSet, read_classes
 from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.dcfm import numbered_card

@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from dcfm_lab.commands.command_line import command_line
 from dcfm_lab.evaluation.config import EvaluationConfig
-from dcfm_ros.commands.options import (
-    add_force,
-    add_options,
-    add_size,
-    add_words,
-    command_line,
-    read_options,
-)
-from dcfm_ros.config import read_pair
+from dcfm_lab.learn.config import read_pair
+from dcfm_ros.commands.options import add_force, add_options, add_size, add_words, read_options
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError, Interrupted, say
 from dcfm_ros.files import check_outputs

@@ -12,6 +12,7 @@ from functools import cached_property, reduce
 from operator import add
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 
 from dcfm_lab.evaluation.config import WARPED, WARPED_CHEAPLY
@@ -20,7 +21,7 @@ from dcfm_ros.arrays import Floats, Image, Mask
 from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.flow import Flow, OpticalFlow, warp
+from dcfm_ros.measure.flow import Flow, warp
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.stream.alignment import FLOW_PRESET, flow_size
 from dcfm_ros.stream.preprocess import preprocess
@@ -79,6 +80,29 @@ class Scene:
 
     def _network_input(self, index: int) -> Image:
         return preprocess(self._frame_at(index).rgb, self.network_size)
+
+
+class OpticalFlow:
+    """Dense flow from a frame back to the one before it, by OpenCV's DIS.
+
+    A mask is brought along frame by frame: over many frames that is far closer to the truth than one flow
+    from the current frame to the key frame, whose pixels have moved too far to be found, and it takes one
+    flow per frame.
+    """
+
+    def __init__(self, size: tuple[int, int], preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> None:
+        """size: (width, height) at which frames are compared. preset: of OpenCV, how thoroughly."""
+        self.size = size
+        self._dis = cv2.DISOpticalFlow.create(preset)
+
+    def back(self, current: Image, before: Image) -> Flow:
+        """Where each pixel of `current` was in `before` (uint8 H×W×3): float32 h×w×2, pixels of `size`."""
+        flow = self._dis.calc(self._grey(current), self._grey(before), None)  # type: ignore[call-overload]
+        return np.asarray(flow, np.float32)
+
+    def _grey(self, rgb: Image) -> Image:
+        small = cv2.resize(rgb, self.size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def mask_flow(method: str, network_size: Size) -> OpticalFlow:

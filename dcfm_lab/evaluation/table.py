@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dcfm_lab.evaluation.config import CAUSAL, METHODS
 from dcfm_lab.evaluation.report import Evaluation, InHand, Report, Row
-from dcfm_ros.measure.table import Table, number, size, times
+from dcfm_lab.measure.spread import times
+from dcfm_ros.measure.table import Table, number, size
 
 # As many columns as a terminal of 100 characters holds.
 PER_CLASS_COLUMNS = 7

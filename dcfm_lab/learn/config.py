@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dcfm_ros.config import Size, check, from_mapping, read_pair, read_yaml, setting
+from dcfm_ros.config import Size, check, from_mapping, plain_value, read_yaml, setting
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.config import ModelConfig
 
@@ -209,6 +209,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         return from_mapping(TrainConfig, values)
     except DcfmError as error:
         raise DcfmError(f"configuration '{path}': {error}") from error
+
+
+def read_pair(text: str, where: str = "") -> tuple[str, Any]:
+    """KEY=VALUE, the value as in a YAML file. Raises DcfmError that begins with `where`."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise DcfmError(f"{where}'{text}' is not of the form KEY=VALUE")
+    return key, plain_value(value, key)
 
 
 def _set_key(values: dict[str, Any], dotted: str, value: Any) -> None:

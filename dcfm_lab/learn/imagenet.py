@@ -8,10 +8,11 @@ from pathlib import Path
 
 from torch import Tensor
 
+from dcfm_lab.learn.foreign_weights import read_tensors
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones.base import Layout
 from dcfm_ros.model.backbones.registry import BACKBONES
-from dcfm_ros.model.checkpoint import load_strictly, read_tensors
+from dcfm_ros.model.checkpoint import load_strictly
 from dcfm_ros.model.dcfm import DCFM
 
 

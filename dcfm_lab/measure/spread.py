@@ -1,4 +1,5 @@
-"""Measurements that are compared: the median and the quartiles of times, and of ratios round by round."""
+"""Measurements that are compared: the median and the quartiles of times, and of ratios round by round; and how
+both are written."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dcfm_ros.measure.spread import percentiles
+from dcfm_ros.measure.table import NOTHING, number
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,21 @@ def ratio(slow: Sequence[float], fast: Sequence[float]) -> Spread:
 def amortised(key: Sequence[float], other: Sequence[float], interval: int) -> list[float]:
     """Per round, the mean over `interval` frames of which one is a key frame."""
     return [(k + (interval - 1) * o) / interval for k, o in zip(key, other, strict=True)]
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with three significant digits, without their unit."""
+    return number(value, _three_digits(value))
+
+
+def times(value: float | None) -> str:
+    """A ratio with three significant digits, as in 2.50×."""
+    text = number(value, _three_digits(value))
+    return text if text == NOTHING else f"{text}×"
+
+
+def _three_digits(value: float | None) -> str:
+    """The format specification; thresholds lie where rounding reaches the next power of ten."""
+    if value is None or value < 9.995:
+        return ".2f"
+    return ".1f" if value < 99.95 else ".0f"

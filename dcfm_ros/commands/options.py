@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
-import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Any
 
 from dcfm_ros.config import Size, allowed, from_text, parse_size
 
-OUTPUTS = ("--json", "--plot", "--plots")
-"""Options that name what is written."""
 FORCE = "--force"
 
 
@@ -89,19 +85,6 @@ def add_words(parser: argparse._ActionsContainer, flag: str, help: str) -> None:
 def add_force(parser: argparse._ActionsContainer) -> None:
     """`--force`: see `files.check_outputs`."""
     parser.add_argument(FORCE, action="store_true", help="replace files that exist already")
-
-
-def command_line(argv: Sequence[str], program: str = "dcfm") -> str:
-    """The command as it was given, without what only this machine knows: where it wrote to, and over what, and the folders
-    of paths."""
-    words = iter(argv)
-    told = []
-    for word in words:
-        if word in OUTPUTS:
-            next(words, None)
-        elif word != FORCE and word.partition("=")[0] not in OUTPUTS:
-            told.append(re.sub(r"[^:=]*/", "", word.rstrip("/")))
-    return " ".join([program, shlex.join(told)])
 
 
 def _reader(config: type, name: str, flag: str) -> Callable[[str], Any]:

@@ -84,17 +84,6 @@ def percent(share: float | None, digits: int = 1) -> str:
     return text if text == NOTHING else f"{text} %"
 
 
-def ms(value: float | None) -> str:
-    """Milliseconds with three significant digits, without their unit."""
-    return number(value, _three_digits(value))
-
-
-def times(value: float | None) -> str:
-    """A ratio with three significant digits, as in 2.50×."""
-    text = number(value, _three_digits(value))
-    return text if text == NOTHING else f"{text}×"
-
-
 def counted(count: int, noun: str) -> str:
     """A number of things: 1 frame, 2 frames."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -108,10 +97,3 @@ def reasons(noun: str, what: str, counts: Mapping[str, int]) -> list[str]:
 def size(pixels: tuple[int, int]) -> str:
     """(width, height) as in 480×360."""
     return f"{pixels[0]}×{pixels[1]}"
-
-
-def _three_digits(value: float | None) -> str:
-    """The format specification; thresholds lie where rounding reaches the next power of ten."""
-    if value is None or value < 9.995:
-        return ".2f"
-    return ".1f" if value < 99.95 else ".0f"

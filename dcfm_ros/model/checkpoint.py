@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +40,7 @@ def load_model(path: str | Path) -> DCFM:
     Raises DcfmError for a missing, truncated or foreign file and for any tensor that does not fit.
     """
     path = Path(path)
-    tensors, metadata = _read(path)
+    tensors, metadata = read_weights(path)
     if metadata.get("format") != FORMAT:
         raise DcfmError(
             f"weights file '{path}' carries no dcfm_ros configuration; "
@@ -102,49 +100,9 @@ def _hint(surplus: list[str]) -> str:
     return f"; it holds {_count(surplus)} unknown to it" if surplus else ""
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors`, `.pth`, `.pt` or `.bin` file by name, without running any code in it.
-
-    Training files that wrap them as `state_dict` or `model` are unwrapped. Raises DcfmError when the file is missing,
-    damaged, holds anything but tensors, or would run code.
-    """
-    path = Path(path)
-    if path.suffix == ".safetensors":
-        return _read(path)[0]
-    _must_exist(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises whatever the bytes provoke
-        raise DcfmError(
-            f"weights file '{path}' was not loaded: it is damaged, or holds objects other than tensors, "
-            f"which could run code ({_reason(error)})"
-        ) from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    return _only_tensors(content, path)
-
-
-def _reason(error: Exception) -> str:
-    """The unpickler's own words, without PyTorch's advice to load such a file by running what is in it."""
-    said = re.search(r"WeightsUnpickler error: ([^\n]+?)(?:\. |\.?$)", str(error), re.MULTILINE)
-    first = said[1] if said else str(error).partition("\n")[0]
-    return type(error).__name__ if not first or "weights_only" in first else first
-
-
-def _only_tensors(content: Any, path: Path) -> dict[str, Tensor]:
-    if not isinstance(content, Mapping):
-        raise DcfmError(f"weights file '{path}' holds a {type(content).__name__}, expected tensors by name")
-    for name, value in content.items():
-        if not isinstance(value, Tensor):
-            raise DcfmError(
-                f"weights file '{path}' holds a {type(value).__name__} as '{name}', expected a tensor"
-            )
-    return dict(content)
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    _must_exist(path)
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of any `.safetensors`; DcfmError where it is missing or damaged."""
+    must_be_a_file(path)
     try:
         return read_safetensors(path)
     except (OSError, ValueError, MemoryError) as error:
@@ -153,7 +111,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
-def _must_exist(path: Path) -> None:
+def must_be_a_file(path: Path) -> None:
+    """Raises DcfmError for weights that are not there."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise DcfmError(f"weights file '{path}' {what}; give the path of a weights file")

@@ -12,7 +12,8 @@ from doors import answer, door
 from hypothesis import strategies as st
 from mutations import mutated
 
-from dcfm_ros.model.checkpoint import FORMAT, load_model, read_tensors
+from dcfm_lab.learn.foreign_weights import read_tensors
+from dcfm_ros.model.checkpoint import FORMAT, load_model
 from dcfm_ros.model.config import ModelCard, ModelConfig, to_json
 from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.safetensors_file import read_safetensors, write_safetensors

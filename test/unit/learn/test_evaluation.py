@@ -25,11 +25,11 @@ from dcfm_lab.evaluation.config import (
 from dcfm_lab.evaluation.cost import counted, model_cost
 from dcfm_lab.evaluation.measure import evaluate
 from dcfm_lab.evaluation.methods import build_method
-from dcfm_lab.evaluation.scene import Scene
+from dcfm_lab.evaluation.scene import OpticalFlow, Scene
 from dcfm_lab.evaluation.speed import measure_speed
 from dcfm_lab.evaluation.video import open_footage, videos_of
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.measure.flow import OpticalFlow, warp
+from dcfm_ros.measure.flow import warp
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import build_model

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dcfm_ros.measure.table import NOTHING, Table, ms, number, percent, size, times
+from dcfm_lab.measure.spread import ms, times
+from dcfm_ros.measure.table import NOTHING, Table, number, percent, size
 
 TABLE = Table(
     ("method", "key frames", "ms", "note"), (("copied", "every 5", "5.9", ""), ("moved", "", "11.6", ""))

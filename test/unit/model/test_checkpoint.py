@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from dcfm_lab.learn.foreign_weights import read_tensors
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.model.checkpoint import load_model, read_tensors, save_model
+from dcfm_ros.model.checkpoint import load_model, save_model
 from dcfm_ros.model.config import ModelCard, ModelConfig
 from dcfm_ros.model.dcfm import build_model
 from dcfm_ros.model.safetensors_file import read_safetensors
