@@ -16,7 +16,7 @@ from dcfm_lab.measure.rounds import Laps, interleave, totals
 from dcfm_lab.measure.spread import ratio, spread
 from dcfm_ros.config import Size
 from dcfm_ros.engines.label_map.label_map import label_map
-from dcfm_ros.stream.stopwatch import Stopwatch
+from dcfm_ros.stream.segmentation import Stopwatch
 from dcfm_ros.street import SyntheticDrive
 
 Logits = NDArray[np.float32]

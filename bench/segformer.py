@@ -26,7 +26,7 @@ from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.backbones.mit import SIZES, MixTransformer
 from dcfm_ros.model.heads import SegFormerHead
 from dcfm_ros.model.normalisation import IMAGENET
-from dcfm_ros.stream.stopwatch import Stopwatch
+from dcfm_ros.stream.segmentation import Stopwatch
 
 OFFICIAL_WIDTH = {"mit_b0": 256, "mit_b1": 256}
 """Channels of the published SegFormers' heads; 768 for the larger ones."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dcfm_ros.stream.stopwatch import Stopwatch
+from dcfm_ros.stream.segmentation import Stopwatch
 
 CPU = torch.device("cpu")
 

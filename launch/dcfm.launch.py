@@ -14,14 +14,14 @@ from launch.actions import OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import Node
 
 from dcfm_ros.config import from_mapping, truth
-from dcfm_ros.node.fast_dds import profile_setting
-from dcfm_ros.node.launch_parts import SHARE, declared, rviz
-from dcfm_ros.node.launch_values import (
+from dcfm_ros.node.arguments import (
     file_parameters,
     given_parameters,
     parameter_arguments,
     parameter_files,
 )
+from dcfm_ros.node.fast_dds import profile_setting
+from dcfm_ros.node.launch_parts import SHARE, declared, rviz
 from dcfm_ros.node.parameters import NodeConfig
 from dcfm_ros.node.rviz_layout import shown_cameras
 from dcfm_ros.node.topics import full_name

@@ -13,9 +13,9 @@ from launch.actions import OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import Node
 
 from dcfm_ros.config import from_text, truth
+from dcfm_ros.node.arguments import parameter_files
 from dcfm_ros.node.fast_dds import profile_setting
 from dcfm_ros.node.launch_parts import SHARE, declared
-from dcfm_ros.node.launch_values import parameter_files
 from dcfm_ros.node.points.parameters import table
 
 TOPICS = {

@@ -25,8 +25,8 @@ from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.dcfm import DCFM, build_model
 from dcfm_ros.stamps import FRAME_NS
 from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.segmentation import Stopwatch
 from dcfm_ros.stream.segmenter import StreamSegmenter
-from dcfm_ros.stream.stopwatch import Stopwatch
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 
 SEED = 0

@@ -19,9 +19,8 @@ from dcfm_ros.node.publish import Outputs
 from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.inbox import Inbox
-from dcfm_ros.stream.segmentation import Pose
+from dcfm_ros.stream.segmentation import Pose, Stopwatch
 from dcfm_ros.stream.segmenter import StreamSegmenter
-from dcfm_ros.stream.stopwatch import Stopwatch
 from dcfm_ros.stream.streams import Streams
 
 MAX_LATENCY_MS = 60_000.0  # a latency above this, or below zero, means that the stamp is from another clock

@@ -10,8 +10,7 @@ import numpy as np
 
 from dcfm_ros.config import Size
 from dcfm_ros.stream.config import StreamConfig
-from dcfm_ros.stream.segmentation import NAN
-from dcfm_ros.stream.stopwatch import Stopwatch
+from dcfm_ros.stream.segmentation import NAN, Stopwatch
 
 if TYPE_CHECKING:
     from dcfm_ros.engines.base import Engine

@@ -1,8 +1,9 @@
-"""The values that go into and come out of a stream."""
+"""The values that go into and come out of a stream, and what measures the time that a step took."""
 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,3 +105,19 @@ class Segmentation:
         if not stamp_ns or (stamp_ns, size) != (self.stamp_ns, self.size):
             return False
         return self.confidence is not None or not confidence
+
+
+class Stopwatch:
+    """Runs from when it is made."""
+
+    def __init__(self) -> None:
+        self._begin = self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        """ms since the last call."""
+        last, self._last = self._last, time.perf_counter()
+        return 1e3 * (self._last - last)
+
+    def total(self) -> float:
+        """ms since the beginning."""
+        return 1e3 * (time.perf_counter() - self._begin)

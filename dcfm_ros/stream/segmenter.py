@@ -20,8 +20,7 @@ from dcfm_ros.stream.alignment import create_aligner
 from dcfm_ros.stream.common_feature import CommonBranch, CommonFeature, KeyFrame
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.preprocess import check_frame, preprocess
-from dcfm_ros.stream.segmentation import NAN, Pose, Segmentation, Timing
-from dcfm_ros.stream.stopwatch import Stopwatch
+from dcfm_ros.stream.segmentation import NAN, Pose, Segmentation, Stopwatch, Timing
 from dcfm_ros.stream.timeline import Moment, Timeline
 from dcfm_ros.stream.triggers import Observation, Triggers
 from dcfm_ros.stream.worker import MakeWorker, OnError, describe

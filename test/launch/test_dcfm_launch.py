@@ -14,8 +14,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import parameter_value_to_python
 
 from dcfm_ros.errors import DcfmError
+from dcfm_ros.node.arguments import parameter_arguments
 from dcfm_ros.node.fast_dds import VARIABLES, profile_variable
-from dcfm_ros.node.launch_values import parameter_arguments
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
 PROFILE = profile_variable(os.environ)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bags import Bag
-from dcfm_ros.node.launch_values import given_parameters
+from dcfm_ros.node.arguments import given_parameters
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import FastClock, RobotClock
 from dcfm_ros.replay.grid import parse, variants

@@ -16,7 +16,7 @@ LIGHT = (
     "dcfm_lab.evaluation.config",
     "dcfm_ros.node.parameters",
     "dcfm_ros.node.arguments",
-    "dcfm_ros.node.launch_values",
+    "dcfm_ros.node.arguments",
     "dcfm_ros.node.rviz_layout",
     "dcfm_ros.commands.node",
     "dcfm_ros.commands.info",

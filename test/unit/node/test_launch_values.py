@@ -5,7 +5,7 @@ import yaml
 
 from dcfm_ros.config import truth
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.node.launch_values import (
+from dcfm_ros.node.arguments import (
     file_parameters,
     given_parameters,
     parameter_arguments,
