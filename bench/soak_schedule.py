@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 CALM = "none"
 KILL = "node killed with SIGKILL"
@@ -36,8 +36,7 @@ PAUSE_S = (1.0, 8.0)
 KILLS, KILL_EVERY_S = 3, 120.0
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """pause_s: without a fault, from the end of the one before. seed: of what it chooses."""
 
     pause_s: float

@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from markdown import fill
+from markdown import fill, measured_page
 
-from dcfm_lab.measure.result_file import load_result, save_result
 from dcfm_lab.measure.rounds import Laps, interleave, totals
 from dcfm_lab.measure.spread import Spread, spread
 from dcfm_ros.arrays import Mask
@@ -247,22 +246,20 @@ def render(result: Result, text: str) -> str:
     return fill(text, MARKS, "\n\n".join(parts)) or text
 
 
+def measure(args: argparse.Namespace) -> Result:
+    """Borders, and then what it costs."""
+    borders, load = measure_borders(SIZES[0]), OthersLoad()
+    costs = measure_costs(args.seconds)
+    return Result(FORMAT, borders, costs, load.cores(), this_machine())
+
+
 def main() -> int:
     """Exit status 0: done."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=20.0, help="for the costs of a size (default: 20)")
-    parser.add_argument("--page", action="store_true", help="only write docs/points.md")
-    args = parser.parse_args()
-    if not args.page:
-        borders = measure_borders(SIZES[0])
-        load = OthersLoad()
-        costs = measure_costs(args.seconds)
-        save_result(Result(FORMAT, borders, costs, load.cores(), this_machine()), RESULTS)
-    result = load_result(Result, RESULTS, FORMAT, "python bench/space.py")
-    PAGE.write_text(render(result, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    return 0
+    return measured_page(parser, PAGE, RESULTS, Result, measure, render)
 
 
 if __name__ == "__main__":

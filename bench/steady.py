@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from dcfm_ros.arrays import Image
 
@@ -61,8 +61,7 @@ SETTLE_S = 4.0
 WAYS = ("inline", "thread", "slices")
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """A model on an engine, and how often its camera gives a frame."""
 
     setting: Setting

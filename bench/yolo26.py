@@ -25,9 +25,8 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from markdown import fill
+from markdown import fill, measured_page
 
-from dcfm_lab.measure.result_file import load_result, save_result
 from dcfm_lab.measure.rounds import WARM_UP, rotated
 from dcfm_ros.arrays import Image
 from dcfm_ros.engines.config import EngineConfig
@@ -42,8 +41,7 @@ from dcfm_ros.stream.segmenter import StreamSegmenter
 from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 from dcfm_ros.street import SyntheticDrive
 
-RESULTS = HERE / "results" / "yolo26.json"
-PAGE = HERE.parent / "docs" / "alignment.md"
+RESULTS, PAGE = HERE / "results" / "yolo26.json", HERE.parent / "docs" / "alignment.md"
 MARKS = "<!-- yolo26: begin -->", "<!-- yolo26: end -->"
 FORMAT = "dcfm yolo26 1"
 MODEL = "yolo26n-sem"
@@ -190,12 +188,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--page", action="store_true", help="only write docs/alignment.md")
-    if not parser.parse_args().page:
-        save_result(measure(), RESULTS)
-    result = load_result(Result, RESULTS, FORMAT, "python bench/yolo26.py")
-    PAGE.write_text(render(result, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    return 0
+    return measured_page(parser, PAGE, RESULTS, Result, lambda _: measure(), render)
 
 
 if __name__ == "__main__":

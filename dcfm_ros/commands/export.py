@@ -23,8 +23,6 @@ from dcfm_ros.media.open_source import open_source
 if TYPE_CHECKING:
     from dcfm_ros.model.dcfm import DCFM
 
-MAX_FRAMES = 48
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -84,18 +82,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_frames(path: Path, topic: str | None, size: Size) -> list[Image]:
-    """Up to MAX_FRAMES frames, spread over all of them, at `size`. Raises DcfmError when there is none."""
+    """As many frames as are calibrated on, spread over all, at `size`. Raises DcfmError when there is none."""
+    from dcfm_ros.engines.graph.quantise import CALIBRATION_FRAMES
     from dcfm_ros.stream.preprocess import preprocess
 
     with open_source(path, topic) as source:
-        step = max(1, (source.length or 0) // MAX_FRAMES)
+        step = max(1, (source.length or 0) // CALIBRATION_FRAMES)
         frames: list[Image] = []
         for i, frame in enumerate(
             tqdm(source, desc="reading frames", unit="frame", total=source.length, disable=None)
         ):
             if i % step == 0:
                 frames.append(np.array(preprocess(frame.rgb, size)))
-            if len(frames) == MAX_FRAMES:
+            if len(frames) == CALIBRATION_FRAMES:
                 break
     if not frames:
         raise DcfmError(f"'{path}' has no frames that can be read")

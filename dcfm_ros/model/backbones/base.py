@@ -6,7 +6,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 Layer = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class FeatureInfo:
+class FeatureInfo(NamedTuple):
     """Channels of a feature map and its stride in input pixels."""
 
     channels: int

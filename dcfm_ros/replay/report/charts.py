@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -168,11 +169,10 @@ def steps_bars(steps: Sequence[StepTime]) -> str:
     return plot.svg("Where the time goes")
 
 
-@dataclass(frozen=True)
-class Track:
-    """A measure over time: its name in a record, its title, what it means, and whether it is a share."""
+class Track(NamedTuple):
+    """A measure over time."""
 
-    name: str
+    name: str  # in a record
     title: str
     meaning: str
     share: bool = True
