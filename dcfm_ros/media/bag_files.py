@@ -17,7 +17,7 @@ from pathlib import Path
 
 import lz4.frame  # type: ignore[import-untyped]
 from rosbags.rosbag1 import Reader as Ros1Reader
-from rosbags.rosbag1.reader import Chunk
+from rosbags.rosbag1.reader import Chunk, ChunkInfo
 
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.table import counted
@@ -31,6 +31,7 @@ from dcfm_ros.strict_yaml import strict_yaml
 
 _STORAGE_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd", ".mcap.active", ".db3.active")
 _ROS1_SUFFIXES = (".bag", ".bag.active")
+_EMPTY_ROS1 = 4117  # bytes of a bag without messages: its name and its header
 _PART_NUMBER = re.compile(r"_(\d+)(?:\.(?:mcap|db3|bag|zstd|active))+$", re.IGNORECASE)
 
 
@@ -52,7 +53,15 @@ def _part_numbers(files: list[Path]) -> set[int]:
 
 
 class BoundedReader(Ros1Reader):
-    """A reader whose chunks unpack to no more than a recording's do."""
+    """A reader whose chunks unpack to no more than a recording's do. index_end: where in the file its index ends."""
+
+    index_end = 0
+
+    def read_chunk_info(self) -> ChunkInfo:
+        info = super().read_chunk_info()
+        assert self.bio
+        self.index_end = self.bio.tell()
+        return info
 
     def read_chunk(self) -> Chunk:
         chunk = super().read_chunk()
@@ -64,8 +73,9 @@ class Ros1File:
     """A ROS 1 bag; see `Part`."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.problem = path, ""
+        self.path = path
         with BoundedReader(path) as reader:
+            self.problem = "; ".join(_unindexed(reader, path))
             self._known = {
                 connection.id: Channel(
                     connection.topic,
@@ -84,6 +94,20 @@ class Ros1File:
             if wanted:  # `rosbags` takes none for all
                 for connection, time_ns, data in reader.messages(wanted):
                     yield self._known[connection.id], time_ns, data
+
+
+def _unindexed(reader: BoundedReader, path: Path) -> Iterator[str]:
+    """What the index leaves out, which is all that `rosbags` looks at."""
+    behind = path.stat().st_size - reader.index_end
+    if behind and (reader.index_end or behind > _EMPTY_ROS1):
+        yield f"{path.name} goes on for {counted(behind, 'byte')} behind its index, which were not read"
+    announced: Counter[int] = Counter()
+    for chunk in reader.chunk_infos:
+        announced.update(chunk.connection_counts)
+    for each in reader.connections:
+        if announced[each.id] != each.msgcount:
+            told = counted(announced[each.id], "message")
+            yield f"{path.name} announces {told} of {each.topic} and lists {each.msgcount}"
 
 
 class ZstdFile:
@@ -128,13 +152,17 @@ def parts_of(path: Path) -> tuple[list[Part], list[str]]:
         parts, notes = _parts([file for file in files if file.name not in missing])
         if missing:
             notes.append(f"{', '.join(missing)} is missing, which metadata.yaml lists")
-        unlisted = [file.name for file in _storage_files(path) if file not in files]
+        there = [*_storage_files(path), *_ros1_files(path)]
+        unlisted = [file.name for file in there if file not in files]
         if unlisted:
             notes.append(f"metadata.yaml does not list {', '.join(unlisted)}: not read")
         return parts, notes or _differences(announced, parts)
     # A recorder that was killed leaves no metadata.yaml; the storage files stand on their own.
-    files = _ros1_files(path) or _storage_files(path)
+    ros1, ros2 = _ros1_files(path), _storage_files(path)
+    files = ros1 or ros2
     parts, notes = _parts(files)
+    if ros1 and ros2:
+        notes.append(f"{', '.join(file.name for file in ros2)}: not read, for ROS 1 bags lie beside")
     numbers = _part_numbers(files)
     if lost := sorted({*range(max(numbers, default=0))} - numbers) if len(files) > 1 else []:
         notes.append(f"of its files that with the number {', '.join(map(str, lost))} is missing")

@@ -219,6 +219,26 @@ def test_a_file_that_the_metadata_does_not_list_is_told(tmp_path):
     assert stamps(path) == (first(4), "metadata.yaml does not list bag_2.mcap: not read")
 
 
+def test_what_the_index_of_a_ros1_bag_leaves_out_is_told(tmp_path):
+    path = tmp_path / "bag" / "drive_0.bag"
+    path.parent.mkdir()
+    bags.write_ros1(path, bags.camera_entries(4, store=bags.STORE1))
+    data = path.read_bytes()
+    path.write_bytes(data + data)
+    told = f"drive_0.bag goes on for {len(data)} bytes behind its index, which were not read"
+    assert stamps(path) == (first(4), told)
+    path.write_bytes(data[:-4] + struct.pack("<I", 9))  # of the topic's messages in the last chunk
+    assert stamps(path) == (first(4), "drive_0.bag announces 9 messages of /camera/image and lists 4")
+    path.write_bytes(data.replace(b"chunk_count=\1", b"chunk_count=\0"))
+    with pytest.raises(DcfmError, match=r"is empty: drive_0.bag goes on for \d+ bytes behind"):
+        open_source(path)
+    path.write_bytes(data)
+    assert stamps(path.parent) == (first(4), "")
+    (path.parent / "drive_1.mcap").write_bytes(b"")
+    told = "drive_1.mcap: not read, for ROS 1 bags lie beside"
+    assert stamps(path.parent) == (first(4), told)
+
+
 def test_qos_of_a_latched_ros1_topic(tmp_path):
     from rosbags.rosbag1 import Writer
 
