@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from dcfm_ros.arrays import Floats, Image, Mask
 from dcfm_ros.model.config import ModelCard
 
+MAX_PIECES = 16
+"""Of a common branch in slices. More cost more than they spare: each begins and ends somewhere."""
+
 
 class Engine(Protocol):
     """Runs a model. One engine serves any number of streams, and every method may be called from several threads.
@@ -53,7 +56,8 @@ class Engine(Protocol):
     def common_slices(self, independent: Any, pieces: int) -> Generator[None, None, Any]:
         """`common` in about `pieces` equal parts: a generator that computes one part at each `next`.
 
-        Its return value (the StopIteration's) is what `common(independent)` returns. On a CUDA GPU it is all one part.
+        Fewer where it cannot be cut so finely; the first time they may be more. Its return value (the StopIteration's) is
+        what `common(independent)` returns. On a CUDA GPU it is all one part.
         """
 
     def align(self, common: Any, displacement: Floats) -> Any:

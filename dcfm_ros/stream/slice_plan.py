@@ -6,10 +6,9 @@ import math
 import statistics
 from collections import deque
 
+from dcfm_ros.engines.base import MAX_PIECES
 from dcfm_ros.stream.common_feature import CommonFeature
 
-MAX_PIECES = 32
-"""More cost more than they spare: each begins and ends somewhere."""
 SPARE_SHARE = 0.6
 """Of the time between two frames that a piece is meant to fill: in a slow spell of the machine it takes 1.6 times as long."""
 LATE_SHARE = 0.9

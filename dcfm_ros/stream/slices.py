@@ -11,8 +11,8 @@ from dcfm_ros.stream.slice_plan import SlicePlan
 from dcfm_ros.stream.worker import OnError
 
 IDLE_S = 5.0
-"""Where no frame comes for so long, what is half done is given up: its pieces hold the weights once more, and a topic on
-which cameras come and go would keep those of all of them."""
+"""Where no frame comes for so long, what is half done is given up: nobody needs a feature of that age, and its maps are
+memory."""
 
 
 class Turns:

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.cache import cached, code_digest
 from dcfm_ros.config import Size
 from dcfm_ros.engines.bands import InBands, band_rows
+from dcfm_ros.engines.base import MAX_PIECES
 from dcfm_ros.engines.config import EngineConfig, checked_threads
 from dcfm_ros.engines.graph.base import Array, Library, Runner, Values
 from dcfm_ros.engines.graph.check import check_graphs
@@ -31,16 +32,14 @@ from dcfm_ros.engines.warp import displacement_on_grid, warp_array
 from dcfm_ros.errors import reason
 from dcfm_ros.model.config import to_json
 from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.slices import in_pieces
 
 logger = logging.getLogger(__name__)
 
 
-KEPT_CUTS = 2
-"""Of common branches in pieces, those used last: each holds the weights once more, and scratch memory for each piece."""
-
-
 KEPT_SETS = 4
-"""Of graphs, those used last: each holds the weights and scratch memory for one input size and number of threads."""
+"""Of graphs, and of common branches in pieces, those used last: each holds the weights and scratch memory for one input size
+and number of threads."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,14 @@ class Feature:
     def map(self) -> Array:
         """Of a feature: N×C×h×w, contiguous."""
         return np.ascontiguousarray(np.asarray(self.values).transpose(0, 3, 1, 2))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A common branch in pieces. milliseconds: for `in_pieces`."""
+
+    pieces: list[Piece]
+    milliseconds: list[float] = field(default_factory=list)
 
 
 class GraphEngine:
@@ -79,7 +86,7 @@ class GraphEngine:
         self._common_threads = 0
         self._sets: dict[tuple[Size, int], dict[str, Runner]] = {}
         self._used: dict[tuple[Size, int], float] = {}  # when each of them was last asked for
-        self._cuts: dict[tuple[Size, int, int], list[Piece]] = {}
+        self._cuts: dict[tuple[Size, int], Cut] = {}
         self._lock = threading.Lock()
 
     def prepare(self, size: Size) -> None:
@@ -96,12 +103,10 @@ class GraphEngine:
         return Feature(values, independent.size)
 
     def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
-        # Compiled now and not in the first piece, for which a frame may have to wait; and for few numbers of pieces.
-        loaded = self._pieces(independent.size, 1 << (pieces - 1).bit_length())
-        if not loaded:
-            spec = GRAPHS["common"]
-            loaded = [Piece(self._runner(spec.name, independent.size), spec.inputs, spec.outputs)]
-        return self._run_pieces(loaded, independent)
+        # Compiled now and not in the first piece, for which a frame may have to wait; and once, as finely as it may be asked
+        # for: a cut for each number of pieces would be memory and threads that grow with what a stream has been through.
+        cut = self._cut(independent.size)
+        return in_pieces(self._run_pieces(cut.pieces, independent), pieces, cut.milliseconds)
 
     def align(self, common: Feature, displacement: Array) -> Feature:
         values = np.ascontiguousarray(common.values)[0]
@@ -151,24 +156,29 @@ class GraphEngine:
                 runners = self._sets[key]
         return runners[name]
 
-    def _pieces(self, size: Size, number: int) -> list[Piece]:
-        key = size, number, self._common_threads
+    def _cut(self, size: Size) -> Cut:
+        key = size, self._common_threads
         with self._lock:
-            pieces = self._cuts.pop(key, None)
-            if pieces is None:
-                while len(self._cuts) >= KEPT_CUTS:
+            cut = self._cuts.pop(key, None)
+            if cut is None:
+                while len(self._cuts) >= KEPT_SETS:
                     del self._cuts[next(iter(self._cuts))]
-                graph = self._exported(size) / "common.onnx"
-                threads = self._common_threads or self._threads
-                try:
-                    pieces = self._library.load_pieces(
-                        graph, self._built(size), GRAPHS["common"], number, threads
-                    )
-                except Exception as error:  # of cutting; what is wrong with the graph itself comes again
-                    pieces = []
-                    logger.warning("key frames are computed in one piece: %s", reason(error))
-            self._cuts[key] = pieces
-            return pieces
+                cut = Cut(self._pieces(size))
+            self._cuts[key] = cut
+        if cut.pieces:
+            return cut
+        spec = GRAPHS["common"]
+        return Cut([Piece(self._runner(spec.name, size), spec.inputs, spec.outputs)])
+
+    def _pieces(self, size: Size) -> list[Piece]:
+        """None where the branch cannot be cut."""
+        spec, threads = GRAPHS["common"], self._common_threads or self._threads
+        graph, built = self._exported(size) / f"{spec.name}.onnx", self._built(size)
+        try:
+            return self._library.load_pieces(graph, built, spec, MAX_PIECES, threads)
+        except Exception as error:  # of cutting; what is wrong with the graph itself comes again
+            logger.warning("key frames are computed in one piece: %s", reason(error))
+            return []
 
     def _load(self, size: Size, common_threads: int) -> dict[str, Runner]:
         graphs, built = self._exported(size), self._built(size)

@@ -58,7 +58,8 @@ def _ends(
 
 def _step(node: Any, shapes: Mapping[str, tuple[int, ...]]) -> Step:
     made = {name: FLOAT_BYTES * math.prod(shapes[name]) for name in node.output if name}
-    return Step(_multiplications(node, shapes), made, frozenset(node.input))
+    multiplications = _multiplications(node, shapes)
+    return Step(multiplications, made, frozenset(node.input), multiplications > 0)
 
 
 def _multiplications(node: Any, shapes: Mapping[str, tuple[int, ...]]) -> int:

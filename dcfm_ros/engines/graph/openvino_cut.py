@@ -7,6 +7,8 @@ from typing import Any
 
 from dcfm_ros.engines.graph.cutting import Piece, Step, borders
 
+QUANTISE = "FakeQuantize"
+
 
 def cut(model: Any, pieces: int) -> list[Piece]:
     """At most `pieces` graphs, each an openvino.Model, which one after the other compute what `model` does.
@@ -60,7 +62,14 @@ def _step(node: Any) -> Step:
             for value in node.outputs()
         },
         frozenset(_name(value.get_source_output()) for value in node.inputs()),
+        begins=(bool(multiplications(node)) and not _is_quantised(node)) or node.get_type_name() == QUANTISE,
     )
+
+
+def _is_quantised(node: Any) -> bool:
+    """Whether it computes in int8, which it does in one piece with what quantises its input."""
+    sources = [value.get_source_output().get_node() for value in node.inputs()]
+    return any(source.get_type_name() == QUANTISE for source in sources)
 
 
 def _carve(model: Any, inside: set[str]) -> Piece:

@@ -10,10 +10,11 @@ import pytest
 from fake_engine import TIMEOUT_S, FakeEngine, frame, until
 from test_background import MS, config, key
 
+from dcfm_ros.engines.base import MAX_PIECES
 from dcfm_ros.stream import slices, workers
 from dcfm_ros.stream.common_feature import CommonFeature
 from dcfm_ros.stream.segmenter import StreamSegmenter
-from dcfm_ros.stream.slice_plan import MAX_PIECES, SlicePlan
+from dcfm_ros.stream.slice_plan import SlicePlan
 from dcfm_ros.stream.workers import create_worker
 
 
@@ -194,7 +195,7 @@ def test_streams_on_other_engines_have_other_turns():
 
 @pytest.mark.parametrize(
     ("period", "max_age", "pieces"),
-    [(100.0, 1e12, 27), (100.0, 3000.0, 15), (1000.0, 3000.0, 1), (2000.0, 500.0, 1)],
+    [(100.0, 1e12, MAX_PIECES), (100.0, 2000.0, 10), (1000.0, 3000.0, 1), (2000.0, 500.0, 1)],
 )
 def test_there_are_no_more_pieces_than_keep_common_features_young(period, max_age, pieces):
     plan, now_ms = SlicePlan(0, max_age), 0.0
