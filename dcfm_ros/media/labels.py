@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -30,41 +30,31 @@ _MIN_STAMP = 10**15  # a smaller number in a name is no stamp in nanoseconds, bu
 _ROUNDED_NS = 1e6
 
 
-class Labels(Protocol):
-    """Where the label of a frame comes from."""
+class Labels:
+    """Where the label of a frame comes from; this one stands in where there is no ground truth.
 
-    name: str
+    name: what the labels are called, "" for none. remark: how labels were matched, where that is not plain; else "".
+    """
+
+    name = ""
 
     def of(self, frame: Frame) -> np.ndarray | None:
         """The frame's label, uint8 H×W of class ids, 255 for unlabelled; None where there is none.
 
         Raises DcfmError where this frame's label cannot be read.
         """
-        ...
-
-    def unused(self) -> Counter[str]:
-        """The labels that no frame has asked for: why -> how many. To be asked when the frames have ended."""
-        ...
-
-    @property
-    def remark(self) -> str:
-        """How labels were matched, where that is not plain; else ""."""
-        ...
-
-
-class NoLabels:
-    """Stands in where there is no ground truth."""
-
-    name = remark = ""
-
-    def of(self, frame: Frame) -> np.ndarray | None:
         return None
 
     def unused(self) -> Counter[str]:
+        """The labels that no frame has asked for: why -> how many. To be asked when the frames have ended."""
         return Counter()
 
+    @property
+    def remark(self) -> str:
+        return ""
 
-class LabelFolder:
+
+class LabelFolder(Labels):
     """Label images (see `label_image`) named like the frames they belong to, or by their number: the frame's place in a
     video or bag, from 0, or its stamp in nanoseconds.
 
@@ -123,7 +113,7 @@ def _name(stem: str) -> str:
     return unicodedata.normalize("NFC", stem)
 
 
-class LabelTopic:
+class LabelTopic(Labels):
     """A label topic (`mono8` Image or PNG CompressedImage) of a bag, matched to the frames by header stamp.
 
     Read along with the frames: only a window of labels is held in memory. A label may be some places away from where its
@@ -284,7 +274,7 @@ def open_labels(source: Source, spec: str | None, colours: Colours = ()) -> Labe
             for folder in (source.folder.parent / name for name in _LABEL_SUBFOLDERS):
                 if source.folder.name.startswith("image") and folder.is_dir():
                     return LabelFolder(folder, colours)
-        return NoLabels()
+        return Labels()
     for match in re.finditer(":", spec):  # there may be one in the bag's name
         path, topic = Path(spec[: match.start()]), spec[match.end() :]
         if topic and path.exists() and is_bag(path):

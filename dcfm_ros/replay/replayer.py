@@ -17,7 +17,7 @@ from dcfm_ros.measure.table import counted, reasons
 from dcfm_ros.media.bag_source import BagSource
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.health import FrameCounts
-from dcfm_ros.media.labels import Labels, NoLabels, open_labels
+from dcfm_ros.media.labels import Labels, open_labels
 from dcfm_ros.media.mask_writer import MaskWriter
 from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.model.config import ModelCard, in_groups
@@ -229,7 +229,7 @@ class Replayer:
         clocks = {"fast": "every frame, as fast as possible", "robot": "simulated real time, as on the robot"}
         return {
             "Input": str(self._source.path),
-            "Labels": "none" if isinstance(self._labels, NoLabels) else self._labels.name,
+            "Labels": self._labels.name or "none",
             "Clock": clocks[self._clock.name],
             "Key frames": _WAYS[way_of(engine, self._stream.config)],
             "Refresh": in_words(self._stream.config),

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.media.labels import NoLabels, open_labels
+from dcfm_ros.media.labels import open_labels
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.replay.grid import Setting, variants
 from dcfm_ros.replay.job import Job, node_parameters
@@ -193,7 +193,7 @@ def _parameters(
 def _has_labels(job: Job) -> bool:
     """Whether labels lie beside a folder of images, where they are found without being named."""
     with open_source(job.input, job.topic, rate=job.rate) as source:
-        return not isinstance(open_labels(source, None), NoLabels)
+        return bool(open_labels(source, None).name)
 
 
 def _reference(job: Job, runs: Sequence[Job]) -> Job:

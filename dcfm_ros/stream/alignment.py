@@ -8,7 +8,7 @@ distant frames, where motions are large, and the feature is sampled only once ho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -41,21 +41,31 @@ MIN_SIDE = 16
 """Of the pictures that DIS takes, which looks at patches of 8 pixels on several scales."""
 
 
-class Aligner(Protocol):
+class Aligner:
     """Follows the things of a stream. `see` is called once for every frame, in order; `begin` after it, at key frames, and
     `mark` at frames whose logits later ones may move.
+
+    This one is `align: none`, the published method: features are used where they were. Motion is measured if `measures`.
 
     motion: what alignment cannot answer: change of the picture since the key frame that was asked for last, after it was
     moved along: 0 (none) to 1 (nothing in common); NaN before there is one.
     """
 
-    motion: float
+    def __init__(self, *, measures: bool) -> None:
+        self.motion = NAN
+        self._measures = measures
+        self._structure: Floats | None = None
+        self._key: Floats | None = None
 
     def see(self, small: Image) -> None:
         """The next frame, uint8 H×W×3 at the network's input size."""
+        if self._measures:
+            self._structure = structure(small)
+            self.motion = NAN if self._key is None else change(self._key, self._structure)
 
     def begin(self, key: int, replaced: int | None) -> None:
         """The common feature of the frame that was seen last was asked for: of frame `key`, instead of `replaced`."""
+        self._key = self._structure
 
     def displacement(self, key: int) -> Floats | None:
         """From the pixels of the last frame to where they were in frame `key`, whose common feature is in use.
@@ -63,38 +73,13 @@ class Aligner(Protocol):
         float32 h×w×2, x and y as shares of the picture's sides. None where the feature is best used where it was: in the
         key frame itself, and where no chain of trusted flow leads back. Older key frames than `key` are forgotten.
         """
+        return None
 
     def mark(self) -> None:
         """The frame that was seen last is the one that `since_mark` leads to."""
 
     def since_mark(self) -> Floats | None:
         """The same from the last frame to the marked one; None where no chain of trusted flow leads there."""
-
-
-class Still:
-    """`align: none`, the published method: features are used where they were. Motion is measured if `measures`."""
-
-    def __init__(self, *, measures: bool) -> None:
-        self.motion = NAN
-        self._measures = measures
-        self._now: Floats | None = None
-        self._key: Floats | None = None
-
-    def see(self, small: Image) -> None:
-        if self._measures:
-            self._now = structure(small)
-            self.motion = NAN if self._key is None else change(self._key, self._now)
-
-    def begin(self, key: int, replaced: int | None) -> None:
-        self._key = self._now
-
-    def displacement(self, key: int) -> Floats | None:
-        return None
-
-    def mark(self) -> None:
-        pass
-
-    def since_mark(self) -> Floats | None:
         return None
 
 
@@ -108,7 +93,7 @@ class _Chain:
     lost: bool = False
 
 
-class FlowAligner:
+class FlowAligner(Aligner):
     """`align: flow`: chains optical flow (DIS) back to the key frame in use, and to those that are asked for.
 
     A step of flow after which the pictures do not match (noise, a black frame, a blow) is left out: what was chained
@@ -119,7 +104,7 @@ class FlowAligner:
     """
 
     def __init__(self, size: Size) -> None:
-        self.motion = NAN
+        super().__init__(measures=True)
         self._flow_size = flow_size(size)
         self._grid = _shrunk(size, GRID_STRIDE)
         self._places, self._thumb_places = _places(self._grid), _places(THUMBNAIL)
@@ -242,5 +227,7 @@ def _remap(values: Floats, places: Floats) -> Floats:
 def create_aligner(config: StreamConfig, card: ModelCard, size: Size) -> Aligner:
     """What `config.align` asks for. size: (width, height) of the network's input."""
     return (
-        FlowAligner(size) if config.alignment(card) == "flow" else Still(measures=config.motion_threshold > 0)
+        FlowAligner(size)
+        if config.alignment(card) == "flow"
+        else Aligner(measures=config.motion_threshold > 0)
     )

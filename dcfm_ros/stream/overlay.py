@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from typing import Protocol
 
 import cv2
 import numpy as np
+
+from dcfm_ros.model.config import ModelCard
 
 LEGEND_MIN_SHARE = 0.0005  # of the picture: a class of fewer pixels is too small to look for
 LEGEND_MAX_HEIGHT = 0.4  # of the picture, however many classes there are
@@ -21,20 +22,10 @@ FONT_HEIGHT = 22  # pixels of a capital letter at font scale 1
 Color = tuple[int, int, int]
 
 
-class Legend(Protocol):
-    """What the drawing needs of a ModelCard: a name and an RGB colour per class id."""
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-
-    @property
-    def colors(self) -> tuple[Color, ...]: ...
-
-
 def draw_overlay(
     rgb: np.ndarray,
     mask: np.ndarray,
-    card: Legend,
+    card: ModelCard,
     alpha: float = 0.5,
     legend: bool = True,
     out: np.ndarray | None = None,

@@ -6,7 +6,7 @@ import pytest
 from fake_engine import CARD, FakeEngine, workers
 
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.stream.alignment import MAX_CHAINS, PATIENCE, FlowAligner, Still, create_aligner
+from dcfm_ros.stream.alignment import MAX_CHAINS, PATIENCE, Aligner, FlowAligner, create_aligner
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.segmenter import StreamSegmenter
 
@@ -85,7 +85,7 @@ def test_pictures_of_any_shape_are_followed(size):
 
 def test_motion_is_what_alignment_leaves():
     moves = [view(6 * i, 0) for i in range(8)]
-    aligned, still = followed(moves), Still(measures=True)
+    aligned, still = followed(moves), Aligner(measures=True)
     for i, picture in enumerate(moves):
         still.see(picture)
         if i == 0:
@@ -156,17 +156,17 @@ def test_none_is_the_published_method():
 @pytest.mark.parametrize(
     ("asked", "card", "kind"),
     [
-        ("auto", "none", Still),
+        ("auto", "none", Aligner),
         ("auto", "flow", FlowAligner),
         ("flow", "none", FlowAligner),
-        ("none", "flow", Still),
+        ("none", "flow", Aligner),
     ],
 )
 def test_auto_is_what_the_card_says(asked, card, kind):
     from dataclasses import replace
 
     aligner = create_aligner(StreamConfig(align=asked), replace(CARD, align=card), SIZE)
-    assert isinstance(aligner, kind)
+    assert type(aligner) is kind
 
 
 class Moving(FakeEngine):
