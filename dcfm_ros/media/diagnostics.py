@@ -38,19 +38,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Input:
-    """What is known of the images' publishers.
+    """What is known of the images' publishers."""
 
-    publishers: how many there are now. incompatible: why one of them cannot be heard, "" where all can.
-    clock_stands: simulated time is used and does not move: silence is no fault then. no_clock: nobody tells it.
-    loss_hint: a remedy for lost images. memory: what is wrong with the memory that they come through, "" if nothing.
-    """
-
-    publishers: int = 1
-    incompatible: str = ""
-    clock_stands: bool = False
-    no_clock: bool = False
-    loss_hint: str = ""
-    memory: str = ""
+    publishers: int = 1  # now
+    incompatible: str = ""  # why one of them cannot be heard, "" where all can
+    clock_stands: bool = False  # simulated time is used and does not move: silence is no fault then
+    no_clock: bool = False  # simulated time is used and nobody tells it
+    loss_hint: str = ""  # a remedy for lost images
+    memory: str = ""  # what is wrong with the memory that they come through, "" if nothing
 
 
 class CameraDiagnostics:

@@ -25,24 +25,15 @@ FIRST_STAMP_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a stream.
+    """One image of a stream."""
 
-    rgb: uint8 H×W×3, RGB. May share memory with the message it came from: copy it before writing to it.
-    stamp_ns: when the image was taken (the message's header stamp), in nanoseconds.
-    time_ns: when it was recorded (a bag's log time); equals `stamp_ns` where there is no such thing.
-    frame_id: the header's frame_id, "" where there is none.
-    name: for people: a file's name or a running number.
-    decode_ms: how long a message took to become a picture; 0 where there is no message.
-    odometry: where the robot was; None where that is not known, or nobody asks.
-    """
-
-    rgb: np.ndarray
-    stamp_ns: int
-    time_ns: int
-    frame_id: str
-    name: str
-    decode_ms: float = 0.0
-    odometry: Pose | None = None
+    rgb: np.ndarray  # uint8 H×W×3, perhaps in the memory of its message: copy it before writing to it
+    stamp_ns: int  # when it was taken (the message's header stamp)
+    time_ns: int  # when it was recorded (a bag's log time); else `stamp_ns`
+    frame_id: str  # the header's, "" where there is none
+    name: str  # for people: a file's name or a running number
+    decode_ms: float = 0.0  # how long a message took to become a picture; 0 where there is no message
+    odometry: Pose | None = None  # None where that is not known, or nobody asks
 
     def repeats(self, other: Frame) -> bool:
         """Whether it is the other one, sent again: equal stamps alone may be a stereo camera's, or stand still."""

@@ -30,17 +30,13 @@ _DEFAULT_STEP_MS = 1e3 / 15
 
 @dataclass(frozen=True)
 class Played:
-    """A frame and what became of it.
-
-    result: None for a frame that was dropped. came_ms, done_ms: when it arrived and when its mask was there, since the
-    first arrival; done_ms is NaN for a dropped frame. log_ns: when a recorder on the robot would log the mask.
-    """
+    """A frame and what became of it."""
 
     frame: Frame
-    result: Segmentation | None
-    came_ms: float
-    done_ms: float
-    log_ns: int
+    result: Segmentation | None  # None for a frame that was dropped
+    came_ms: float  # when it arrived, since the first arrival
+    done_ms: float  # when its mask was there; NaN for a dropped frame
+    log_ns: int  # when a recorder on the robot would log the mask
 
 
 class FastClock:

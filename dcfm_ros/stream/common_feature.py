@@ -20,35 +20,26 @@ AGREEMENT_STRIDE = 4  # of the network: labels compared at its own resolution, n
 
 @dataclass(frozen=True)
 class KeyFrame:
-    """A frame whose common feature is asked for.
+    """A frame whose common feature is asked for."""
 
-    index: its place in the stream. time_ns: message time. size: (width, height) of the network's input. independent:
-    its independent feature, from which the common branch goes on.
-    """
-
-    index: int
+    index: int  # its place in the stream
     stamp_ns: int
-    time_ns: int
-    size: Size
-    independent: Any
+    time_ns: int  # message time
+    size: Size  # of the network's input
+    independent: Any  # its independent feature, from which the common branch goes on
 
 
 @dataclass(frozen=True)
 class CommonFeature:
-    """What other frames borrow from a key frame. Never changed: a newer one takes its place.
-
-    feature: the engine's handle. common_ms: the duration of the common branch. agreement: share of the key frame's
-    pixels (0-1) that the common feature before labels alike, NaN where not measured. elapsed_ms: message time between
-    the two.
-    """
+    """What other frames borrow from a key frame. Never changed: a newer one takes its place."""
 
     index: int
     stamp_ns: int
     time_ns: int
-    feature: Any
-    common_ms: float
-    agreement: float = NAN
-    elapsed_ms: float = NAN
+    feature: Any  # the engine's handle
+    common_ms: float  # the duration of the common branch
+    agreement: float = NAN  # share (0-1) of its pixels that the one before labels alike; NaN: not measured
+    elapsed_ms: float = NAN  # message time between the two
 
 
 class CommonBranch:

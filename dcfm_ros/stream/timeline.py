@@ -19,18 +19,14 @@ LOG_PERIOD_S = 5.0
 
 @dataclass(frozen=True)
 class Moment:
-    """A frame's place in its stream.
+    """A frame's place in its stream."""
 
-    index: its number; never used twice. stamp_ns: as it was given, the time of arrival where none was. time_ns: message
-    time, which never runs backwards between two resets. size: (width, height). reset: nothing from before belongs to it. request: why it is to be refreshed whatever the triggers say, "" if it is not.
-    """
-
-    index: int
-    stamp_ns: int
-    time_ns: int
+    index: int  # never used twice
+    stamp_ns: int  # as it was given, the time of arrival where none was
+    time_ns: int  # message time, which never runs backwards between two resets
     size: Size
-    reset: bool
-    request: str
+    reset: bool  # nothing from before belongs to it
+    request: str  # why it is to be refreshed whatever the triggers say, "" if it is not
 
 
 class Timeline:

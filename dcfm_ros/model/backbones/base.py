@@ -29,24 +29,15 @@ class FeatureInfo(NamedTuple):
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """A backbone as the registry lists it.
+    """A backbone as the registry lists it."""
 
-    features       the independent features it offers; the first is the default
-    deep_channels  the default for the channels of the deep head's output
-    build          makes the backbone that a configuration asks for, randomly initialised
-    head           makes its deep head, from the descriptions of the deep features and the number of output channels
-    layouts        how ImageNet weights files of it name their tensors
-    normalisation  of the images that such files were trained with
-    stem           the default of `ModelConfig.stem`
-    """
-
-    features: tuple[str, ...]
-    deep_channels: int
-    build: Callable[[ModelConfig], Backbone]
-    head: Callable[[tuple[FeatureInfo, ...], int], Head]
-    layouts: tuple[Layout, ...]
-    normalisation: Normalisation = IMAGENET
-    stem: str = "plain"
+    features: tuple[str, ...]  # the independent ones it offers; the first is the default
+    deep_channels: int  # the default for the channels of the deep head's output
+    build: Callable[[ModelConfig], Backbone]  # randomly initialised
+    head: Callable[[tuple[FeatureInfo, ...], int], Head]  # of the deep features; channels of its output
+    layouts: tuple[Layout, ...]  # how ImageNet weights files of it name their tensors
+    normalisation: Normalisation = IMAGENET  # of the images that such files were trained with
+    stem: str = "plain"  # the default of `ModelConfig.stem`
 
 
 class Backbone(nn.Module):
@@ -106,18 +97,12 @@ Rules = tuple[tuple[str, Callable[[re.Match[str]], str]], ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """How an ImageNet weights file names a backbone's tensors.
+    """How an ImageNet weights file names a backbone's tensors."""
 
-    name       for messages: whose layout of what
-    marker     a name in such a file starts with it, and none in others
-    unused     matches the beginning of names that do not belong to the backbone: classifiers
-    translate  their tensors under our names, as in the backbone's state
-    """
-
-    name: str
-    marker: str
-    unused: str
-    translate: Callable[[Tensors], Tensors] = dict
+    name: str  # for messages: whose layout of what
+    marker: str  # a name in such a file starts with it, and none in others
+    unused: str  # matches the beginning of names that do not belong to the backbone: classifiers
+    translate: Callable[[Tensors], Tensors] = dict  # their names into those of the backbone's state
 
 
 def rename(tensors: Mapping[str, Tensor], rules: Rules, what: str) -> Tensors:

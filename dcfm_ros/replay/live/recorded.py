@@ -37,17 +37,13 @@ class Topics:
 
 @dataclass
 class Sent:
-    """A frame that was played, and what came back for it.
+    """A frame that was played, and what came back for it."""
 
-    stamp_ns, frame_id: of its header. sent_ns: when it was published. mask_ns: when its first mask arrived, None: lost.
-    timing: its timing message.
-    """
-
-    stamp_ns: int
-    sent_ns: int
+    stamp_ns: int  # of its header, as the frame_id
+    sent_ns: int  # when it was published
     frame_id: str
-    mask_ns: int | None = None
-    timing: Any | None = None
+    mask_ns: int | None = None  # when its first mask arrived, None: lost
+    timing: Any | None = None  # its timing message
 
     @property
     def key(self) -> Key:
@@ -208,21 +204,16 @@ def _record(frame: Sent, first_ns: int) -> FrameRecord:
 
 @dataclass(frozen=True)
 class Stages:
-    """Frames by stage, as each stage counts them itself.
-
-    published: by the player. received, segmented, replaced, failed: by the node, up to the last frame it tells of: got, got
-    a mask, gave way to a newer one (or came twice), could not be used. masks, images: that the recorder got.
-    untold: frames published after the last that the node tells of.
-    """
+    """Frames by stage, as each stage counts them itself: the player, the node (up to the last frame it tells of), the recorder."""
 
     published: int
-    received: int
+    received: int  # by the node, as the next three
     segmented: int
-    replaced: int
-    failed: int
-    masks: int
+    replaced: int  # by a newer one, or came twice
+    failed: int  # could not be used
+    masks: int  # that the recorder got, as the images
     images: int
-    untold: int
+    untold: int  # published after the last that the node tells of
 
     @classmethod
     def of(cls, sent: Sequence[Sent], published: int, images: int) -> Stages:
