@@ -81,9 +81,10 @@ class ModelCard:
     """What a model's numbers mean: everything about it that is not its architecture.
 
     classes and colors have one entry per class (colours RGB 0-255); input_size is (width, height) in pixels; mean and
-    std are those of RGB / 255. accuracy: what was measured, in words. members: where the classes are groups (see `model.groups`), the group that
-    each class of the weights is in, 255 for none, and their colours; else empty. align: whether its common features are best moved along optical flow before other frames
-    use them (`flow`) or used where they were, as published (`none`).
+    std are those of RGB / 255. accuracy: what was measured, in words. members: where the classes are groups (see
+    `model.groups`), the group that each class of the weights is in, 255 for none, and their colours; else empty.
+    align: whether its common features are best moved along optical flow before other frames use them (`flow`) or used
+    where they were, as published (`none`).
     """
 
     name: str = "untrained"

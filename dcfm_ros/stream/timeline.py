@@ -32,8 +32,8 @@ class Moment:
 class Timeline:
     """Numbers the frames of a stream and finds its breaks: a jump in time, another image size, a `reset`.
 
-    A frame that comes late, into a gap that those before it left, is no break: time stands still for it. Nor is one with the stamp of the frame before:
-    time goes on by as much as passed between their arrivals.
+    A frame that comes late, into a gap that those before it left, is no break: time stands still for it. Nor is one
+    with the stamp of the frame before: time goes on by as much as passed between their arrivals.
 
     `reset` and `request_refresh` may be called from any thread; they count from the next frame on.
     """

@@ -36,9 +36,9 @@ def quantise(
 ) -> None:
     """Writes each of GRAPHS as an OpenVINO model, `folder`/NAME.xml and .bin, in int8 but for blocks that cost labels.
 
-    openvino: the module. graphs: its models, by name, with fixed shapes. frames: of the graphs' input size, in the order of a video; each is a key frame once.
-    compiled: makes the model of a graph run as it will when it is used. Raises DcfmError without frames, and where NNCF is not
-    installed.
+    openvino: the module. graphs: its models, by name, with fixed shapes. frames: of the graphs' input size, in the
+    order of a video; each is a key frame once. compiled: makes the model of a graph run as it will when it is used.
+    Raises DcfmError without frames, and where NNCF is not installed.
     """
     if not frames:
         raise DcfmError(

@@ -100,8 +100,8 @@ class ByHeader:
 def match(bag: Bag, topics: Topics, sent: Sequence[Sent]) -> tuple[set[Key], Counter[str]]:
     """One pass over masks, timing messages and labels; the first two are noted at the frames they belong to.
 
-    Returns the headers that have a label, and how many masks were `duplicates` or `out_of_order`. A stamp that was sent several times (a recording played in a loop) stands for the frame sent last before its mask
-    came.
+    Returns the headers that have a label, and how many masks were `duplicates` or `out_of_order`. A stamp that was
+    sent several times (a recording played in a loop) stands for the frame sent last before its mask came.
     """
     places: dict[Key, list[int]] = {}
     for number, frame in enumerate(sent):
