@@ -17,17 +17,14 @@ MAX_SCANS = 100  # of a JPEG; usual progressive ones have 10, and each takes as 
 
 
 class Header(NamedTuple):
-    """kind: jpeg, png, tiff, bmp, webp or pnm. width, height: pixels. channels: as stored. bits: of all in a pixel.
+    """What a file says of its picture."""
 
-    compressed: whether the file may be much smaller than its pixels.
-    """
-
-    kind: str
+    kind: str  # jpeg, png, tiff, bmp, webp or pnm
     width: int
     height: int
-    channels: int
-    bits: int
-    compressed: bool = True
+    channels: int  # as stored
+    bits: int  # of all in a pixel
+    compressed: bool = True  # the file may be much smaller than its pixels
 
 
 def check_size(what: str, width: int, height: int) -> None:

@@ -30,15 +30,12 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class Channel:
-    """A topic in one file: its messages' type, and all that another bag needs to know to hold them, too.
-
-    count: number of messages, as the file announces it. serialization: "cdr", "ros1" or what else the recorder wrote.
-    """
+    """A topic in one file: its messages' type, and all that another bag needs to know to hold them, too."""
 
     topic: str
     type: str
-    count: int
-    serialization: str = "cdr"
+    count: int  # of messages, as the file announces it
+    serialization: str = "cdr"  # or "ros1", or what else the recorder wrote
     definition: str = ""
     type_hash: str = ""
     qos: tuple[Qos, ...] = ()

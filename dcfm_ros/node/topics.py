@@ -14,13 +14,10 @@ RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 
 @dataclass(frozen=True)
 class CameraTopics:
-    """One camera's topics, as they are given to ROS, which resolves and remaps them.
+    """One camera's topics, as they are given to ROS, which resolves and remaps them."""
 
-    image: where frames come from. base: goes before `segmentation/...`: "" or a namespace that ends in a slash.
-    """
-
-    image: str
-    base: str
+    image: str  # where frames come from
+    base: str  # goes before `segmentation/...`: "" or a namespace that ends in a slash
 
     @property
     def camera_info(self) -> str:

@@ -28,19 +28,15 @@ _IMAGE_FOLDERS = ("image", "images")
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a recording, small enough to travel between machines.
-
-    numbers: as in its results.json, None where there are none. confusion: of its labelled frames. classes: their names,
-    by id. problem: why it has no report, or why outputs are missing; "" else. page: its report, relative to the table's folder.
-    """
+    """The result of a recording, small enough to travel between machines."""
 
     name: str
-    page: str
-    numbers: dict[str, Any] | None = None
-    confusion: ConfusionMatrix | None = None
-    classes: tuple[str, ...] = ()
+    page: str  # its report, relative to the table's folder
+    numbers: dict[str, Any] | None = None  # as in its results.json, None where there are none
+    confusion: ConfusionMatrix | None = None  # of its labelled frames
+    classes: tuple[str, ...] = ()  # their names, by id
     interrupted: bool = False
-    problem: str = ""
+    problem: str = ""  # why it has no report, or why outputs are missing; "" else
 
 
 def recordings_in(paths: Iterable[Path]) -> list[Path]:

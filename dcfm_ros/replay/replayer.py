@@ -241,13 +241,12 @@ class Replayer:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished replay. page: the report's path. interrupted: it was ended early. failed: what was asked for and is not
-    there, or not whole: why."""
+    """A finished replay."""
 
     report: Report
-    page: Path
-    interrupted: bool
-    failed: tuple[str, ...] = ()
+    page: Path  # the report's
+    interrupted: bool  # it was ended early
+    failed: tuple[str, ...] = ()  # what was asked for and is not there, or not whole: why
 
 
 def _mask_writer(job: Job, card: ModelCard) -> MaskWriter | None:

@@ -139,18 +139,15 @@ def total(matrices: Iterable[ConfusionMatrix | None]) -> ConfusionMatrix | None:
 
 @dataclass(frozen=True)
 class SpanNumbers:
-    """The numbers of a span; shares are 0-1, NaN where not known.
-
-    start_s: since the run's first frame. latency_p95: milliseconds.
-    """
+    """The numbers of a span; shares are 0-1, NaN where not known."""
 
     first: int
     frames: int
     lost: int
     key_frames: int
-    start_s: float
+    start_s: float  # since the run's first frame
     duration_s: float
-    latency_p95: float
+    latency_p95: float  # milliseconds
     mean_iou: float
     pixel_accuracy: float
     agreement: float
@@ -162,15 +159,12 @@ class SpanNumbers:
 
 @dataclass
 class Span:
-    """A part of a recording between two breaks (a jump in time, another image size), at most some seconds long.
+    """A part of a recording between two breaks (a jump in time, another image size), at most some seconds long."""
 
-    first: index of its first record. labelled: how many frames have a label. confusion: of these, None without any.
-    """
-
-    first: int
+    first: int  # index of its first record
     video: VideoConsistency
-    labelled: int = 0
-    confusion: ConfusionMatrix | None = None
+    labelled: int = 0  # how many frames have a label
+    confusion: ConfusionMatrix | None = None  # of these, None without any
 
     def compare(self, mask: np.ndarray, label: np.ndarray, matrix: ConfusionMatrix, camera: Hashable) -> None:
         """A labelled frame of a camera: uint8 H×W masks of one size, and their confusion matrix."""

@@ -31,45 +31,37 @@ class Point:
     """A run of the grid. Shares are 0-1, NaN where not known.
 
     quality: mIoU, or the share of pixels labelled as when every frame is a key frame; as on the robot, that of the
-    newest mask finished when each frame arrives, so that late and dropped masks count. cost_ms: computing time per frame,
-    common branch included wherever it ran. problem: why there are no numbers; "" where there are. page: the report,
-    relative to the sweep's folder.
+    newest mask finished when each frame arrives, so that late and dropped masks count.
     """
 
     name: str
     settings: dict[str, str]
     quality: float = math.nan
-    cost_ms: float = math.nan
+    cost_ms: float = math.nan  # computing time per frame, common branch included wherever it ran
     latency_p95: float = math.nan
     lost: float = math.nan
     key_frames: float = math.nan
     consistency: float = math.nan
-    problem: str = ""
-    page: str = ""
+    problem: str = ""  # why there are no numbers; "" where there are
+    page: str = ""  # the report, relative to the sweep's folder
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """All runs of a grid, and the one recommended.
-
-    quality: what the points' quality is, in words. rate: Hz that the recommendation is for, None where unknown.
-    budget_ms: the latency it must keep. settings, machine: what all runs have in common, in words. parameters: the best
-    point's, by name, as the node takes them. others_cores: that everything else kept busy, at most. best: None when no run
-    keeps up; why: the reason for either. failed: what was asked for and is not there, or not whole: why.
-    """
+    """All runs of a grid, and the one recommended."""
 
     points: tuple[Point, ...]
-    quality: str
-    rate: float | None
-    budget_ms: float
-    best: Point | None
-    why: str
-    settings: dict[str, str] = field(default_factory=dict)
-    machine: dict[str, str] = field(default_factory=dict)
-    parameters: dict[str, str] = field(default_factory=dict)
-    others_cores: float | None = None
+    quality: str  # what the points' is, in words
+    rate: float | None  # Hz that the recommendation is for, None where unknown
+    budget_ms: float  # the latency it must keep
+    best: Point | None  # None when no run keeps up
+    why: str  # the reason for either
+    settings: dict[str, str] = field(default_factory=dict)  # what all runs have in common, in words
+    machine: dict[str, str] = field(default_factory=dict)  # as the settings
+    parameters: dict[str, str] = field(default_factory=dict)  # the best point's, as the node takes them
+    others_cores: float | None = None  # that everything else kept busy, at most
     interrupted: bool = False
-    failed: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()  # what was asked for and is not there, or not whole: why
 
     def pareto(self) -> list[Point]:
         """The points that no other one beats in both quality and cost, cheapest first."""

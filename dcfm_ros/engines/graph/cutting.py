@@ -36,12 +36,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a graph, and its inputs and outputs in order: names that are the same in all pieces.
+    """A part of a graph, and its inputs and outputs in order: names that are the same in all pieces."""
 
-    graph: as its library has it; once that has loaded it, a `Runner`.
-    """
-
-    graph: Any
+    graph: Any  # as its library has it; once that has loaded it, a `Runner`
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 

@@ -38,17 +38,13 @@ _SETTLE_S = 0.5
 
 @dataclass
 class LiveRun:
-    """What is known of a live run besides its bag.
-
-    published: frames, by the player's own count; None where it was ended before it told. recorded: images, by the
-    recorder's. failed: what of the input was not played, and why.
-    """
+    """What is known of a live run besides its bag."""
 
     rate: float | None = None
-    published: int | None = None
-    recorded: int = 0
+    published: int | None = None  # frames, by the player; None where it was ended before it told
+    recorded: int = 0  # images, by the recorder
     notes: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # what of the input was not played, and why
     interrupted: bool = False
     node_load: list[LoadSample] = field(default_factory=list)
     others_cores: float | None = None
