@@ -8,6 +8,8 @@ from typing import Any
 from dcfm_ros.engines.graph.cutting import Piece, Step, borders
 
 QUANTISE = "FakeQuantize"
+NOT_FOLDED = "DisableConstantFolding_0"
+"""OpenVINO's own mark of a node that is to stay what it is."""
 
 
 def cut(model: Any, pieces: int) -> list[Piece]:
@@ -19,6 +21,11 @@ def cut(model: Any, pieces: int) -> list[Piece]:
     from openvino import passes
 
     model = model.clone()
+    for node in model.get_ops():
+        if (
+            node.get_type_name() == "Convert"
+        ):  # weights in int8: as float32 constants they would compute in float32
+            node.get_rt_info()[NOT_FOLDED] = ""
     manager = passes.Manager()
     manager.register_pass(passes.ConstantFolding())
     manager.run_passes(model)

@@ -10,7 +10,7 @@ openvino = pytest.importorskip("openvino")
 pytest.importorskip("nncf")
 
 from dcfm_ros.engines.graph.openvino import OpenVinoLibrary  # noqa: E402
-from dcfm_ros.engines.graph.openvino_cut import multiplications  # noqa: E402
+from dcfm_ros.engines.graph.openvino_cut import cut, multiplications  # noqa: E402
 from dcfm_ros.engines.graph.quantise import Quantiser, quantise  # noqa: E402
 
 
@@ -72,6 +72,25 @@ def test_agreement_is_that_of_labels(quantiser):
 
 def test_one_frame_is_enough(graphs, frames, compiled):
     assert Quantiser(openvino, graphs, frames[:1], compiled).agreement(()) > 0.9999
+
+
+def test_pieces_compute_in_int8_what_the_whole_graph_does(quantiser, compiled, tmp_path):
+    file = str(tmp_path / "common.xml")
+    openvino.save_model(quantiser.model("common", quantiser.work), file, compress_to_fp16=False)
+    whole = openvino.Core().read_model(file)
+
+    def in_int8(models):
+        return sum(
+            node.get_rt_info()["runtimePrecision"].value in ("u8", "i8")
+            for model in models
+            for node in compiled("common", model)._compiled.get_runtime_model().get_ops()
+            if node.get_rt_info()["layerType"].value == "Convolution"
+        )
+
+    pieces = [piece.graph for piece in cut(whole, 8)]
+    assert len(pieces) > 2 and in_int8([whole]) > 20
+    # One whose quantised input other convolutions read, too, may be a piece later than what quantises it.
+    assert in_int8(pieces) > 0.9 * in_int8([whole])
 
 
 def test_blocks_that_cost_labels_stay_as_they_are_and_are_named(
