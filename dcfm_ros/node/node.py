@@ -17,7 +17,7 @@ from dcfm_ros.engines.base import Engine
 from dcfm_ros.errors import reason
 from dcfm_ros.media.diagnostics import CameraDiagnostics, engine_status
 from dcfm_ros.model.shipped import weights_path
-from dcfm_ros.node import ros_log
+from dcfm_ros.node import bond, ros_log
 from dcfm_ros.node.camera import Camera
 from dcfm_ros.node.diagnostics import input_of, limits_of, status_message
 from dcfm_ros.node.frame_worker import LOG_PERIOD_S
@@ -46,6 +46,7 @@ class DcfmNode(LifecycleNode):
         self._judges: list[CameraDiagnostics] = []
         self._entities: list[Any] = []
         self._odometry: Any = None
+        self._bond: bond.Bond | None = None
         self._active = False
         self._enabled = True
         self._last_clock = 0
@@ -124,6 +125,8 @@ class DcfmNode(LifecycleNode):
             for camera in self._cameras
         ]
         self._entities = self._make_entities(configuration.node.diagnostics_period_s)
+        if not configuration.node.autostart and bond.Status:  # a manager may wait for it
+            self._bond = bond.Bond(self)
         self.parameters.configured = True
         self.get_logger().info(
             f"{engine.card.name} ({len(engine.card.classes)} classes) on {engine.device} "
@@ -156,7 +159,9 @@ class DcfmNode(LifecycleNode):
             camera.close(deadline)
         for destroy, entity in self._entities:
             destroy(entity)
-        self._cameras, self._judges, self._entities, self._engine = [], [], [], None
+        if self._bond:
+            self._bond.destroy()
+        self._cameras, self._judges, self._entities, self._engine, self._bond = [], [], [], None, None
         self.parameters.configured = False
 
     # -- what the states and services turn on and off ---------------------------------------------------------------
@@ -168,6 +173,8 @@ class DcfmNode(LifecycleNode):
             else:
                 camera.stop()
         self._apply_odometry()
+        if self._bond:
+            self._bond.hold(self._active)
 
     def _apply_odometry(self) -> None:
         """Subscribe to odometry only while a trigger uses it: it may come at hundreds of Hz."""
