@@ -59,14 +59,14 @@ def _prepare(args: argparse.Namespace) -> list[str]:
     from dcfm_lab.labelling.cvat import LABELS, ZIP
     from dcfm_lab.labelling.label_studio import INTERFACE, TASKS
     from dcfm_lab.labelling.overview import OVERVIEW
-    from dcfm_lab.labelling.work import IMAGES
+    from dcfm_lab.labelling.work import IMAGES, is_free, whole_folder
     from dcfm_ros.engines.factory import create_engine
     from dcfm_ros.measure.table import counted
     from dcfm_ros.media.open_source import open_source
     from dcfm_ros.model.classes import ClassSet, read_classes
 
     folder: Path = args.output
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if not is_free(folder):
         raise DcfmError(f"The output {folder} is not empty; give a folder that is, or does not exist.")
     check_apart(folder, [args.recording])
     engine = create_engine(args.weights or "", read_options(args, EngineConfig))
@@ -77,8 +77,8 @@ def _prepare(args: argparse.Namespace) -> list[str]:
         if source.kind == "camera":
             raise DcfmError("A camera's frames do not come again; record them first.")
         names, problems = chosen(source, read_options(args, Choice))
-        folder.mkdir(parents=True, exist_ok=True)
-        write_work(folder, source, names, engine, classes)
+        with whole_folder(folder) as made:
+            write_work(made, source, names, engine, classes)
     known = [name for name in classes.names if name in engine.card.classes]
     say(
         f"{counted(len(names), 'frame')} in {folder / IMAGES}; pre-labelled, see {folder / OVERVIEW}: {', '.join(known) or 'nothing'}\n"

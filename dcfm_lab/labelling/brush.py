@@ -36,11 +36,18 @@ def encode(painted: NDArray[np.bool_]) -> list[int]:
     return list(int(text, 2).to_bytes(len(text) // 8, "big"))
 
 
+def check_pixels(width: int, height: int) -> None:
+    """Raises ValueError for a size that no picture has."""
+    if min(width, height) < 1 or width * height > MAX_PIXELS:
+        raise ValueError(f"no picture is of {width}×{height} pixels")
+
+
 def decode(code: Sequence[int], width: int, height: int) -> NDArray[np.bool_]:
     """Bytes -> bool H×W: where the picture is painted. Raises ValueError for a code that is damaged or of another size."""
     text = "".join(f"{byte:08b}" for byte in bytes(code))
     count = width * height * _CHANNELS
-    if width * height > MAX_PIXELS or len(text) < 53 or int(text[:32], 2) != count:
+    check_pixels(width, height)
+    if len(text) < 53 or int(text[:32], 2) != count:
         raise ValueError(f"the brush's code is not of {width}×{height} pixels")
     word = int(text[32:37], 2) + 1
     lengths = [int(text[i : i + 4], 2) + 1 for i in range(37, 53, 4)]

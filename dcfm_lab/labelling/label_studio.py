@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from dcfm_lab.labelling.brush import decode, encode
+from dcfm_lab.labelling.brush import check_pixels, decode, encode
 from dcfm_lab.labelling.work import IMAGES, hex_color
 from dcfm_ros.arrays import UNLABELLED, Mask
 from dcfm_ros.errors import DcfmError
@@ -75,7 +77,7 @@ class LabelStudioWriter:
 def label_studio_masks(path: Path, classes: ClassSet, problems: Counter[str]) -> Iterator[tuple[str, Mask]]:
     """The names and masks of an export: uint8 H×W, ids of `classes`, 255 where nobody labelled.
 
-    A task's newest annotation counts that was not skipped; later strokes lie over earlier ones. problems: counts what had to
+    A task's newest annotation counts that was not skipped; later strokes and polygons lie over earlier ones. problems: counts what had to
     be left out. Raises DcfmError for an export that cannot be read, and for labels that are no class.
     """
     for task in _tasks(path):
@@ -118,19 +120,38 @@ def _painted(strokes: list[Any], classes: ClassSet, name: str, problems: Counter
     """All strokes of a picture in one mask; None where there is none. Raises DcfmError for a label that is no class."""
     mask: Mask | None = None
     for stroke in strokes:
-        value = stroke["value"]
-        if stroke.get("type") != "brushlabels" or value.get("format") != "rle":
-            problems[f"a '{stroke.get('type')}' is no brush stroke: label with the brush"] += 1
+        kind, value = stroke.get("type"), stroke["value"]
+        if kind not in _SHAPES:
+            problems[f"a '{kind}' is neither a brush stroke nor a polygon: label with these"] += 1
             continue
-        (label,) = value["brushlabels"]
+        (label,) = value[kind]
         if label not in classes.names:
             raise DcfmError(
                 f"'{name}' holds the label '{label}'; the classes are {', '.join(classes.names)}: rename it in Label Studio, or "
                 "add it to classes.yaml"
             )
         width, height = int(stroke["original_width"]), int(stroke["original_height"])
-        painted = decode(value["rle"], width, height)
+        painted = _SHAPES[kind](value, width, height)
         if mask is None:
             mask = np.full((height, width), UNLABELLED, np.uint8)
         mask[painted] = classes.names.index(label)
     return mask
+
+
+def _brushed(value: dict[str, Any], width: int, height: int) -> NDArray[np.bool_]:
+    return decode(value["rle"], width, height)
+
+
+def _enclosed(value: dict[str, Any], width: int, height: int) -> NDArray[np.bool_]:
+    """The pixels in a polygon and under its sides; its points are in percent of the picture's sides."""
+    points = np.asarray(value["points"], float).reshape(-1, 2) / 100
+    if len(points) < 3 or not ((points >= 0) & (points <= 1)).all():
+        raise ValueError("a polygon of less than three points, or of some beyond the picture")
+    check_pixels(width, height)
+    corners = np.ceil(points * (width, height) - 1).astype(np.int32)
+    painted = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(painted, [corners], 1)
+    return painted.astype(bool)
+
+
+_SHAPES = {"brushlabels": _brushed, "polygonlabels": _enclosed}

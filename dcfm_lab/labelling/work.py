@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from dcfm_ros.model.classes import ClassSet, read_classes
 
 IMAGES, NOTES = "images", "labelling.json"
 PREPARE = "dcfm label prepare"
+_UNFINISHED = ".unfinished."
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,35 @@ class Work:
     recording: str
     topic: str
     frames: dict[str, Size]
+
+
+def is_free(folder: Path) -> bool:
+    """Whether `whole_folder` may fill it: it does not exist, or holds nothing but what a killed one has left."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(path.name.startswith(_UNFINISHED) for path in folder.iterdir())
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder of the same name to fill, whose files go to `folder` when all are there; nothing is left where that fails.
+
+    Raises OSError.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder) as scratch:
+            made = Path(scratch) / folder.resolve().name
+            made.mkdir()
+            yield made
+            for path in made.iterdir():
+                path.rename(folder / path.name)
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # somebody has put something there
+                folder.rmdir()
+        raise
 
 
 def save_work(folder: Path, work: Work, classes: ClassSet) -> None:

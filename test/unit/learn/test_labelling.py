@@ -17,7 +17,7 @@ from dcfm_lab.labelling.choose import Choice, chosen
 from dcfm_lab.labelling.collect import exported, write_data_set
 from dcfm_lab.labelling.cvat import CvatWriter, cvat_masks, told_apart
 from dcfm_lab.labelling.label_studio import LabelStudioWriter
-from dcfm_lab.labelling.work import Work, load_work, save_work
+from dcfm_lab.labelling.work import Work, is_free, load_work, save_work, whole_folder
 from dcfm_ros.arrays import UNLABELLED
 from dcfm_ros.cli import main
 from dcfm_ros.errors import DcfmError
@@ -140,6 +140,23 @@ def test_from_a_recording_to_a_data_set(tmp_path, monkeypatch, capsys, kind):
             np.abs(first[index].image.astype(int) - image).mean() < 12
         )  # JPEG's noise; another frame is off by 80
         assert -1 in first.offsets(index) and 1 in first.offsets(index)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_preparation_that_fails_leaves_nothing_and_takes_nothing_away(tmp_path, there):
+    folder = tmp_path / "work"
+    if there:
+        (folder / ".unfinished.x").mkdir(parents=True)  # of one that was killed
+    before = list(tmp_path.rglob("*"))
+    for wrong in (OSError, KeyboardInterrupt):
+        with pytest.raises(wrong), whole_folder(folder) as made:
+            (made / "half").touch()
+            raise wrong
+        assert list(tmp_path.rglob("*")) == before and is_free(folder)
+    with whole_folder(folder) as made:
+        assert made.name == "work"  # what Label Studio is told
+        (made / "file").touch()
+    assert (folder / "file").is_file() and not is_free(folder)
 
 
 def test_frames_that_show_nothing_new_are_left_out(tmp_path, capsys):
@@ -325,14 +342,33 @@ def broken(change):
     return make
 
 
+def polygon(points):
+    """Makes a stroke a polygon."""
+
+    def change(stroke):
+        value = {"points": points, "polygonlabels": stroke["value"]["brushlabels"]}
+        stroke.update(type="polygonlabels", value=value)
+
+    return change
+
+
+def test_polygons_of_label_studio(tmp_path, work, tasks):
+    polygon([[0, 0], [50, 0], [50, 100], [0, 100]])(first_stroke(tasks))
+    masks, told = exported(label_studio_export(tmp_path / "e.json", tasks), *load_work(work))
+    mask = masks[NAMES[0]]
+    assert told == [] and (mask[:, :6] == 0).all() and np.array_equal(mask[:, 6:], MASK[:, 6:])
+
+
 DAMAGED = {
     "another class": (broken(lambda s: s["value"].update(brushlabels=["dock"])), "holds the label 'dock'"),
-    "a polygon": (broken(lambda s: s.update(type="polygonlabels")), "a 'polygonlabels' is no brush stroke"),
+    "a box": (broken(lambda s: s.update(type="rectanglelabels")), "a 'rectanglelabels' is neither a brush"),
+    "a line": (broken(polygon([[0, 0], [50, 50]])), "a polygon of less than three points"),
+    "a polygon beyond": (broken(polygon([[0, 0], [50, 50], [0, 101]])), "or of some beyond the picture"),
     "cut off": (
         broken(lambda s: s["value"].update(rle=s["value"]["rle"][:12])),
         "the brush's code is cut off",
     ),
-    "another size": (broken(lambda s: s.update(original_width=9**9)), "is not of 387420489×16 pixels"),
+    "another size": (broken(lambda s: s.update(original_width=9**9)), "no picture is of 387420489×16 pixels"),
     "no bytes": (broken(lambda s: s["value"].update(rle=["x"])), "a task of"),
     "no task": (lambda path, _: path.write_text("[1]") and path, "is no list of tasks with annotations"),
     "no JSON": (lambda path, _: path.write_text("[") and path, "is not valid JSON"),
