@@ -31,7 +31,7 @@ class FrameRecord:
     steps: dict[str, float] = field(default_factory=dict)  # milliseconds by processing step, see `STEPS`
     common_ms: float = NAN  # duration of the newest common branch
     confidence: float = NAN  # mean of the mask's, 0-1
-    consistency: float = NAN  # share (0-1) of pixels that keep their label along the flow
+    flow_consistency: float = NAN  # share (0-1) of pixels that keep their label along the flow
     accuracy: float = NAN  # share (0-1) of labelled pixels that are right
     shares: tuple[float, ...] = ()  # of each class in the mask, 0-1
 

@@ -47,7 +47,7 @@ WORST = (
     _lowest("Least agreement of old and new common feature", "agreement", "equal"),
     _lowest("Lowest accuracy", "accuracy", "right"),
     _lowest("Lowest confidence", "confidence", "mean"),
-    _lowest("Least consistent with the frame before", "consistency", "kept"),
+    _lowest("Least consistent with the frame before", "flow_consistency", "kept"),
 )
 
 

@@ -35,7 +35,7 @@ class Summary:
     agreement: Distribution | None
     motion: Distribution | None
     confidence: Distribution | None
-    consistency: Distribution | None
+    flow_consistency: Distribution | None
     common_ms: Distribution | None
     steps: dict[str, Distribution]  # milliseconds
     benchmark: dict[str, float]  # the metrics of ros2_benchmark, by its names
@@ -72,7 +72,9 @@ def summarise(records: Sequence[FrameRecord]) -> Summary:
         latency=spread("latency_ms"),
         latency_key=spread("latency_ms", key),
         latency_other=spread("latency_ms", other),
-        **{name: spread(name) for name in ("age_ms", "agreement", "motion", "confidence", "consistency")},
+        **{
+            name: spread(name) for name in ("age_ms", "agreement", "motion", "confidence", "flow_consistency")
+        },
         common_ms=Distribution.of(_each_once([record.common_ms for record in done])),
         steps={step: value for step, value in steps.items() if value is not None},
         benchmark=benchmark,
@@ -151,7 +153,7 @@ class SpanNumbers:
     mean_iou: float
     pixel_accuracy: float
     agreement: float
-    consistency: float
+    flow_consistency: float
     confidence: float
     video_consistency: dict[int, float]
     per_class_iou: dict[str, float]
@@ -194,7 +196,7 @@ class Span:
             latency_p95=latency.percentiles[95] if latency else math.nan,
             mean_iou=matrix.mean_iou if matrix else math.nan,
             pixel_accuracy=matrix.pixel_accuracy if matrix else math.nan,
-            **{name: mean(name) for name in ("agreement", "consistency", "confidence")},
+            **{name: mean(name) for name in ("agreement", "flow_consistency", "confidence")},
             video_consistency={window: self.video.value(window) for window in CONSISTENCY_WINDOWS},
             per_class_iou=dict(zip(classes, matrix.per_class_iou.tolist(), strict=False)) if matrix else {},
         )

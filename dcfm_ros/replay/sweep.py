@@ -41,7 +41,7 @@ class Point:
     latency_p95: float = math.nan
     lost: float = math.nan
     key_frames: float = math.nan
-    consistency: float = math.nan
+    flow_consistency: float = math.nan
     problem: str = ""  # why there are no numbers; "" where there are
     page: str = ""  # the report, relative to the sweep's folder
 
@@ -213,7 +213,7 @@ def point_of(name: str, settings: dict[str, str], report: Report, page: str, *, 
         latency_p95=summary.latency.percentiles[95] if summary.latency else math.nan,
         lost=summary.lost / summary.frames_in,
         key_frames=summary.key_frame_count / max(1, summary.masks_out),
-        consistency=summary.consistency.mean if summary.consistency else math.nan,
+        flow_consistency=summary.flow_consistency.mean if summary.flow_consistency else math.nan,
         page=page,
     )
 

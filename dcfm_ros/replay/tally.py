@@ -69,7 +69,7 @@ class Tally:
             self._gap(camera)
         record = dataclasses.replace(
             record,
-            consistency=camera.consistency.step(rgb, mask),
+            flow_consistency=camera.flow_consistency.step(rgb, mask),
             shares=self._shares(mask),
             accuracy=record.accuracy if label is None else self._compare(mask, label, span, camera),
         )
@@ -166,7 +166,7 @@ class Camera:
 
     def __init__(self, index: int, stamp_ns: int) -> None:
         self.index, self.stamp_ns, self.step_ns = index, stamp_ns, 0
-        self.consistency = FlowConsistency()
+        self.flow_consistency = FlowConsistency()
 
     def advance(self, index: int, stamp_ns: int) -> str:
         """Its next frame; returns why its stream breaks there, "" where it does not.
@@ -178,7 +178,7 @@ class Camera:
         self.step_ns = by_ns if by_ns > 0 else self.step_ns
         self.index, self.stamp_ns = index, stamp_ns
         if back:
-            self.consistency = FlowConsistency()
+            self.flow_consistency = FlowConsistency()
         return "the stamps jump back" if back else ""
 
 

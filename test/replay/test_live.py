@@ -71,6 +71,7 @@ def test_offline_equals_live_mask_for_mask(tmp_path, recording, weights):
     assert len({mask.tobytes() for _, mask in offline}) > 1
     one, two = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("offline", "live"))
     assert one["accuracy"] == two["accuracy"]
+    assert one["settings"]["Engine"] == two["settings"]["Engine"], "as the node itself tells it"
     assert one["summary"]["key_frames"] == two["summary"]["key_frames"]
     assert (two["summary"]["lost"], two["duplicates"], two["out_of_order"]) == (0, 0, 0)
     assert set(one["metrics"]) <= set(two["metrics"])

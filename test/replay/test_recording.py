@@ -16,7 +16,7 @@ from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.replay.live.recorded import Sent, Stages, Topics, read_recording, read_sent, sent_as_recorded
 from dcfm_ros.replay.summary import summarise
 
-TOPICS = Topics("/image", "/mask", "/timing", "/label")
+TOPICS = Topics("/image", "/mask", "/robot/dcfm/timing", "/label", "/diagnostics")
 MS = 1_000_000
 WALL = 2_000_000_000_000_000_000
 
@@ -32,7 +32,7 @@ def write(path, images, masks):
     with BagWriter(path) as bag:
         for log, topic, message in sorted(entries, key=lambda entry: entry[0]):
             bag.write(topic, messages.IMAGE, log, message)
-        bag.write("/timing", messages.FRAME_TIMING, WALL, timing(stamp_of(0)))
+        bag.write(TOPICS.timing, messages.FRAME_TIMING, WALL, timing(stamp_of(0)))
         bag.write("/label", messages.IMAGE, WALL, messages.mono8(mask(0), stamp_of(0), ""))
 
 

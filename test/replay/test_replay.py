@@ -359,7 +359,7 @@ def test_stamps_that_jump_back_begin_the_stream_anew(tmp_path):
         "",
     ]
     assert [span.frames for span in done.report.spans] == [4, 3]
-    assert math.isnan(done.report.run.records[4].consistency)
+    assert math.isnan(done.report.run.records[4].flow_consistency)
 
 
 def test_images_that_change_their_size_or_encoding(tmp_path):

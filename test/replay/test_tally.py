@@ -53,7 +53,7 @@ def two_eyes(order, sizes=((64, 48), (64, 48)), ids=("left", "right")):
 )
 def test_what_is_measured_from_frame_to_frame_is_so_for_each_camera(sizes, ids):
     tally = two_eyes(range(10), sizes, ids)
-    assert [record.consistency for record in tally.records[2:]] == [1.0] * 18
+    assert [record.flow_consistency for record in tally.records[2:]] == [1.0] * 18
     assert tally.video_consistency()[8] == 1.0
     assert sum(tally.breaks.values()) <= (ids[0] == ids[1])  # a second size is one, its return is none
 

@@ -1,4 +1,4 @@
-"""Records a live run into a bag: every image, label, mask and timing message, at the time it arrived.
+"""Records a live run into a bag: every image, label, mask, timing message and diagnosis, at the time it arrived.
 
 The callbacks note the time and hand the serialized message on; a thread writes, so that writing one message does not
 delay the arrival of the next.
@@ -18,13 +18,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.image_decode import to_rgb
-from dcfm_ros.media.messages import COMPRESSED_IMAGE, FRAME_TIMING, IMAGE, jpeg, typestore
+from dcfm_ros.media.messages import COMPRESSED_IMAGE, DIAGNOSTICS, FRAME_TIMING, IMAGE, jpeg, typestore
 from dcfm_ros.msg import FrameTiming
 from dcfm_ros.node.harness.control import Commands, report, run_process
 from dcfm_ros.node.publish import reliable
@@ -53,7 +54,7 @@ class Recorder(Node):
         # By stamp, because a recording that is played in a loop has each of them several times.
         self.images: Counter[int] = Counter()
         self.masks: Counter[int] = Counter()
-        self.timings = 0
+        self.timings = self.diagnoses = 0
         self._came: dict[int, int] = {}  # arrival of images whose mask is still to come
         self.last_arrival = time.monotonic()
         self.last_latency_ms = float("nan")
@@ -62,6 +63,7 @@ class Recorder(Node):
             self._read(Image, IMAGE, topics.label, lambda *_: None),
             self._read(Image, IMAGE, topics.mask, self._on_mask),
             self._read(FrameTiming, FRAME_TIMING, topics.timing, self._on_timing),
+            self._read(DiagnosticArray, DIAGNOSTICS, topics.diagnostics, self._on_diagnosis),
         ]
 
     def _read(self, kind: type, name: str, topic: str, note: Callable[[int, int], None]) -> Any:
@@ -97,6 +99,14 @@ class Recorder(Node):
 
     def _on_timing(self, stamp: int, now: int) -> None:
         self.timings += 1
+
+    def _on_diagnosis(self, stamp: int, now: int) -> None:
+        self.diagnoses += 1
+
+    def is_complete(self) -> bool:
+        """Whether everything of the images that came is there; a run may end before the first diagnosis."""
+        of_masks = self.images <= self.masks and self.timings >= self.masks.total()
+        return of_masks and self.diagnoses > 0
 
 
 class WriterThread:
@@ -161,8 +171,7 @@ def record(args: argparse.Namespace, commands: Commands, writer: WriterThread) -
             masks=recorder.masks.total(),
             latency_ms=recorder.last_latency_ms,
         )
-        complete = recorder.images <= recorder.masks and recorder.timings >= recorder.masks.total()
-        if finishing and (complete or time.monotonic() - recorder.last_arrival > _SILENCE):
+        if finishing and (recorder.is_complete() or time.monotonic() - recorder.last_arrival > _SILENCE):
             break
     executor.shutdown()
     spinner.join()
@@ -180,7 +189,7 @@ def main() -> int:
     """Entry point of the process; the demo command gives the arguments."""
     parser = argparse.ArgumentParser()
     parser.add_argument("bag", type=Path)
-    for name in ("image", "label", "mask", "timing"):
+    for name in ("image", "label", "mask", "timing", "diagnostics"):
         parser.add_argument(f"--{name}", required=True)
     args = parser.parse_args()
 

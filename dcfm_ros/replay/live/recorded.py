@@ -33,6 +33,7 @@ class Topics:
     mask: str
     timing: str
     label: str
+    diagnostics: str
 
 
 @dataclass
@@ -169,6 +170,17 @@ def read_recording(
         if progress is not None:
             progress()
     return run, odd
+
+
+def engine_of(path: Path, topics: Topics) -> str:
+    """The engine, device and precision that the node which sent the timing messages tells of; "" where it tells nothing."""
+    node = topics.timing.strip("/").rpartition("/")[0]
+    for _, _, message in Bag(path).messages(topics.diagnostics):
+        for status in message.status:
+            values = {each.key: each.value for each in status.values}
+            if status.hardware_id == node and "engine" in values:
+                return ", ".join(values[key] for key in ("engine", "device", "precision"))
+    return ""
 
 
 def _images_of(bag: Bag, topic: str, sent: Sequence[Sent]) -> Iterator[Any | None]:

@@ -76,6 +76,7 @@ def topics_in(namespace: str) -> Topics:
         mask=f"{namespace}/segmentation/mask",
         timing=f"{namespace}/{_NODE}/timing",
         label=f"{namespace}/label",
+        diagnostics="/diagnostics",
     )
 
 

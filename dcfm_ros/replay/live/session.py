@@ -19,7 +19,7 @@ from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.groups import grouped
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.job import Job, node_parameters
-from dcfm_ros.replay.live.recorded import Stages, read_recording, read_sent, sent_as_recorded
+from dcfm_ros.replay.live.recorded import Stages, engine_of, read_recording, read_sent, sent_as_recorded
 from dcfm_ros.replay.live.run import LiveRun, play, recorded_topics
 from dcfm_ros.replay.outputs import BAG, LOG, prepare
 from dcfm_ros.replay.replayer import check_input
@@ -31,9 +31,7 @@ from dcfm_ros.replay.summary import usual_interval_ms
 from dcfm_ros.stream.trigger_grammar import in_words
 
 _LATENCY = "From the moment an image is published to the moment its mask arrives, both measured outside the node, over DDS."
-_BAG_WORDS = (
-    "images, masks, labels and timing as they arrived: open it in Foxglove, or play it with `ros2 bag play`"
-)
+_BAG_WORDS = "images, masks, labels, timing and diagnostics as they arrived: open it in Foxglove, or play it with `ros2 bag play`"
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,7 @@ class Session:
                 "Refresh": in_words(job.stream),
                 "Mode": job.stream.mode,
                 "Weights": job.weights_in_words,
+                "Engine": engine_of(bag, topics) or "the node told of none",
                 **settings,
             },
             files={**(video.files if video else {}), BAG: _BAG_WORDS},

@@ -185,7 +185,7 @@ TRACKS = (
     ),
     Track("agreement", "Reuse agreement", "pixels that the old and the new common feature label alike"),
     Track("accuracy", "Accuracy", "labelled pixels that are right"),
-    Track("consistency", "Flow consistency", "pixels that keep their label along the optical flow"),
+    Track("flow_consistency", "Flow consistency", "pixels that keep their label along the optical flow"),
     Track("confidence", "Confidence", "mean softmax probability of the winning class"),
 )
 

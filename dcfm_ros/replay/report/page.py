@@ -59,7 +59,7 @@ def _worst_spans(spans: Sequence[SpanNumbers]) -> list[SpanNumbers]:
 
 def _quality(span: SpanNumbers) -> float:
     """By the best measure that is known."""
-    measures = (span.mean_iou, span.consistency, span.agreement)
+    measures = (span.mean_iou, span.flow_consistency, span.agreement)
     return next((value for value in measures if not math.isnan(value)), -span.latency_p95)
 
 
@@ -103,7 +103,7 @@ def _tip(index: int, time: float, record: FrameRecord) -> str:
         lines.append("no mask arrived")
     measures = [("latency", record.latency_ms, ".1f", " ms"), ("age", record.age_ms, ".0f", " ms")]
     measures.append(("motion", record.motion, ".3g", ""))
-    shares = {"reuse agreement": "agreement", "flow consistency": "consistency"}
+    shares = {"reuse agreement": "agreement", "flow consistency": "flow_consistency"}
     shares |= {name: name for name in ("accuracy", "confidence")}
     measures += [(words, getattr(record, name), ".1%", "") for words, name in shares.items()]
     lines += [f"{name} {value:{form}}{unit}" for name, value, form, unit in measures if not math.isnan(value)]

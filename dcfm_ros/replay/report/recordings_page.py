@@ -27,7 +27,7 @@ _COLUMNS = (
     ("VC8", ("accuracy", "video_consistency", "8"), "%"),
     ("VC16", ("accuracy", "video_consistency", "16"), "%"),
     ("agreement", ("summary", "agreement", "mean"), "%"),
-    ("flow consistency", ("summary", "consistency", "mean"), "%"),
+    ("flow consistency", ("summary", "flow_consistency", "mean"), "%"),
     ("confidence", ("summary", "confidence", "mean"), "%"),
 )
 _NAMES = tuple(name for name, _, _ in _COLUMNS)

@@ -19,7 +19,7 @@ from dcfm_ros.replay.report.report import busy
 from dcfm_ros.replay.report.svg import Plot
 from dcfm_ros.replay.sweep import Point, Sweep
 
-_CSV = ("quality", "cost_ms", "latency_p95", "lost", "key_frames", "consistency", "problem", "page")
+_CSV = ("quality", "cost_ms", "latency_p95", "lost", "key_frames", "flow_consistency", "problem", "page")
 INTERRUPTED = "interrupted by Ctrl-C before every run of the grid was made"
 
 
@@ -96,7 +96,7 @@ def sweep_table(sweep: Sweep, points: Sequence[Point], *, brief: bool = False) -
             ("p95 ms", lambda p: number(p.latency_p95)),
             ("lost", lambda p: percent(p.lost)),
             ("key frames", lambda p: percent(p.key_frames)),
-            ("flow consistency", lambda p: percent(p.consistency)),
+            ("flow consistency", lambda p: percent(p.flow_consistency)),
             ("", remark),
         ],
     ).without_empty_columns()

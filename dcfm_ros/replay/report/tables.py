@@ -66,7 +66,7 @@ def spans(found: Sequence[SpanNumbers]) -> Table:
         ("mIoU", lambda s: percent(s.mean_iou)),
         *((f"VC{w}", lambda s, w=w: percent(s.video_consistency[w])) for w in CONSISTENCY_WINDOWS),
         ("agreement", lambda s: percent(s.agreement)),
-        ("flow consistency", lambda s: percent(s.consistency)),
+        ("flow consistency", lambda s: percent(s.flow_consistency)),
         ("confidence", lambda s: percent(s.confidence)),
     ]
     return Table.of(found, columns).without_empty_columns()
@@ -163,17 +163,16 @@ def _quality(report: Report) -> dict[str, str]:
     if report.mean_iou is not None and report.run.confusion is not None:
         lines["mIoU"] = f"{percent(report.mean_iou, 2)} on {report.run.labelled} labelled frames"
         lines["pixel accuracy"] = percent(report.run.confusion.pixel_accuracy, 2)
-        windows = report.run.video_consistency().items()
-        known = [f"VC{window} {percent(value, 2)}" for window, value in windows if not math.isnan(value)]
-        if known:
-            lines["consistency"] = ", ".join(known)
+        for window, value in report.run.video_consistency().items():
+            if not math.isnan(value):
+                lines[f"VC{window}"] = percent(value, 2)
     if report.run.latest_mask is not None:
         iou = percent(report.run.latest_mask.mean_iou, 2)
         lines["mIoU, latest"] = f"{iou} for the newest mask finished when each frame arrives"
     if summary.agreement is not None:
         mean, lowest = percent(summary.agreement.mean, 2), percent(summary.agreement.minimum, 2)
         lines["reuse agreement"] = f"{mean} of the pixels, {lowest} at the lowest"
-    if summary.consistency is not None:
-        mean = percent(summary.consistency.mean, 2)
+    if summary.flow_consistency is not None:
+        mean = percent(summary.flow_consistency.mean, 2)
         lines["flow consistency"] = f"{mean} of the pixels keep their label along the flow"
     return lines
