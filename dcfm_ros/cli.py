@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from dcfm_ros import __version__
 from dcfm_ros.errors import DcfmError, Interrupted, PlainText, say
+from dcfm_ros.interrupts import open_streams
 from dcfm_ros.requirements import too_old
 
 EXIT_USER_ERROR = 2
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 2: a problem the user can act on, told in one line on stderr (or argparse's own usage error).
     130: ended by Ctrl-C or SIGTERM; what is written is whole, and how far it came is told.
     """
+    open_streams()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     if logging.lastResort is not None:  # where warnings go as long as nobody has said where

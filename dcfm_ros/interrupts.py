@@ -1,15 +1,29 @@
-"""How a run is told to end: by Ctrl-C or SIGTERM, which are one and the same to all commands."""
+"""What a process is given by whoever starts it: signals to end, which are one and the same to all commands, and streams."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Stop = Callable[[], bool]
+
+
+def open_streams() -> None:
+    """Open standard input, output and error where they are closed: the next files would have their numbers, and libraries
+    write complaints to number 2."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def never() -> bool:

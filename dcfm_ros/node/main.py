@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 from dcfm_ros.errors import one_line, reason, say
+from dcfm_ros.interrupts import open_streams
 from dcfm_ros.node import environment, fast_dds
 from dcfm_ros.node.arguments import check
 from dcfm_ros.node.ending import Ending
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv: ROS's arguments, those of the command line by default.
     Exit status 0: ended by a signal. 1: could not start; one line on stderr says why. 2: an argument that is not ROS's.
     """
+    open_streams()
     check(sys.argv[1:] if argv is None else argv)
     ending = Ending()
     status = _run(argv, ending)

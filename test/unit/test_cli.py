@@ -197,6 +197,17 @@ def test_a_closed_pipe_is_no_error():
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_give_their_numbers_to_no_file(tmp_path, closed):
+    code = (
+        "import os, sys\nfrom dcfm_ros.interrupts import open_streams\nopen_streams()\n"
+        f"with open({str(tmp_path / 'file')!r}, 'w') as file:\n    assert file.fileno() > 2\n"
+        "    os.write(2, b'lost')\n    print('lost', file=sys.stderr)\n    print('lost')\n"
+    )
+    done = subprocess.run(["bash", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code], check=False)
+    assert done.returncode == 0 and (tmp_path / "file").read_bytes() == b""
+
+
 @pytest.mark.parametrize("package", ["jinja2", "nncf.torch"])
 def test_a_package_that_is_missed_while_a_command_works_is_one_line(monkeypatch, capsys, package):
     from dcfm_ros.commands import models
