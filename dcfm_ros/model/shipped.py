@@ -6,10 +6,10 @@ from pathlib import Path
 
 from dcfm_ros.share import share_path
 
-MODELS = {"street": "dcfm_mobilenetv2_camvid.safetensors"}
+MODELS = {"camvid": "dcfm_mobilenetv2_camvid.safetensors"}
 """Name -> file in `weights/`; the first one is the default."""
 ACCURACY = {
-    "street": "test 65.0, val 74.5, K = 10 74.2",
+    "camvid": "test 65.0, val 74.5, K = 10 74.2",
 }
 """mIoU on CamVid, %, as docs/results.md has it: frame by frame on `test` and on `val`, and a key frame every ten on `val`."""
 
