@@ -104,8 +104,10 @@ class FrameWorker:
             while (message := self._inbox.take()) is not None:
                 self._guarded(message)
         finally:
-            if self._streams is not None:
-                self._streams.close()
+            # They know their worker: in a circle with it they would keep the engine until Python looks for such.
+            streams, self._streams = self._streams, None
+            if streams is not None:
+                streams.close()
 
     def _guarded(self, message: Any) -> None:
         """One frame; its failure must neither end the stream nor pass in silence."""

@@ -1,5 +1,8 @@
 """Lifecycle transitions, from outside as `ros2 lifecycle` makes them, and the two services."""
 
+import gc
+import weakref
+
 import pytest
 from dcfm_ros.msg import FrameTiming
 from lifecycle_msgs.msg import Transition
@@ -41,7 +44,7 @@ def topics(graph):
     }
 
 
-def test_the_whole_life(graph, change):
+def test_the_whole_life(graph, change, request):
     node = graph.node(autostart=False)
     probe = graph.probe
     camera, masks = probe.camera(), probe.listen(Image, "segmentation/mask")
@@ -59,8 +62,12 @@ def test_the_whole_life(graph, change):
         probe.until(lambda: camera.get_subscription_count() == 0, "the subscription to end")
     status = probe.status("processing", lambda s: s.message == "inactive", "inactive")
     assert status.level == b"\x00"
+    engine = weakref.ref(node._engine)
+    gc.disable()
+    request.addfinalizer(gc.enable)
     assert change(CLEANUP) == (True, "unconfigured")
     probe.until(lambda: topics(graph) == set(), "the topics to go")
+    probe.until(lambda: engine() is None, "the engine to go, whose place the next one takes")
     assert change(CONFIGURE) == (True, "inactive")
     assert change(ACTIVATE) == (True, "active")
     probe.matched(camera)
