@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,50 +184,41 @@ def job_of(args: argparse.Namespace) -> Job:
 
     Raises DcfmError: options that make no sense.
     """
-    if args.sweep and len(args.input) > 1:
-        raise DcfmError(f"--sweep runs its grid over one recording; {len(args.input)} are given")
-    if args.live and (args.sweep or len(args.input) > 1 or args.clock):
-        raise DcfmError(
-            "--live plays one recording in real time; leave out --sweep, --clock and further recordings"
-        )
-    if args.masks and (args.live or args.sweep):
-        raise DcfmError("--masks works with a plain replay only; leave out --live and --sweep")
-    _refuse_unused(args)
     clock = args.clock or ("robot" if args.sweep or args.live else "fast")
-    idle = [name for name in _BACKGROUND_ONLY if getattr(args, name) != getattr(StreamConfig, name)]
-    if idle and (clock == "fast" or args.mode == "inline"):
-        raise DcfmError(
-            f"--{idle[0].replace('_', '-')} is about key frames in the background, but in mode inline and with --clock fast "
-            f"frames wait for them; give --clock robot or --live, and --mode background"
-        )
     stream = read_options(args, StreamConfig, mode=args.mode or _DEFAULT_MODE[clock])
-    if args.live and stream.wants_odometry:
-        raise DcfmError(
-            "--live plays no odometry, so that triggers on it would never fire; try them without --live, with --clock robot"
-        )
-    if args.odometry and not args.sweep and not stream.wants_odometry:
-        raise DcfmError(
-            "--odometry names poses for triggers on them, and none is set; give --odometry-distance-m or --odometry-angle-deg"
-        )
+    for objection in _objections(args, clock, stream):
+        raise DcfmError(objection)
     engine = read_options(args, EngineConfig)
     return read_options(args, Job, input=args.input[0], stream=stream, engine=engine, clock=clock)
 
 
-def _refuse_unused(args: argparse.Namespace) -> None:
-    """Raises DcfmError for an option that this run would not look at: who gave it would think that it had."""
-    if not args.live:
-        given = [name for name in ("sim_time", "loop") if getattr(args, name) != getattr(_Live, name)]
-        given += ["set"] if args.set else []
-        if given:
-            raise DcfmError(
-                f"--{given[0].replace('_', '-')} needs --live, which plays the recording into the node"
-            )
+def _objections(args: argparse.Namespace, clock: str, stream: StreamConfig) -> Iterator[str]:
+    """Options that contradict each other, or that this run would not look at: who gave one would think that it had."""
+    path, several = args.input[0], len(args.input) > 1
+    if args.sweep and several:
+        yield f"--sweep runs its grid over one recording; {len(args.input)} are given"
+    if args.live and (args.sweep or several or args.clock):
+        yield "--live plays one recording in real time; leave out --sweep, --clock and further recordings"
+    if args.masks and (args.live or args.sweep):
+        yield "--masks works with a plain replay only; leave out --live and --sweep"
+    for name in ("sim_time", "loop", "set") if not args.live else ():
+        if getattr(args, name) != getattr(_Live, name, []):
+            yield f"--{name.replace('_', '-')} needs --live, which plays the recording into the node"
     if args.ray and args.jobs:
-        raise DcfmError(
-            "--jobs is for this machine's cores, and --ray for a cluster, which shares out by itself; give one"
+        yield "--jobs is for this machine's cores, and --ray for a cluster, which shares out by itself; give one"
+    if args.rate and not args.sweep and not several and (path.is_file() or is_bag(path)):
+        yield f"--rate is for folders of images; the frames of {path} have their own times, leave it out"
+    for name in _BACKGROUND_ONLY if clock == "fast" or args.mode == "inline" else ():
+        if getattr(args, name) != getattr(StreamConfig, name):
+            yield (
+                f"--{name.replace('_', '-')} is about key frames in the background, but in mode inline and with --clock fast "
+                f"frames wait for them; give --clock robot or --live, and --mode background"
+            )
+    if args.live and stream.wants_odometry:
+        yield (
+            "--live plays no odometry, so that triggers on it would never fire; try them without --live, with --clock robot"
         )
-    path = args.input[0]
-    if args.rate and not args.sweep and len(args.input) == 1 and (path.is_file() or is_bag(path)):
-        raise DcfmError(
-            f"--rate is for folders of images; the frames of {path} have their own times, leave it out"
+    if args.odometry and not args.sweep and not stream.wants_odometry:
+        yield (
+            "--odometry names poses for triggers on them, and none is set; give --odometry-distance-m or --odometry-angle-deg"
         )
