@@ -144,7 +144,7 @@ def _single(job: Job, stop: Callable[[], bool]) -> int:
 
 def _sweep(args: argparse.Namespace, job: Job, stop: Callable[[], bool]) -> int:
     from dcfm_ros.measure.machine import this_machine
-    from dcfm_ros.replay.grid import parse
+    from dcfm_ros.replay.job import parse
     from dcfm_ros.replay.report.sweep_page import sweep_text, write_sweep
     from dcfm_ros.replay.sweep import run_sweep
 

@@ -136,10 +136,7 @@ class BagWriter(contextlib.AbstractContextManager["BagWriter"]):
         self.counts[topic] += 1
 
     def close(self) -> None:
-        """Write index and metadata; the bag is complete afterwards.
-
-        Raises DcfmError: they cannot be written.
-        """
+        """Write index and metadata; the bag is complete afterwards. Raises DcfmError: they cannot be written."""
         if self._closed:
             return
         self._closed = True

@@ -57,24 +57,15 @@ def header(stamp_ns: int, frame_id: str) -> Any:
     return message("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
 
 
-def mono8(values: np.ndarray, stamp_ns: int, frame_id: str) -> Any:
-    """An Image of uint8 H×W values, rows without padding."""
-    return _image(values, "mono8", stamp_ns, frame_id)
-
-
-def rgb8(pixels: np.ndarray, stamp_ns: int, frame_id: str) -> Any:
-    """An Image of uint8 H×W×3 RGB pixels, rows without padding."""
-    return _image(pixels, "rgb8", stamp_ns, frame_id)
-
-
-def _image(pixels: np.ndarray, encoding: str, stamp_ns: int, frame_id: str) -> Any:
+def picture(pixels: np.ndarray, stamp_ns: int, frame_id: str) -> Any:
+    """An Image of uint8 pixels, rows without padding: `mono8` of H×W, `rgb8` of H×W×3 RGB."""
     height, width = pixels.shape[:2]
     return message(
         IMAGE,
         header=header(stamp_ns, frame_id),
         height=height,
         width=width,
-        encoding=encoding,
+        encoding="mono8" if pixels.ndim == 2 else "rgb8",
         is_bigendian=0,
         step=width * (1 if pixels.ndim == 2 else pixels.shape[2]),
         data=np.ascontiguousarray(pixels).reshape(-1),

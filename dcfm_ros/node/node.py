@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
@@ -14,6 +17,8 @@ from rclpy.qos import qos_profile_sensor_data
 from std_srvs.srv import SetBool, Trigger
 
 from dcfm_ros.engines.base import Engine
+from dcfm_ros.engines.config import EngineConfig
+from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import reason
 from dcfm_ros.media.diagnostics import CameraDiagnostics, engine_status
 from dcfm_ros.model.shipped import weights_path
@@ -24,8 +29,10 @@ from dcfm_ros.node.frame_worker import LOG_PERIOD_S
 from dcfm_ros.node.parameters import Configuration
 from dcfm_ros.node.ros_parameters import Parameters
 from dcfm_ros.node.topics import camera_topics
-from dcfm_ros.node.warm_engine import create_engine
+from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Pose
+from dcfm_ros.stream.segmenter import StreamSegmenter
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_S = 0.4  # how long to wait for the frames in progress when stopping
@@ -114,7 +121,7 @@ class DcfmNode(LifecycleNode):
         configuration = self.parameters.configuration
         weights = weights_path(configuration.node.weights)
         self.get_logger().info(f"loading {weights}")
-        engine = self._engine = create_engine(weights, configuration.engine, configuration.stream)
+        engine = self._engine = warm_engine(weights, configuration.engine, configuration.stream)
         names = camera_topics(configuration.node.image_topics)
         for index, each in enumerate(names):  # one by one: if one fails, those before it are released
             phase = index / len(names)
@@ -236,3 +243,20 @@ class DcfmNode(LifecycleNode):
         statuses.append(engine_status(f"{self._full_name}: ", self._engine))
         message.status = [status_message(status, self._full_name) for status in statuses]
         publisher.publish(message)
+
+
+def warm_engine(weights: str | Path, config: EngineConfig, stream: StreamConfig) -> Engine:
+    """An engine that has segmented noise twice, as a key frame and as another one, and drawn it once: no camera waits for
+    what is done only once (compiling, allocating).
+
+    Raises DcfmError: the weights cannot be loaded, or nothing here can run them.
+    """
+    engine = create_engine(weights, config)
+    width, height = stream.network_size(engine.card.input_size)
+    engine.prepare((width, height))
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    with StreamSegmenter(engine, replace(stream, mode="inline")) as segmenter:
+        for stamp_ns in (1, 2):
+            mask = segmenter.step(noise, stamp_ns).mask
+    draw_overlay(noise, mask, engine.card)  # which compiles, too: else the first subscriber would wait
+    return engine

@@ -1,22 +1,27 @@
-"""One replay as a value: what goes in, how, and what comes out. Sweeps and folders of bags are many of them."""
+"""One replay as a value: what goes in, how, and what comes out; and a grid of settings as the jobs of its points."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import dataclasses
+import itertools
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from dcfm_ros.cache import file_digest
-from dcfm_ros.config import check, setting
+from dcfm_ros.config import check, from_text, setting
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import STORAGES
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.media.source import Source
 from dcfm_ros.model.shipped import weights_path
+from dcfm_ros.replay.outputs import RUNS
 from dcfm_ros.replay.summary import DEFAULT_SPAN_S
 from dcfm_ros.stream.config import StreamConfig
+from dcfm_ros.stream.trigger_grammar import OFF, parse_triggers
 
 CLOCKS = ("fast", "robot")
 
@@ -142,3 +147,61 @@ def _text(name: str, value: Any) -> str:
         # A mask's size is a text, since it may also be a word.
         return "x".join(map(str, value)) if name == "mask_size" else str(list(value))
     return str(value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value of one axis of the grid, as it was written, and what it changes in which part of a job."""
+
+    axis: str
+    text: str
+    part: str
+    values: dict[str, Any]
+
+
+def parse(words: Sequence[str]) -> list[list[Setting]]:
+    """`trigger=interval:5,motion:0.1 size=480x360,640x480` as one list of settings per axis.
+
+    Axes are `trigger` (see `stream.trigger_grammar`; triggers that a value does not name are off), `size` and every
+    setting of stream and engine by name.
+    Raises DcfmError: an axis or a value that does not exist.
+    """
+    axes = []
+    for word in words:
+        name, equals, values = word.partition("=")
+        if not equals or not values:
+            raise DcfmError(f"--sweep {word}: expected NAME=VALUE,VALUE, as in trigger=interval:5,motion:0.1")
+        axes.append([_setting(name, value) for value in values.split(",")])
+    names = [axis[0].axis for axis in axes]
+    if len(set(names)) < len(names):
+        raise DcfmError(f"--sweep names an axis twice: {', '.join(names)}")
+    return axes
+
+
+def _setting(axis: str, text: str) -> Setting:
+    if axis == "trigger":
+        return Setting(axis, text, "stream", OFF | parse_triggers(text))
+    name = "input_size" if axis == "size" else axis.replace("-", "_")
+    known = ["trigger", "size"]
+    for part, config in (("stream", StreamConfig), ("engine", EngineConfig)):
+        names = [item.name for item in dataclasses.fields(config)]
+        if name in names:
+            return Setting(axis, text, part, {name: from_text(config, name, text, f"--sweep {axis}")})
+        known += names
+    raise DcfmError(f"--sweep knows no axis '{axis}'; known: {', '.join(known)}")
+
+
+def variants(job: Job, axes: Sequence[Sequence[Setting]]) -> list[tuple[dict[str, str], Job]]:
+    """Every combination of settings as (axis -> value, job); the reports go into folders of their own.
+
+    Raises DcfmError: a value that stream or engine refuse.
+    """
+    jobs = []
+    for combination in itertools.product(*axes):
+        parts: dict[str, Any] = {"stream": job.stream, "engine": job.engine}
+        for chosen in combination:
+            parts[chosen.part] = dataclasses.replace(parts[chosen.part], **chosen.values)
+        name = "_".join(re.sub(r"[^\w.+-]", "-", f"{s.axis}-{s.text}") for s in combination)
+        variant = dataclasses.replace(job, **parts, folder=job.folder / RUNS / name)
+        jobs.append(({chosen.axis: chosen.text for chosen in combination}, variant))
+    return jobs

@@ -137,9 +137,9 @@ class Sinks:
             self._copy.up_to(played.log_ns)
         frame = played.frame
         stamp, name, time_ns = frame.stamp_ns, frame.frame_id, played.log_ns
-        bag.write(MASK, messages.IMAGE, time_ns, messages.mono8(result.mask, stamp, name))
+        bag.write(MASK, messages.IMAGE, time_ns, messages.picture(result.mask, stamp, name))
         if result.confidence is not None:
-            bag.write(CONFIDENCE, messages.IMAGE, time_ns, messages.mono8(result.confidence, stamp, name))
+            bag.write(CONFIDENCE, messages.IMAGE, time_ns, messages.picture(result.confidence, stamp, name))
         bag.write(OVERLAY, messages.COMPRESSED_IMAGE, time_ns, messages.jpeg(overlay, stamp, name))
         latency_ms = played.done_ms - played.came_ms
         timing = messages.frame_timing(

@@ -13,8 +13,7 @@ from tqdm import tqdm
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.labels import open_labels
 from dcfm_ros.media.open_source import open_source
-from dcfm_ros.replay.grid import Setting, variants
-from dcfm_ros.replay.job import Job, node_parameters
+from dcfm_ros.replay.job import Job, Setting, node_parameters, variants
 from dcfm_ros.replay.outputs import RUNS, prepare
 from dcfm_ros.replay.replayer import check_input, run_job
 from dcfm_ros.replay.report.report import Report, in_common

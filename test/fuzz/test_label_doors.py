@@ -11,7 +11,7 @@ from picture_files import LOSSLESS, SHAPES, encoded, indexed, lying_pngs, png, r
 from dcfm_lab.datasets.base import read_label
 from dcfm_ros.media.label_image import class_ids
 from dcfm_ros.media.labels import label_of
-from dcfm_ros.media.messages import mono8
+from dcfm_ros.media.messages import picture
 
 COLOURS = tuple((n * 37 % 256, n * 91 % 256, n) for n in range(256))
 
@@ -65,7 +65,7 @@ SIDES = st.one_of(st.integers(0, 6), st.sampled_from((2**31, 2**32 - 1)))
     cut=st.integers(0, 3),
 )
 def test_label_messages_of_any_fields(mask, changes, encoding, cut):
-    message = mono8(mask, 0, "")
+    message = picture(mask, 0, "")
     message.encoding = encoding
     for name, value in changes.items():
         setattr(message, name, value)

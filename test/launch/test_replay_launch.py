@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.media.messages import IMAGE, mono8, rgb8
+from dcfm_ros.media.messages import IMAGE, picture
 
 FRAMES, RATE = 6, 15.0
 
@@ -21,8 +21,8 @@ def drive(tmp_path_factory):
         for index in range(FRAMES):
             stamp = 1_500_000_000_000_000_000 + round(index * 1e9 / RATE)
             rgb = np.full((64, 96, 3), 30 * index, np.uint8)
-            bag.write("/camera/label", IMAGE, stamp, mono8(rgb[..., 0] // 30, stamp, "camera"))
-            bag.write("/camera/image", IMAGE, stamp, rgb8(rgb, stamp, "camera"))
+            bag.write("/camera/label", IMAGE, stamp, picture(rgb[..., 0] // 30, stamp, "camera"))
+            bag.write("/camera/image", IMAGE, stamp, picture(rgb, stamp, "camera"))
     return path
 
 

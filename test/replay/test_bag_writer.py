@@ -33,7 +33,7 @@ def test_definitions_travel_with_the_bag(tmp_path):
         bag.write(
             "/timing", messages.FRAME_TIMING, 5, timing(5, trigger="motion", total_ms=12.5, key_frame=True)
         )
-        bag.write("/mask", messages.IMAGE, 6, messages.mono8(np.eye(4, dtype=np.uint8), 5, "camera"))
+        bag.write("/mask", messages.IMAGE, 6, messages.picture(np.eye(4, dtype=np.uint8), 5, "camera"))
     with AnyReader([tmp_path / "bag"]) as reader:
         assert {connection.msgtype for connection in reader.connections} == {
             "dcfm_ros/msg/FrameTiming",
@@ -72,7 +72,7 @@ def test_pictures_and_stamps_survive(tmp_path_factory, height, width, stamp, see
     rgb = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     path = tmp_path_factory.mktemp("bag") / "bag"
     with BagWriter(path) as bag:
-        bag.write("/image", messages.IMAGE, stamp, messages.rgb8(rgb, stamp, "here"))
+        bag.write("/image", messages.IMAGE, stamp, messages.picture(rgb, stamp, "here"))
     ((_, time_ns, message),) = Bag(path).messages("/image")
     assert time_ns == stamp
     assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == stamp
@@ -99,7 +99,7 @@ def test_jpeg_pictures_are_read_as_a_source(tmp_path):
 def test_what_was_written_before_an_error_can_be_read(tmp_path):
     with pytest.raises(RuntimeError), BagWriter(tmp_path / "bag") as bag:
         for index in range(3):
-            bag.write("/image", messages.IMAGE, index, messages.rgb8(bags.picture(index), index, ""))
+            bag.write("/image", messages.IMAGE, index, messages.picture(bags.picture(index), index, ""))
         raise RuntimeError
     assert sum(1 for _ in Bag(tmp_path / "bag").messages("/image")) == 3
 
@@ -121,7 +121,7 @@ def test_folders_of_any_name(tmp_path, storage, name):
     folder = tmp_path / name
     folder.mkdir()
     with BagWriter(folder / name, storage) as bag:
-        bag.write("/image", messages.IMAGE, 5, messages.rgb8(bags.picture(0), 5, ""))
+        bag.write("/image", messages.IMAGE, 5, messages.picture(bags.picture(0), 5, ""))
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert [file.name for file in folder.iterdir()] == [name]
     assert sum(1 for _ in Bag(folder / name).messages("/image")) == 1
@@ -131,6 +131,6 @@ def test_folders_of_any_name(tmp_path, storage, name):
 def test_nanoseconds_of_more_than_a_second(tmp_path, stamp):
     stamp_ns = stamp[0] * 10**9 + stamp[1]
     with BagWriter(tmp_path / "bag") as bag:
-        bag.write("/image", messages.IMAGE, 5, messages.rgb8(bags.picture(0), stamp_ns, ""))
+        bag.write("/image", messages.IMAGE, 5, messages.picture(bags.picture(0), stamp_ns, ""))
     ((_, _, message),) = Bag(tmp_path / "bag").messages("/image")
     assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == stamp_ns

@@ -10,7 +10,7 @@ from fakes import job, never
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.messages import ODOMETRY, message
 from dcfm_ros.media.open_source import open_source
-from dcfm_ros.replay.grid import parse
+from dcfm_ros.replay.job import parse
 from dcfm_ros.replay.replayer import run_job
 from dcfm_ros.replay.sweep import run_sweep
 from dcfm_ros.stream.config import StreamConfig

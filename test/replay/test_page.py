@@ -17,7 +17,7 @@ from fakes import job, never
 
 from dcfm_ros.measure.machine import LoadSample, this_machine
 from dcfm_ros.model.shipped import default_weights
-from dcfm_ros.replay.grid import parse
+from dcfm_ros.replay.job import parse
 from dcfm_ros.replay.many import replay_one
 from dcfm_ros.replay.outputs import prepare
 from dcfm_ros.replay.replayer import run_job

@@ -27,13 +27,15 @@ def mask(index):
 
 def write(path, images, masks):
     """images: (stamp, log); masks: (stamp, log, index of its content)."""
-    entries = [(log, "/image", messages.rgb8(picture(n), stamp, "")) for n, (stamp, log) in enumerate(images)]
-    entries += [(log, "/mask", messages.mono8(mask(index), stamp, "")) for stamp, log, index in masks]
+    entries = [
+        (log, "/image", messages.picture(picture(n), stamp, "")) for n, (stamp, log) in enumerate(images)
+    ]
+    entries += [(log, "/mask", messages.picture(mask(index), stamp, "")) for stamp, log, index in masks]
     with BagWriter(path) as bag:
         for log, topic, message in sorted(entries, key=lambda entry: entry[0]):
             bag.write(topic, messages.IMAGE, log, message)
         bag.write(TOPICS.timing, messages.FRAME_TIMING, WALL, timing(stamp_of(0)))
-        bag.write("/label", messages.IMAGE, WALL, messages.mono8(mask(0), stamp_of(0), ""))
+        bag.write("/label", messages.IMAGE, WALL, messages.picture(mask(0), stamp_of(0), ""))
 
 
 def timing(stamp):
@@ -128,13 +130,15 @@ def test_each_eye_has_its_own_mask(tmp_path):
         for eye, at in (("left", 0), ("right", 1)):
             sent.append(Sent(stamp_of(n), WALL + 100 * MS * n + at, eye))
             entries.append(
-                (WALL + (100 * n + 1) * MS + at, "/image", messages.rgb8(picture(n), stamp_of(n), eye))
+                (WALL + (100 * n + 1) * MS + at, "/image", messages.picture(picture(n), stamp_of(n), eye))
             )
             # The right eye's masks come first.
             entries.append(
-                (WALL + (100 * n + 30) * MS - at, "/mask", messages.mono8(mask(at), stamp_of(n), eye))
+                (WALL + (100 * n + 30) * MS - at, "/mask", messages.picture(mask(at), stamp_of(n), eye))
             )
-            entries.append((WALL + (100 * n + 50) * MS, "/label", messages.mono8(mask(at), stamp_of(n), eye)))
+            entries.append(
+                (WALL + (100 * n + 50) * MS, "/label", messages.picture(mask(at), stamp_of(n), eye))
+            )
     with BagWriter(tmp_path / "bag") as bag:
         for log, topic, message in sorted(entries, key=lambda entry: entry[0]):
             bag.write(topic, messages.IMAGE, log, message)

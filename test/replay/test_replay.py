@@ -312,7 +312,7 @@ def test_merged_output_keeps_the_recorded_qos(tmp_path):
             bag.write(topic, "std_msgs/msg/String", stamp_of(0), bags.string("here"))
         for index in range(3):
             stamp = stamp_of(index)
-            bag.write(IMAGE_TOPIC, bags.IMAGE, stamp, messages.rgb8(bags.picture(index), stamp, ""))
+            bag.write(IMAGE_TOPIC, bags.IMAGE, stamp, messages.picture(bags.picture(index), stamp, ""))
     replay(tmp_path / "in", tmp_path / "out", merge=True)
     found = {raw.topic: raw.qos for raw in Bag(tmp_path / "out" / "bag").raw()}
     assert {topic: found[topic] for topic in recorded} == {topic: (qos,) for topic, qos in recorded.items()}

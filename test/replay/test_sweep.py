@@ -17,7 +17,7 @@ from dcfm_ros.media.bags import Bag
 from dcfm_ros.node.arguments import given_parameters
 from dcfm_ros.replay import sinks
 from dcfm_ros.replay.clocks import FastClock, RobotClock
-from dcfm_ros.replay.grid import parse, variants
+from dcfm_ros.replay.job import parse, variants
 from dcfm_ros.replay.report.sweep_page import write_sweep
 from dcfm_ros.replay.sweep import TOLERANCE, Point, Sweep, recommend, run_sweep
 from dcfm_ros.stream.config import StreamConfig

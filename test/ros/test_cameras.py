@@ -79,7 +79,7 @@ def test_a_slow_network_drops_old_frames_not_new_ones(graph, monkeypatch):
         engine.label_map = wait_first
         return engine
 
-    monkeypatch.setattr(node_module, "create_engine", slow)
+    monkeypatch.setattr(node_module, "warm_engine", slow)
     node = graph.node(input_reliability="reliable")
     probe = graph.probe
     camera, timings = probe.camera(), probe.listen(FrameTiming, "dcfm/timing")

@@ -16,7 +16,7 @@ from dcfm_lab.datasets.camvid import CamVid
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.media.messages import IMAGE, rgb8
+from dcfm_ros.media.messages import IMAGE, picture
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.shipped import default_weights
 from dcfm_ros.stream.config import StreamConfig
@@ -45,7 +45,7 @@ def bag(drive, tmp_path_factory):
     path = tmp_path_factory.mktemp("camvid") / "val"
     with BagWriter(path) as writer:
         for i, rgb in enumerate(drive[0]):
-            writer.write(TOPIC, IMAGE, stamp_of(i), rgb8(rgb, stamp_of(i), FRAME_ID))
+            writer.write(TOPIC, IMAGE, stamp_of(i), picture(rgb, stamp_of(i), FRAME_ID))
     return path
 
 

@@ -23,7 +23,7 @@ def engine_of(monkeypatch):
             function(engine)
             return engine
 
-        monkeypatch.setattr(node_module, "create_engine", made)
+        monkeypatch.setattr(node_module, "warm_engine", made)
 
     return change
 

@@ -32,7 +32,7 @@ def work(monkeypatch):
             setattr(engine, name, counted(name, getattr(engine, name)))
         return engine
 
-    monkeypatch.setattr(node_module, "create_engine", counting_engine)
+    monkeypatch.setattr(node_module, "warm_engine", counting_engine)
     for module, name in (
         (publish, "draw_overlay"),
         (publish, "png_message"),

@@ -43,7 +43,7 @@ from dcfm_ros.node.main import main
 def create_engine(*arguments):
     print("LOADS", flush=True)
     {waits}
-node.create_engine = create_engine
+node.warm_engine = create_engine
 main()
 """
 
@@ -57,11 +57,11 @@ BUILDING = """
 from dcfm_ros.cache import cached
 from dcfm_ros.node import node
 from dcfm_ros.node.main import main
-create = node.create_engine
+create = node.warm_engine
 def create_engine(*arguments):
     print("BUILT", cached("graphs", {}, lambda folder: (folder / "graph").write_text("")), flush=True)
     return create(*arguments)
-node.create_engine = create_engine
+node.warm_engine = create_engine
 main()
 """
 

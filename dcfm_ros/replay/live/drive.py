@@ -22,7 +22,7 @@ from dcfm_ros.cache import cache_root, cached, code_digest
 from dcfm_ros.config import usable_cores
 from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.media.messages import IMAGE, mono8, rgb8
+from dcfm_ros.media.messages import IMAGE, picture
 from dcfm_ros.media.source import FIRST_STAMP_NS
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def _write(drive: Drive, path: Path) -> None:
     with bar, BagWriter(path) as bag:
         for index, (image, label) in enumerate(_render(drive)):
             stamp = FIRST_STAMP_NS + round(index * 1e9 / drive.fps)
-            bag.write(LABEL_TOPIC, IMAGE, stamp, mono8(label, stamp, _FRAME_ID))
-            bag.write(IMAGE_TOPIC, IMAGE, stamp, rgb8(image, stamp, _FRAME_ID))
+            bag.write(LABEL_TOPIC, IMAGE, stamp, picture(label, stamp, _FRAME_ID))
+            bag.write(IMAGE_TOPIC, IMAGE, stamp, picture(image, stamp, _FRAME_ID))
             bar.update()
 
 

@@ -13,7 +13,7 @@ import trees
 from dcfm_lab.datasets import DATASETS, open_dataset
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.media.messages import IMAGE, rgb8
+from dcfm_ros.media.messages import IMAGE, picture
 from dcfm_ros.media.source import natural_key
 from dcfm_ros.model.classes import CAMVID, CITYSCAPES, VSPW
 
@@ -192,7 +192,9 @@ def write_bag(path: Path) -> Path:
     with BagWriter(path) as bag:
         for number in range(20):
             stamp = stamp_of(number)
-            bag.write("/camera/image", IMAGE, stamp + 1_234, rgb8(trees.plain(10 * number), stamp, "camera"))
+            bag.write(
+                "/camera/image", IMAGE, stamp + 1_234, picture(trees.plain(10 * number), stamp, "camera")
+            )
     return path
 
 

@@ -22,7 +22,7 @@ from dcfm_ros.arrays import UNLABELLED
 from dcfm_ros.cli import main
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.bag_writer import BagWriter
-from dcfm_ros.media.messages import IMAGE, rgb8
+from dcfm_ros.media.messages import IMAGE, picture
 from dcfm_ros.media.open_source import open_source
 from dcfm_ros.model.classes import ClassSet
 
@@ -43,7 +43,7 @@ def recording(path, kind, count=12):
         with BagWriter(path) as bag:
             for number in range(count):
                 stamp = 1_700_000_000_000_000_000 + 100_000_000 * number
-                bag.write("/camera/image", IMAGE, stamp, rgb8(noise(number), stamp, "camera"))
+                bag.write("/camera/image", IMAGE, stamp, picture(noise(number), stamp, "camera"))
         return path
     if kind == "folder":
         for number in range(count):
