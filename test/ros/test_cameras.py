@@ -16,7 +16,7 @@ SIDES = ("front", "rear")
 
 def test_two_cameras_share_the_model_and_take_turns(graph, monkeypatch):
     engines = []
-    create = node_module.create_engine
+    create = node_module.warm_engine
     monkeypatch.setattr(
         node_module, "create_engine", lambda *args: engines.append(create(*args)) or engines[-1]
     )
@@ -66,7 +66,7 @@ def test_a_camera_in_trouble_does_not_hold_up_the_other(graph):
 
 def test_a_slow_network_drops_old_frames_not_new_ones(graph, monkeypatch):
     gate = threading.Event()
-    create = node_module.create_engine
+    create = node_module.warm_engine
 
     def slow(*args):
         engine = create(*args)

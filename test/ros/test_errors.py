@@ -16,7 +16,7 @@ def engine_of(monkeypatch):
     """Has the node's engine changed by a function before it is used."""
 
     def change(function):
-        create = node_module.create_engine
+        create = node_module.warm_engine
 
         def made(*args):
             engine = create(*args)

@@ -24,7 +24,7 @@ def work(monkeypatch):
 
         return call
 
-    create = node_module.create_engine
+    create = node_module.warm_engine
 
     def counting_engine(*args):
         engine = create(*args)
