@@ -18,7 +18,7 @@ def test_two_cameras_share_the_model_and_take_turns(graph, monkeypatch):
     engines = []
     create = node_module.warm_engine
     monkeypatch.setattr(
-        node_module, "create_engine", lambda *args: engines.append(create(*args)) or engines[-1]
+        node_module, "warm_engine", lambda *args: engines.append(create(*args)) or engines[-1]
     )
     topics = [f"{graph.namespace}/{side}/image_raw" for side in SIDES]
     node = graph.node(image_topics=topics, key_interval=4, key_period_ms=0.0, motion_threshold=0.0)

@@ -133,7 +133,7 @@ def test_an_unforeseen_error_is_logged_and_leaves_it_unconfigured(graph, change,
         raise RuntimeError("the driver\nis gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(node_module, "create_engine", fail)
+        patch.setattr(node_module, "warm_engine", fail)
         graph.node(autostart=False)
         assert change(CONFIGURE) == (False, "unconfigured")
     assert "cannot configure: RuntimeError: the driver is gone" in capfd.readouterr().err
