@@ -18,7 +18,7 @@ SEGFORMER = "segformer"
 TUNED = "segformer tuned"
 NAMES = {
     PUBLISHED: "published order",
-    DCFM: "DCFM, this package",
+    DCFM: "DCFM",
     SEGFORMER: "per-frame SegFormer, transformers",
     TUNED: "the same SegFormer, all tricks",
 }

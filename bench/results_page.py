@@ -36,21 +36,20 @@ INTRODUCTION = """\
 
 Measured by `dcfm evaluate` and written from its JSON; each section names its file and the command.
 
-- **DCFM** is what a robot gets: a frame uses the common feature of the last key frame, with `align flow` moved along a cheap
-  optical flow; **DCFM as published** uses it where it was. **Looking ahead** is the published evaluation: a frame between two
-  key frames adds the logits that it gets from each, which no live camera allows.
-- **Mask copied** keeps the last key frame's mask. **Mask moved by optical flow** carries it along frame by frame with OpenCV's
-  DIS, preset medium at the network's size; **by cheap flow**, with the flow that `align flow` uses: preset ultrafast, half
-  that size.
-- **Independent every n** computes the independent feature of every n-th frame, and moves the last logits along that cheap flow
-  between.
-- Measures are means over all places the key frames can fall on. `loss` is in points of mIoU below segmenting every frame.
-  VC8 and VC16 are video consistency over 8 and 16 frames. GMAC (without optical flow), ms and FPS (with it) are means over key frames and others, from an
-  image in memory to its mask in memory, one frame at a time; all rows of a table were timed in turns in one run, so trust
-  the ratio in `speed-up` more than the times.
-- **Mask in hand**: the newest mask that is finished when a frame comes, judged by that frame's truth, and its age in
-  milliseconds; the video is played at each of the rates, whatever its own, so that things move the faster the lower its own
-  is. Frames that come meanwhile are dropped; the times are those of the table above.
+- **DCFM** is what a robot gets: a frame uses the common feature of the last key frame, moved along a cheap optical flow where
+  a section says `align flow`; **DCFM as published** uses it where it was. **Looking ahead** is the published evaluation: a frame
+  between two key frames adds up the logits that it gets from both, which no live camera allows.
+- **Mask copied** keeps the last key frame's mask. **Mask moved by optical flow** carries it from frame to frame along OpenCV's DIS
+  flow (preset medium, at the network's size), **by cheap flow** along that of `align flow` (preset ultrafast, at half that size).
+- **Independent every n**: every n-th frame has an independent feature; for those between, the last logits move along the cheap
+  flow. Triggers beside it are in the JSON alone.
+- All measures are means over every place that the key frames can fall on. `loss`: points of mIoU below segmenting every frame. VC8
+  and VC16: video consistency over 8 and 16 frames. GMAC (without optical flow), ms and FPS (with it): means over key frames and
+  others, from an image in memory to its mask in memory, one frame at a time. All rows of a table were timed in turns in one
+  run: trust the ratio `speed-up` more than the times.
+- **Mask in hand**: the newest mask that is finished when a frame comes, judged by that frame's truth, and its age in milliseconds.
+  The video is played at each of the rates, whatever its own; frames that come while another is segmented are dropped. Rates at which
+  all rows are the same share a column.
 """
 MARKS = "<!-- results -->", "<!-- /results -->"
 LIBRARIES = ("dcfm_ros", "Python", "torch", "onnxruntime", "openvino", "tensorrt", "numpy", "numba", "opencv")
@@ -112,7 +111,7 @@ def _section(heading: str, path: Path, report: Report, evaluation: Evaluation, p
         f"- {_words(machine)}; {report.created[:10]}, {evaluation.seconds:.0f} s",
         f"- [`{path.name}`]({markdown.link(path, page)}): `{report.command}`",
         "",
-        main_table(evaluation).markdown(),
+        main_table(evaluation, brief=True).markdown(),
         "",
     ]
     if in_hand := in_hand_table(evaluation):

@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from goals import SAME_LABELS
 from markdown import link
-from parts import SEGFORMER, TUNED, LabelMapRow, NodeRow, OutputRow, RateRow, Suite, SuiteCase, SuitePart
+from parts import (
+    NAMES,
+    PUBLISHED,
+    SEGFORMER,
+    TUNED,
+    LabelMapRow,
+    NodeRow,
+    OutputRow,
+    RateRow,
+    Suite,
+    SuiteCase,
+    SuitePart,
+    SuiteRow,
+)
 from steady_result import Steady, steady_table
 
 from dcfm_lab.bench.result import BUSY, DCFM, MemoryRow
@@ -14,6 +28,7 @@ from dcfm_lab.bench.table import (
     amortised_table,
     case_tables,
     equal_labels,
+    mean_ms,
     spread_ms,
     spread_times,
 )
@@ -26,15 +41,30 @@ AGAINST_AT = (10, 20)
 
 
 def part_sections(part: SuitePart, on: str) -> list[str]:
-    """One part. on: what the headings say of the machine, "" for a CPU."""
+    """What one part compares. on: what the headings say of the machine, "" for a CPU."""
     sections = [case_section(case, part, on) for case in part.cases]
     if part.label_maps:
         sections.append(label_map_section(part.label_maps, on))
-    if part.memory:
-        sections.append(memory_section(part.memory, on))
-    if part.node:
-        sections.append(node_section(part, on))
     return sections
+
+
+def whole_sections(part: SuitePart, on: str) -> list[str]:
+    """Of one part what is about the whole: the node, and what a process needs."""
+    sections = [node_section(part, on)] if part.node else []
+    return sections + ([memory_section(part.memory, on)] if part.memory else [])
+
+
+def fastest_fp32(case: SuiteCase) -> SuiteRow | None:
+    """Of our rows in fp32 with the right labels the fastest at K = 10; None where there is none."""
+    rows = [
+        row
+        for row in case.rows
+        if row.kind == DCFM
+        and row.precision == "fp32"
+        and row.amortised
+        and (row.agreement or 0) >= SAME_LABELS
+    ]
+    return min(rows, key=lambda row: mean_ms(row, 10), default=None)
 
 
 def case_title(case: SuiteCase) -> str:
@@ -50,6 +80,9 @@ def picture(case: SuiteCase, on: str) -> str:
 def case_section(case: SuiteCase, part: SuitePart, on: str) -> str:
     """One case: times and ratios, the mean over K, the stages, what could not be measured."""
     *tables, stages = case_tables(case)
+    fastest = fastest_fp32(case)
+    shown = (NAMES[PUBLISHED], *([fastest.title] if fastest else []))
+    stages = Table(stages.head, tuple(row for row in stages.rows if row[0].startswith(shown)))
     against = against_table(case)
     tables += [against] if against else []
     blocks = [f"## {case_title(case)}{on}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dcfm_lab.evaluation.config import CAUSAL, METHODS
-from dcfm_lab.evaluation.report import Evaluation, InHand, Report, Row
+from dcfm_lab.evaluation.report import Evaluation, Report, Row
 from dcfm_lab.measure.spread import times
 from dcfm_ros.measure.table import Table, number, size
 
@@ -11,11 +11,14 @@ from dcfm_ros.measure.table import Table, number, size
 PER_CLASS_COLUMNS = 7
 
 
-def main_table(evaluation: Evaluation) -> Table:
-    """One line per row: accuracies in percent, loss in points of mIoU below every-frame DCFM."""
+def main_table(evaluation: Evaluation, *, brief: bool = False) -> Table:
+    """One line per row: accuracies in percent, loss in points of mIoU below every-frame DCFM.
+
+    brief: without triggers where not every frame has an independent feature.
+    """
     per_frame = per_frame_row(evaluation)
     return Table.of(
-        evaluation.rows,
+        [row for row in evaluation.rows if not (brief and row.trigger and row.independent_interval > 1)],
         (
             ("method", method_of),
             ("key frames", schedule_of),
@@ -34,25 +37,31 @@ def main_table(evaluation: Evaluation) -> Table:
 
 
 def in_hand_table(evaluation: Evaluation) -> Table | None:
-    """mIoU in percent of the mask in hand when a frame comes: a line per row that has one, a column per camera rate."""
+    """mIoU in percent of the mask in hand when a frame comes: a line per row that has one, a column per camera rate, or for
+    several where no row tells them apart."""
     rows = [row for row in evaluation.rows if row.in_hand]
     if not rows:
         return None
-    rates = [(f"{found.rate:g} Hz", i) for i, found in enumerate(rows[0].in_hand)]
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for i in range(len(rows[0].in_hand)):
+        alike.setdefault(tuple(points(row.in_hand[i].mean_iou) for row in rows), []).append(i)
+    rates = [
+        (", ".join(f"{rows[0].in_hand[i].rate:g}" for i in each) + " Hz", each) for each in alike.values()
+    ]
     return Table.of(
         rows,
         (
             ("mask in hand", method_of),
             ("key frames", schedule_of),
-            *((name, lambda row, i=i: points(row.in_hand[i].mean_iou)) for name, i in rates),
-            *((f"age, {name}", lambda row, i=i: _age(row.in_hand[i])) for name, i in rates),
+            *((name, lambda row, each=each: points(row.in_hand[each[0]].mean_iou)) for name, each in rates),
+            *((f"age, {name}", lambda row, each=each: _ages(row, each)) for name, each in rates),
         ),
     )
 
 
-def _age(found: InHand) -> str:
-    """How old the mask in hand is."""
-    return number(found.age_ms, ".0f")
+def _ages(row: Row, rates: list[int]) -> str:
+    """How old the mask in hand is at each."""
+    return ", ".join(number(row.in_hand[i].age_ms, ".0f") for i in rates)
 
 
 def class_table(evaluation: Evaluation) -> Table:
