@@ -31,6 +31,7 @@ class VideoWriter:
         self._stem, self.rate = stem, min(max(rate, _MIN_RATE), _MAX_RATE)
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
+        self._count = 0
         self.path: Path | None = None
 
     def write(self, rgb: np.ndarray) -> None:
@@ -45,6 +46,7 @@ class VideoWriter:
         if (rgb.shape[1], rgb.shape[0]) != self._size:
             rgb = cv2.resize(rgb, self._size, interpolation=cv2.INTER_AREA)
         self._writer.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+        self._count += 1
 
     def _open(self) -> tuple[cv2.VideoWriter, Path]:
         for suffix, codec in _CODECS:
@@ -64,10 +66,18 @@ class VideoWriter:
         )
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
+        """Finish the file. Raises DcfmError where it is not whole, which OpenCV does not tell."""
+        if self._writer is None or self.path is None:
+            return
+        self._writer.release()
+        self._writer = None
+        written = cv2.VideoCapture(name_for_opencv(self.path), cv2.CAP_FFMPEG)
+        announced = written.get(cv2.CAP_PROP_FRAME_COUNT)
+        written.set(cv2.CAP_PROP_POS_FRAMES, self._count - 1)
+        whole = announced > 0 and written.grab()
+        written.release()
+        if not whole:
+            raise DcfmError(f"The video {self.path} is not whole; is the disk full?")
 
 
 @contextlib.contextmanager

@@ -1,14 +1,17 @@
 """The folder a run writes: what is never replaced, and that files are whole or not there."""
 
 import os
+import resource
 
 import bags
+import numpy as np
 import pytest
 from fakes import job, never
 
 from dcfm_ros import cli
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.files import write_text
+from dcfm_ros.media.video_writer import VideoWriter
 from dcfm_ros.replay.many import replay_one
 from dcfm_ros.replay.outputs import prepare
 from dcfm_ros.replay.replayer import run_job
@@ -20,6 +23,21 @@ def earlier(tmp_path, fake_engine):
     recording = bags.write_ros2(tmp_path / "in", bags.camera_entries(3))
     run_job(job(recording, tmp_path / "out"), never, quiet=True)
     return tmp_path / "out"
+
+
+def test_a_video_that_a_full_disk_cuts_is_told(tmp_path):
+    """As a limit of the process does here: neither makes OpenCV complain."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 120, 160, 3), np.uint8)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        writer = VideoWriter(tmp_path / "clip", 10.0)
+        for picture in noise:
+            writer.write(picture)
+        with pytest.raises(DcfmError, match=r"clip\.\w+ is not whole; is the disk full"):
+            writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("what", ["input", "weights", "labels", "labels in a bag"])
