@@ -26,11 +26,6 @@ def open_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
-def never() -> bool:
-    """The wish of a run that nobody can end early."""
-    return False
-
-
 @contextlib.contextmanager
 def interruptible(*, listen: bool = True) -> Iterator[Stop]:
     """Yields whether Ctrl-C was pressed or SIGTERM came: the first one is only noted; the second one interrupts as usual.

@@ -22,7 +22,7 @@ from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.interrupts import Stop, interruptible, never
+from dcfm_ros.interrupts import Stop, interruptible
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 from dcfm_ros.model.checkpoint import load_model
 from dcfm_ros.model.dcfm import DCFM
@@ -87,7 +87,7 @@ def evaluate(
     config: EvaluationConfig,
     *,
     progress: Callable[[int], None] = lambda frames: None,
-    stop: Stop = never,
+    stop: Stop = lambda: False,
 ) -> dict[MethodSpec, Accuracy]:
     """Measures every row of `config.specs()` on the labelled frames of the videos.
 

@@ -31,17 +31,8 @@ STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 _IDL = "=" * 80 + "\nIDL: "
 _NO_HASH = "RIHS01_" + 64 * "0"
 _FOREVER = QosTime(2147483647, 4294967295)
-RELIABLE = Qos(
-    QosHistory.KEEP_LAST,
-    10,
-    QosReliability.RELIABLE,
-    QosDurability.VOLATILE,
-    _FOREVER,
-    _FOREVER,
-    QosLiveliness.AUTOMATIC,
-    _FOREVER,
-    False,
-)
+_LAST_TEN = (QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, QosDurability.VOLATILE)
+RELIABLE = Qos(*_LAST_TEN, _FOREVER, _FOREVER, QosLiveliness.AUTOMATIC, _FOREVER, False)
 LATCHED = RELIABLE._replace(depth=1, durability=QosDurability.TRANSIENT_LOCAL)
 """Those of a ROS 1 topic, and of one that keeps its newest message for whoever comes later."""
 

@@ -43,24 +43,5 @@ def read_classes(path: Path) -> ClassSet:
 _SETS = Path(__file__).parent / "class_sets"
 CAMVID = read_classes(_SETS / "camvid.yaml")
 CITYSCAPES = read_classes(_SETS / "cityscapes.yaml")
-
-_VSPW_NAMES = """
-    wall, ceiling, door, stair, ladder, escalator, playground slide, handrail or fence, window, rail,
-    goal, pillar, pole, floor, ground, grass, sand, athletic field, road, path, crosswalk, building,
-    house, bridge, tower, windmill, well or well lid, other construction, sky, mountain, stone, wood, ice,
-    snowfield, grandstand, sea, river, lake, waterfall, water, billboard or bulletin board, sculpture,
-    pipeline, flag, parasol or umbrella, cushion or carpet, tent, roadblock, car, bus, truck, bicycle,
-    motorcycle, wheeled machine, ship or boat, raft, airplane, tyre, traffic light, lamp, person, cat,
-    dog, horse, cattle, other animal, tree, flower, other plant, toy, ball net, backboard, skateboard,
-    bat, ball, cupboard or showcase or storage rack, box, traveling case or trolley case, basket, bag or
-    package, trash can, cage, plate, tub or bowl or pot, bottle or cup, barrel, fishbowl, bed, pillow,
-    table or desk, chair or seat, bench, sofa, shelf, bathtub, gun, commode, roaster, other machine,
-    refrigerator, washing machine, microwave oven, fan, curtain, textiles, clothes, painting or poster,
-    mirror, flower pot or vase, clock, book, tool, blackboard, tissue, screen or television, computer,
-    printer, mobile phone, keyboard, other electronic product, fruit, food, instrument, train
-"""
-
-_NAMES = tuple(" ".join(_VSPW_NAMES.split()).split(", "))
-VSPW = ClassSet(_NAMES, tuple(map(spread_color, range(len(_NAMES)))))
-
+VSPW = read_classes(_SETS / "vspw.yaml")
 CLASS_SETS = {"camvid": CAMVID, "cityscapes": CITYSCAPES, "vspw": VSPW}

@@ -93,19 +93,11 @@ class DcfmNode(LifecycleNode):
         return self._attempt("deactivate", self._apply)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unload the network."""
+        """Unload the network, at the end and after an error, too: configuring again is the way out of whatever went wrong."""
         self._release()
         return SUCCESS
 
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop for good."""
-        self._release()
-        return SUCCESS
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to unconfigured: configuring again is the way out of whatever went wrong."""
-        self._release()
-        return SUCCESS
+    on_shutdown = on_error = on_cleanup
 
     def _attempt(self, what: str, work: Callable[[], None]) -> TransitionCallbackReturn:
         """Do the work of a transition. rclpy would swallow its errors silently."""

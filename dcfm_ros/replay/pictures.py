@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from dcfm_ros.media.messages import encode_jpeg
-from dcfm_ros.replay.frame_record import FrameRecord
+from dcfm_ros.replay.summary import FrameRecord
 
 _QUALITY = 80
 # Frames next to each other look alike: of frames closer than this only the worst is shown.

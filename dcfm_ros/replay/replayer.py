@@ -23,14 +23,13 @@ from dcfm_ros.media.source import Frame, Source
 from dcfm_ros.model.config import ModelCard, in_groups
 from dcfm_ros.model.shipped import weights_path
 from dcfm_ros.replay.clocks import Clock, Played, make_clock
-from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.job import Job
 from dcfm_ros.replay.outputs import BAG, PAGE, prepare
 from dcfm_ros.replay.report.page import write_report
 from dcfm_ros.replay.report.report import Report, report_of
 from dcfm_ros.replay.run_video import RunVideo
 from dcfm_ros.replay.sinks import Diagnostics, Sinks
-from dcfm_ros.replay.summary import usual_interval_ms
+from dcfm_ros.replay.summary import NAN, STEPS, FrameRecord, from_timing, usual_interval_ms
 from dcfm_ros.replay.tally import Tally
 from dcfm_ros.stream.streams import Streams
 from dcfm_ros.stream.trigger_grammar import in_words

@@ -11,9 +11,8 @@ from dcfm_ros.arrays import UNLABELLED
 from dcfm_ros.measure.flow import FlowConsistency
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, VideoConsistency
 from dcfm_ros.model.config import ModelCard
-from dcfm_ros.replay.frame_record import FrameRecord
 from dcfm_ros.replay.pictures import PictureBook
-from dcfm_ros.replay.summary import DEFAULT_SPAN_S, Span, SpanNumbers, total
+from dcfm_ros.replay.summary import DEFAULT_SPAN_S, FrameRecord, Span, SpanNumbers, total
 from dcfm_ros.stream.overlay import draw_overlay
 
 

@@ -5,8 +5,7 @@ import pytest
 
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS
 from dcfm_ros.model.config import ModelCard
-from dcfm_ros.replay.frame_record import FrameRecord
-from dcfm_ros.replay.summary import usual_interval_ms
+from dcfm_ros.replay.summary import FrameRecord, usual_interval_ms
 from dcfm_ros.replay.tally import Tally
 
 

@@ -15,9 +15,8 @@ from dcfm_ros.media.bags import Bag, stamp_ns
 from dcfm_ros.media.image_decode import to_rgb
 from dcfm_ros.media.labels import label_of
 from dcfm_ros.model.config import ModelCard, in_groups
-from dcfm_ros.replay.frame_record import NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.run_video import RunVideo
-from dcfm_ros.replay.summary import DEFAULT_SPAN_S
+from dcfm_ros.replay.summary import DEFAULT_SPAN_S, NAN, STEPS, FrameRecord, from_timing
 from dcfm_ros.replay.tally import Tally
 from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.overlay import draw_overlay

@@ -11,9 +11,8 @@ import numpy as np
 
 from dcfm_ros.measure.machine import LoadSample
 from dcfm_ros.measure.table import counted
-from dcfm_ros.replay.frame_record import STEPS, FrameRecord
 from dcfm_ros.replay.report.svg import Plot, number
-from dcfm_ros.replay.summary import Summary, key_and_other
+from dcfm_ros.replay.summary import STEPS, FrameRecord, Summary, key_and_other
 
 FRAME, KEY, LOST, SOFT = "var(--frame)", "var(--key)", "var(--bad)", "var(--soft)"
 _STEP_COLORS = {step: f"var(--step{i})" for i, step in enumerate(STEPS)}

@@ -11,12 +11,11 @@ import numpy as np
 
 from dcfm_ros.measure.machine import load_json
 from dcfm_ros.replay import outputs
-from dcfm_ros.replay.frame_record import CSV_HEAD, FrameRecord, csv_row
 from dcfm_ros.replay.outputs import FRAMES, NUMBERS
 from dcfm_ros.replay.report import charts, tables
 from dcfm_ros.replay.report.files import data_uri, write_csv, write_json, write_page
 from dcfm_ros.replay.report.report import Report, as_json
-from dcfm_ros.replay.summary import SpanNumbers
+from dcfm_ros.replay.summary import CSV_HEAD, FrameRecord, SpanNumbers, csv_row
 
 _MAX_TIPS = 3000
 _MAX_SPANS = 40
