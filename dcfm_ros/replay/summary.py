@@ -16,7 +16,6 @@ from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS, ConfusionMatrix, Video
 from dcfm_ros.measure.spread import Distribution
 from dcfm_ros.media.health import TOLD
 
-
 NAN = float("nan")
 STEPS = ("convert", "preprocess", "align", "independent", "fuse", "label_map", "publish")
 
