@@ -43,7 +43,7 @@ PACKAGES = {
 }
 OPTIONAL = {"ray", "tensorrt", "cuda", "pynvml"}  # used where they are; nothing asks for them
 ROS_PACKAGES = re.compile(
-    r"rclpy|launch|launch_ros|cv_bridge|ament_index_python|tf2_ros|\w+_msgs|\w+_srvs|\w+_interfaces"
+    r"rclpy|launch|launch_ros|cv_bridge|ament_index_python|tf2_ros|bond|\w+_msgs|\w+_srvs|\w+_interfaces"
 )
 
 
