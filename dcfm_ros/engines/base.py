@@ -57,7 +57,7 @@ class Engine(Protocol):
         """`common` in about `pieces` equal parts: a generator that computes one part at each `next`.
 
         Fewer where it cannot be cut so finely; the first time they may be more. Its return value (the StopIteration's) is
-        what `common(independent)` returns. On a CUDA GPU it is all one part.
+        what `common(independent)` returns. On a CUDA GPU it is all one part, and on a background handle may be.
         """
 
     def align(self, common: Any, displacement: Floats) -> Any:

@@ -36,9 +36,11 @@ def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None
     logger.info("key frames are computed in the background: %s (asked for: %s)", way, config.background)
     if way == "slices":
         return SlicedWorker(whole, on_error, SlicePlan(config.slices, config.max_age_ms), turns_of(engine))
-    beside, idle = CommonBranch(engine.background(threads_of(config)), config), engine.device == "cpu"
+    handle, idle = engine.background(threads_of(config)), engine.device == "cpu"
+    # Now: others, who wait while an engine loads, would wait for a thread that hardly runs.
+    handle.prepare(config.network_size(engine.card.input_size))
     overdue_ms = config.max_age_ms if idle else math.inf
-    return BackgroundWorker(whole, on_error, beside, idle=idle, overdue_ms=overdue_ms)
+    return BackgroundWorker(whole, on_error, CommonBranch(handle, config), idle=idle, overdue_ms=overdue_ms)
 
 
 def turns_of(engine: Engine) -> Turns:

@@ -86,7 +86,7 @@ class GraphEngine:
         self._common_threads = 0
         self._sets: dict[tuple[Size, int], dict[str, Runner]] = {}
         self._used: dict[tuple[Size, int], float] = {}  # when each of them was last asked for
-        self._cuts: dict[tuple[Size, int], Cut] = {}
+        self._cuts: dict[Size, Cut] = {}
         self._lock = threading.Lock()
 
     def prepare(self, size: Size) -> None:
@@ -105,7 +105,11 @@ class GraphEngine:
     def common_slices(self, independent: Feature, pieces: int) -> Generator[None, None, Feature]:
         # Compiled now and not in the first piece, for which a frame may have to wait; and once, as finely as it may be asked
         # for: a cut for each number of pieces would be memory and threads that grow with what a stream has been through.
-        cut = self._cut(independent.size)
+        # What runs beside the frames holds none of them up, and is quicker whole.
+        cut = Cut([]) if self._common_threads else self._cut(independent.size)
+        if not cut.pieces:
+            spec = GRAPHS["common"]
+            cut = Cut([Piece(self._runner(spec.name, independent.size), spec.inputs, spec.outputs)])
         return in_pieces(self._run_pieces(cut.pieces, independent), pieces, cut.milliseconds)
 
     def align(self, common: Feature, displacement: Array) -> Feature:
@@ -157,25 +161,21 @@ class GraphEngine:
         return runners[name]
 
     def _cut(self, size: Size) -> Cut:
-        key = size, self._common_threads
         with self._lock:
-            cut = self._cuts.pop(key, None)
+            cut = self._cuts.pop(size, None)
             if cut is None:
                 while len(self._cuts) >= KEPT_SETS:
                     del self._cuts[next(iter(self._cuts))]
                 cut = Cut(self._pieces(size))
-            self._cuts[key] = cut
-        if cut.pieces:
+            self._cuts[size] = cut
             return cut
-        spec = GRAPHS["common"]
-        return Cut([Piece(self._runner(spec.name, size), spec.inputs, spec.outputs)])
 
     def _pieces(self, size: Size) -> list[Piece]:
         """None where the branch cannot be cut."""
-        spec, threads = GRAPHS["common"], self._common_threads or self._threads
+        spec = GRAPHS["common"]
         graph, built = self._exported(size) / f"{spec.name}.onnx", self._built(size)
         try:
-            return self._library.load_pieces(graph, built, spec, MAX_PIECES, threads)
+            return self._library.load_pieces(graph, built, spec, MAX_PIECES, self._threads)
         except Exception as error:  # of cutting; what is wrong with the graph itself comes again
             logger.warning("key frames are computed in one piece: %s", reason(error))
             return []

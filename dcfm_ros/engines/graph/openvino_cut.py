@@ -8,6 +8,7 @@ from typing import Any
 from dcfm_ros.engines.graph.cutting import Piece, Step, borders
 
 QUANTISE = "FakeQuantize"
+INT8 = ("i8", "u8")
 NOT_FOLDED = "DisableConstantFolding_0"
 """OpenVINO's own mark of a node that is to stay what it is."""
 
@@ -22,9 +23,8 @@ def cut(model: Any, pieces: int) -> list[Piece]:
 
     model = model.clone()
     for node in model.get_ops():
-        if (
-            node.get_type_name() == "Convert"
-        ):  # weights in int8: as float32 constants they would compute in float32
+        # Weights that were float32 constants would compute in float32.
+        if node.get_type_name() == "Convert" and node.input(0).get_element_type().get_type_name() in INT8:
             node.get_rt_info()[NOT_FOLDED] = ""
     manager = passes.Manager()
     manager.register_pass(passes.ConstantFolding())
