@@ -1,14 +1,7 @@
 """Measures of label maps against the truth, equal to those of the published DCFM evaluation.
 
-A confusion matrix says how often truth `i` was labelled `j`; all but video consistency follows from it:
-
-    matrix = ConfusionMatrix.empty(11)
-    for prediction, target in frames:
-        matrix = matrix + ConfusionMatrix.of(prediction, target, 11)
-    print(matrix.mean_iou, matrix.per_class_iou)
-
-Pixels whose truth is not a class (255 by convention, any value >= num_classes) are left out of the confusion
-matrix.
+A confusion matrix says how often truth `i` was labelled `j`; all but video consistency follows from it. Pixels whose truth is
+not a class (255 by convention, any value >= num_classes) are left out of it.
 """
 
 from __future__ import annotations

@@ -42,26 +42,17 @@ class Frame:
 
 
 class Source(contextlib.AbstractContextManager["Source"]):
-    """A stream of frames. Iterating starts from the beginning each time (a camera: from now).
+    """A stream of frames. Iterating starts from the beginning each time (a camera: from now)."""
 
-    path: where the frames come from, as given.
-    kind: "video", "images", "rosbag2", "rosbag1" or "camera".
-    topic: the image topic of a bag, else "".
-    length: number of frames expected; None where nobody knows before the end.
-    rate: frames per second as recorded; None where unknown.
-    skipped: frames that could not be read so far in this iteration: reason -> count.
-    problem: why reading ended before the end of the recording, or "".
-    """
-
-    kind: str
-    topic = ""
+    kind: str  # "video", "images", "rosbag2", "rosbag1" or "camera"
+    topic = ""  # the image topic of a bag
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.length: int | None = None
-        self.rate: float | None = None
-        self.skipped: Counter[str] = Counter()
-        self.problem = ""
+        self.path = path  # as given
+        self.length: int | None = None  # frames expected; None where nobody knows before the end
+        self.rate: float | None = None  # frames per second as recorded; None where unknown
+        self.skipped: Counter[str] = Counter()  # that could not be read in this iteration: reason -> count
+        self.problem = ""  # why reading ended before the end of the recording
 
     def __iter__(self) -> Iterator[Frame]:
         self.skipped.clear()

@@ -19,13 +19,10 @@ _BODY_TO_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]
 
 @dataclass(frozen=True, eq=False)
 class Mount:
-    """Where a camera is above the ground plane z = 0 (x ahead, y left, z up).
+    """Where a camera is above the ground plane z = 0 (x ahead, y left, z up)."""
 
-    turn: 3×3, from the camera's frame (z forward, x right, y down) to the ground's. eye: metres.
-    """
-
-    turn: NDArray[np.float64]
-    eye: NDArray[np.float64]
+    turn: NDArray[np.float64]  # 3×3, from the camera's frame (z forward, x right, y down) to the ground's
+    eye: NDArray[np.float64]  # metres
 
 
 @dataclass(frozen=True)

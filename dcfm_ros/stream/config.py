@@ -41,10 +41,7 @@ class StreamConfig:
         0, "into how many pieces 'slices' cuts a key frame; 0: as few as fit between two frames", 0, 1000
     )
     input_size: Size = setting(
-        (0, 0),
-        "width and height the network sees, best multiples of 32; 0, 0: the model card's",
-        0,
-        MAX_SIDE,
+        (0, 0), "width and height the network sees, best multiples of 32; 0, 0: the model card's", 0, MAX_SIDE
     )
     mask_size: str | Size = setting(
         "input",

@@ -16,14 +16,11 @@ NS_PER_MS = 1e6
 
 @dataclass(frozen=True)
 class Observation:
-    """What triggers can know of a frame.
-
-    time_ns: message time. motion: change of the picture since the last refresh, 0-1 (`Aligner.motion`); NaN: unknown.
-    """
+    """What triggers can know of a frame."""
 
     index: int
-    time_ns: int
-    motion: float = NAN
+    time_ns: int  # message time
+    motion: float = NAN  # change of the picture since the last refresh, 0-1 (`Aligner.motion`); NaN: unknown
     odometry: Pose | None = None
 
 
