@@ -25,6 +25,7 @@ from dcfm_ros.stream.trigger_grammar import NEVER_MS, OFF
 from dcfm_ros.stream.workers import create_worker
 
 MS = 1_000_000
+lower_priority = background.lower_priority
 QUIET = OFF | {"max_age_ms": NEVER_MS, "agreement": False}
 
 
@@ -148,9 +149,7 @@ def test_the_thread_lowers_its_priority_and_the_frames_keep_theirs(monkeypatch):
 
 def test_lower_priority_is_that_of_the_calling_thread_alone():
     got: list[object] = []
-    thread = threading.Thread(
-        target=lambda: got.extend((background.lower_priority(), os.sched_getscheduler(0)))
-    )
+    thread = threading.Thread(target=lambda: got.extend((lower_priority(), os.sched_getscheduler(0))))
     thread.start()
     thread.join(TIMEOUT_S)
     assert got == ["idle", os.SCHED_IDLE]
@@ -175,7 +174,7 @@ def test_where_the_system_refuses_idle_priority_the_thread_runs_all_the_same(mon
     if "nice" in refused:
         monkeypatch.setattr(os, "setpriority", refuse)
     got: list[str] = []
-    thread = threading.Thread(target=lambda: got.append(background.lower_priority()))
+    thread = threading.Thread(target=lambda: got.append(lower_priority()))
     thread.start()
     thread.join(TIMEOUT_S)
     assert got == [granted]
