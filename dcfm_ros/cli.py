@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from dcfm_ros import __version__
 from dcfm_ros.errors import DcfmError, Interrupted, PlainText, say
 from dcfm_ros.interrupts import open_streams
-from dcfm_ros.requirements import too_old
+from dcfm_ros.requirements import too_little_room, too_old
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
+_TOO_LITTLE = ("allocate memory", "insufficient memory", "out of memory", "bad_alloc", "start new thread")
+"""What libraries say in errors of their own."""
 
 COMMANDS = {
     "demo": "play a drive through ROS 2 into the node and show what comes out",
@@ -52,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in argv if not word.startswith("-")), None)
     try:
-        if old := too_old():
-            raise DcfmError(old)
+        networks = name in COMMANDS and name not in ("models", "node")  # the node looks for itself
+        if unfit := too_old() or (too_little_room(f"dcfm {name}") if networks else ""):
+            raise DcfmError(unfit)
         parser = _build_parser(only=name if name in COMMANDS else None)
         own = argv[: argv.index("--ros-args")] if name == "node" and "--ros-args" in argv else argv
         args = parser.parse_args(own, argparse.Namespace(argv=argv))
@@ -73,11 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _reader_has_left()
         what = f"'{error.filename}': " if error.filename else ""
         return _fail(f"{what}{error.strerror or error}")
-    except MemoryError:
-        return _fail("this machine (or the limit set for this process) has too little memory")
     except KeyboardInterrupt:
         say("dcfm: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Exception as error:
+        if not isinstance(error, MemoryError) and not any(word in str(error).lower() for word in _TOO_LITTLE):
+            raise
+        return _fail(
+            "this machine (or the limit set for this process) has too little memory, or too few threads"
+        )
 
 
 def _fail(why: object) -> int:

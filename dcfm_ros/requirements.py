@@ -1,12 +1,15 @@
-"""The libraries that a ROS distribution may bring in versions that are too old: told in one line, before any is imported."""
+"""What libraries cannot do without, told in one line before any is imported: their versions, and room in the process."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import re
+import resource
 
 OLDEST = {"numpy": "1.26", "numba": "0.57", "torch": "2.1"}
 """Package -> the oldest version that does. As in pyproject.toml, which colcon and apt do not read."""
+
+MIN_ADDRESS_SPACE = 2 << 30
 
 
 def too_old() -> str:
@@ -20,6 +23,14 @@ def too_old() -> str:
     return (
         f"{has} is too old for dcfm_ros. In a virtual environment: pip install {needs} (README, On a robot)"
     )
+
+
+def too_little_room(who: str) -> str:
+    """Why libraries would end this process in ways of their own; "" where it may have enough address space."""
+    given = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if given == resource.RLIM_INFINITY or given >= MIN_ADDRESS_SPACE:
+        return ""
+    return f"this process may have {given} bytes of address space; {who} needs at least {MIN_ADDRESS_SPACE} (ulimit -v)"
 
 
 def _version(package: str) -> str:

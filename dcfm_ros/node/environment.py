@@ -5,8 +5,9 @@ from __future__ import annotations
 import resource
 from collections.abc import Collection, Mapping
 
+from dcfm_ros.requirements import too_little_room
+
 MIN_FILES = 64
-MIN_ADDRESS_SPACE = 2 << 30
 MAX_DOMAIN = 232
 """Above that there are no ports."""
 
@@ -17,7 +18,8 @@ def unusable(environment: Mapping[str, str], rmw_installed: Collection[str] = ()
     rmw_installed: the middlewares that there are, empty where nobody knows.
     """
     return (
-        _limits()
+        _files()
+        or too_little_room("the node")
         or _domain(environment.get("ROS_DOMAIN_ID", ""))
         or _middleware(environment.get("RMW_IMPLEMENTATION", ""), rmw_installed)
         or _security(environment)
@@ -34,15 +36,11 @@ def installed_middlewares() -> set[str]:
         return set()
 
 
-def _limits() -> str:
-    for limit, least, what, option in (
-        (resource.RLIMIT_NOFILE, MIN_FILES, "open files", "-n"),
-        (resource.RLIMIT_AS, MIN_ADDRESS_SPACE, "bytes of address space", "-v"),
-    ):
-        given = resource.getrlimit(limit)[0]
-        if given != resource.RLIM_INFINITY and given < least:
-            return f"this process may have {given} {what}; the node needs at least {least} (ulimit {option})"
-    return ""
+def _files() -> str:
+    given = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if given == resource.RLIM_INFINITY or given >= MIN_FILES:
+        return ""
+    return f"this process may have {given} open files; the node needs at least {MIN_FILES} (ulimit -n)"
 
 
 def _domain(given: str) -> str:

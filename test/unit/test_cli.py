@@ -44,13 +44,28 @@ def test_what_the_system_refuses_is_one_line(fake_command, capsys):
     assert capsys.readouterr().err == "dcfm: error: '/data/out/page.html': No space left on device\n"
 
 
-def test_too_little_memory_is_one_line(fake_command, capsys):
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_too_little_memory_is_one_line(fake_command, capsys, error):
     def hungry(args):
-        raise MemoryError
+        raise error
 
     fake_command(hungry)
     assert cli.main(["fake"]) == 2
     assert "too little memory" in capsys.readouterr().err
+
+
+def test_a_process_without_room_for_a_network_says_so(fake_command, capsys, monkeypatch):
+    monkeypatch.setattr("resource.getrlimit", lambda which: (1 << 30, 1 << 30))
+    fake_command(lambda args: 0)
+    assert cli.main(["fake"]) == 2
+    assert "1073741824 bytes of address space; dcfm fake needs at least" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
