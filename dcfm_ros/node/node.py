@@ -33,6 +33,7 @@ from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Pose
 from dcfm_ros.stream.segmenter import StreamSegmenter
+from dcfm_ros.stream.workers import load_slices, way_of
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_S = 0.4  # how long to wait for the frames in progress when stopping
@@ -250,5 +251,7 @@ def warm_engine(weights: str | Path, config: EngineConfig, stream: StreamConfig)
     with StreamSegmenter(engine, replace(stream, mode="inline")) as segmenter:
         for stamp_ns in (1, 2):
             mask = segmenter.step(noise, stamp_ns).mask
+    if way_of(engine, stream) == "slices":
+        load_slices(engine, stream)
     draw_overlay(noise, mask, engine.card)  # which compiles, too: else the first subscriber would wait
     return engine

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from importlib.resources import files
 
 import bags
 import numpy as np
@@ -26,7 +27,7 @@ from dcfm_ros.replay.report.recordings_page import write_recordings
 from dcfm_ros.replay.report.report import as_json
 from dcfm_ros.replay.report.sweep_page import write_sweep
 from dcfm_ros.replay.report.tables import summary_text
-from dcfm_ros.replay.summary import summarise
+from dcfm_ros.replay.summary import STEPS, summarise
 from dcfm_ros.replay.sweep import run_sweep
 from dcfm_ros.stream.config import StreamConfig
 
@@ -218,3 +219,8 @@ def test_a_browser_has_nothing_to_complain_about(tmp_path, recording, write):
     if write is run_page:
         assert re.search(r"<output[^>]*>frame \d+", result.stdout)
         assert result.stdout.count('class="pointer"') >= 5
+
+
+def test_every_step_of_a_frame_has_a_colour_by_day_and_by_night():
+    style = files("dcfm_ros.replay.report").joinpath("templates", "page.css").read_text(encoding="utf-8")
+    assert {style.count(f"--step{index}:") for index in range(len(STEPS))} == {2}

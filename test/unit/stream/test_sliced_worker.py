@@ -55,6 +55,18 @@ def test_a_piece_runs_after_each_frame_and_never_during_one():
         until(lambda: stream.step(frame(8), next(stamps)).mask[0, 0] == 4)
 
 
+def test_pieces_are_loaded_before_the_first_frame():
+    class Loads(FakeEngine):
+        def common_slices(self, independent, pieces):
+            loaded.append(pieces)
+            return super().common_slices(independent, pieces)
+
+    loaded: list[int] = []
+    StreamSegmenter(Loads(), config("slices")).close()
+    StreamSegmenter(Loads(), config("thread")).close()
+    assert loaded == [MAX_PIECES], "in slices, and in those alone"
+
+
 def test_frames_wait_for_the_piece_in_work_but_for_no_more():
     engine = FakeEngine()
     worker = create_worker(engine, config("slices", slices=2), None)
