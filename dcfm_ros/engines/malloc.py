@@ -9,6 +9,17 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 KEPT_BYTES = 512 << 20
 
 
+def share_one_heap() -> bool:
+    """Has all threads to come take memory from one heap. False where the C library cannot.
+
+    Each of several would keep what its threads have freed; the middleware's, OpenVINO's and the workers' are dozens.
+    """
+    try:
+        return bool(ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1))
+    except (OSError, AttributeError):
+        return False
+
+
 @functools.cache
 def keep_freed_memory() -> bool:
     """Has this process keep what it frees, up to KEPT_BYTES, for its next frame. False where the C library cannot.

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from dcfm_ros.engines.malloc import share_one_heap
 from dcfm_ros.errors import one_line, reason, say
 from dcfm_ros.interrupts import open_streams
 from dcfm_ros.node import environment, fast_dds
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     open_streams()
     check(sys.argv[1:] if argv is None else argv)
+    share_one_heap()
     ending = Ending()
     status = _run(argv, ending)
     ending.leave(status)
