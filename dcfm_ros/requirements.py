@@ -9,7 +9,7 @@ import resource
 OLDEST = {"numpy": "1.26", "numba": "0.57", "torch": "2.1"}
 """Package -> the oldest version that does. As in pyproject.toml, which colcon and apt do not read."""
 
-MIN_ADDRESS_SPACE = 2 << 30
+MIN_ADDRESS_SPACE = 5 << 29
 
 
 def too_old() -> str:

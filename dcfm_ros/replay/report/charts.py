@@ -104,8 +104,8 @@ def latency_histogram(records: Sequence[FrameRecord], summary: Summary) -> str:
     )
     plot = Plot((low, high), (0, float((counts_other + counts_key).max()) * 1.18), 250)
     plot.axes("ms", y_count=3)
-    begins = f"the axis begins at {low:.1f} ms" if low else ""
-    ends = f"the last bar is of all above {edges[-2]:.1f} ms" if summary.latency.maximum > high else ""
+    begins = f"axis from {low:.1f} ms" if low else ""
+    ends = f"last bar: all above {edges[-2]:.1f} ms" if summary.latency.maximum > high else ""
     plot.note("; ".join(filter(None, (begins, ends))))
     gap = (edges[1] - edges[0]) * 0.08
     for left, right, n_other, n_key in zip(edges, edges[1:], counts_other, counts_key, strict=False):
