@@ -50,6 +50,6 @@ def test_the_package_alone_imports_no_torch():
 
 def test_a_segmenter_without_a_model_takes_the_one_that_comes_along():
     with dcfm_ros.StreamSegmenter() as stream:
-        assert stream.engine.card.input_size == (480, 360)
+        assert stream.engine.card.input_size == (512, 384)
         assert isinstance(stream.engine, TorchEngine)  # DCFM_ENGINE says so, in the tests
         assert stream.step(np.zeros((90, 120, 3), np.uint8), 0).mask.shape == (90, 120)
