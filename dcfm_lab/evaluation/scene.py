@@ -177,8 +177,8 @@ class SharedEngine:
 
     # What a stream calls:
 
-    def prepare(self, size: Size) -> None:
-        self.engine.prepare(size)
+    def prepare(self, size: Size, pieces: bool = False) -> None:
+        self.engine.prepare(size, pieces=pieces)
 
     def independent(self, rgb: Image) -> Any:
         return self.independent_of(self.index)

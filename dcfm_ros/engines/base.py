@@ -38,8 +38,11 @@ class Engine(Protocol):
     @property
     def problem(self) -> str: ...
 
-    def prepare(self, size: tuple[int, int]) -> None:
-        """Builds and loads what frames of `size` = (width, height) need, so that the first of them is not slow."""
+    def prepare(self, size: tuple[int, int], pieces: bool = False) -> None:
+        """Builds and loads what frames of `size` = (width, height) need, so that the first of them is not slow.
+
+        pieces: what `common_slices` needs, too, so that the first key frame in pieces holds no frame up.
+        """
 
     def independent(self, rgb: Image) -> Any:
         """The independent feature of a frame. rgb: uint8 H×W×3 at the network's input size, 0-255.

@@ -75,8 +75,8 @@ class FallbackEngine:
     def problem(self) -> str:
         return self._shared.problem
 
-    def prepare(self, size: tuple[int, int]) -> None:
-        self._run("prepare", size)
+    def prepare(self, size: tuple[int, int], pieces: bool = False) -> None:
+        self._run("prepare", size, pieces)
 
     def independent(self, rgb: Image) -> Any:
         return self._run("independent", rgb)

@@ -14,10 +14,7 @@ def share_one_heap() -> bool:
 
     Each of several would keep what its threads have freed; the middleware's, OpenVINO's and the workers' are dozens.
     """
-    try:
-        return bool(ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1))
-    except (OSError, AttributeError):
-        return False
+    return _set((M_ARENA_MAX, 1))
 
 
 @functools.cache
@@ -28,11 +25,14 @@ def keep_freed_memory() -> bool:
     that can take longer than computing the frame. What each thread keeps for itself is small, so there is one heap for
     all threads that have none yet.
     """
+    return _set((M_TRIM_THRESHOLD, KEPT_BYTES), (M_MMAP_MAX, 0)) and share_one_heap()
+
+
+def _set(*settings: tuple[int, int]) -> bool:
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    settings = ((M_TRIM_THRESHOLD, KEPT_BYTES), (M_MMAP_MAX, 0), (M_ARENA_MAX, 1))
     return all(mallopt(*setting) for setting in settings)
 
 

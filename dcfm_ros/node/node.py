@@ -33,7 +33,7 @@ from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmentation import Pose
 from dcfm_ros.stream.segmenter import StreamSegmenter
-from dcfm_ros.stream.workers import load_slices, way_of
+from dcfm_ros.stream.workers import way_of
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_S = 0.4  # how long to wait for the frames in progress when stopping
@@ -246,12 +246,10 @@ def warm_engine(weights: str | Path, config: EngineConfig, stream: StreamConfig)
     """
     engine = create_engine(weights, config)
     width, height = stream.network_size(engine.card.input_size)
-    engine.prepare((width, height))
+    engine.prepare((width, height), pieces=way_of(engine, stream) == "slices")
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     with StreamSegmenter(engine, replace(stream, mode="inline")) as segmenter:
         for stamp_ns in (1, 2):
             mask = segmenter.step(noise, stamp_ns).mask
-    if way_of(engine, stream) == "slices":
-        load_slices(engine, stream)
     draw_overlay(noise, mask, engine.card)  # which compiles, too: else the first subscriber would wait
     return engine

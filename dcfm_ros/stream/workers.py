@@ -7,10 +7,8 @@ import math
 import threading
 import weakref
 
-import numpy as np
-
 from dcfm_ros.config import usable_cores
-from dcfm_ros.engines.base import MAX_PIECES, Engine
+from dcfm_ros.engines.base import Engine
 from dcfm_ros.stream.background import BackgroundWorker
 from dcfm_ros.stream.common_feature import CommonBranch
 from dcfm_ros.stream.config import StreamConfig
@@ -37,19 +35,13 @@ def create_worker(engine: Engine, config: StreamConfig, on_error: OnError | None
         return Worker(whole, on_error)
     logger.info("key frames are computed in the background: %s (asked for: %s)", way, config.background)
     if way == "slices":
-        load_slices(engine, config)
+        engine.prepare(config.network_size(engine.card.input_size), pieces=True)
         return SlicedWorker(whole, on_error, SlicePlan(config.slices, config.max_age_ms), turns_of(engine))
     handle, idle = engine.background(threads_of(config)), engine.device == "cpu"
     # Now: others, who wait while an engine loads, would wait for a thread that hardly runs.
     handle.prepare(config.network_size(engine.card.input_size))
     overdue_ms = config.max_age_ms if idle else math.inf
     return BackgroundWorker(whole, on_error, CommonBranch(handle, config), idle=idle, overdue_ms=overdue_ms)
-
-
-def load_slices(engine: Engine, config: StreamConfig) -> None:
-    """Has the engine load its pieces, once: else the first key frame in pieces and the frames behind it wait for that."""
-    width, height = config.network_size(engine.card.input_size)
-    engine.common_slices(engine.independent(np.zeros((height, width, 3), np.uint8)), MAX_PIECES)
 
 
 def turns_of(engine: Engine) -> Turns:

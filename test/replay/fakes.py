@@ -50,7 +50,7 @@ class FakeEngine:
         if self._clock is not None:
             self._clock.spend(ms)
 
-    def prepare(self, size):
+    def prepare(self, size, pieces=False):
         """Nothing has to be built."""
 
     def independent(self, rgb):

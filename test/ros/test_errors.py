@@ -52,9 +52,7 @@ IDLE_S = 240.0  # in the background the common branch runs at idle priority: a b
 def test_a_failing_common_branch_is_told_and_masks_go_on(graph, engine_of, capfd, mode):
     def spoil(engine):
         error = RuntimeError("out of\nmemory")
-        # A stream in slices asks for its pieces before the first frame, too.
-        call = 3 if mode == "background" else 2
-        engine.common, engine.common_slices = fail_from(call, error, engine.common, engine.common_slices)
+        engine.common, engine.common_slices = fail_from(2, error, engine.common, engine.common_slices)
         engine.background = lambda threads: engine
 
     engine_of(spoil)

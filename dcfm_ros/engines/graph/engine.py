@@ -89,9 +89,11 @@ class GraphEngine:
         self._cuts: dict[Size, Cut] = {}
         self._lock = threading.Lock()
 
-    def prepare(self, size: Size) -> None:
+    def prepare(self, size: Size, pieces: bool = False) -> None:
         for name in GRAPHS:
             self._runner(name, size)
+        if pieces:
+            self._cut(size)
 
     def independent(self, rgb: Image) -> Feature:
         size = rgb.shape[1], rgb.shape[0]

@@ -73,7 +73,7 @@ class TorchEngine:
     def problem(self) -> str:
         return self._passes.problem
 
-    def prepare(self, size: tuple[int, int]) -> None:
+    def prepare(self, size: tuple[int, int], pieces: bool = False) -> None:
         """Compiles and captures what frames of `size` need; nothing, on a CPU without `compile`."""
         if self._frames is None and not self._passes.compiled:
             return

@@ -562,7 +562,7 @@ def test_only_a_librarys_failure_is_logged_with_its_traceback(model, caplog, err
     class Failing:
         name, precision, device, card = "openvino", "int8", "cpu", model.card
 
-        def prepare(self, size):
+        def prepare(self, size, pieces=False):
             raise error
 
     FallbackEngine(Failing(), model, EngineConfig(device="cpu")).prepare(SIZE)

@@ -32,7 +32,7 @@ class Oracle:
         )
         self.calls: Counter[str] = Counter()
 
-    def prepare(self, size: tuple[int, int]) -> None:
+    def prepare(self, size: tuple[int, int], pieces: bool = False) -> None:
         pass
 
     def independent(self, rgb: np.ndarray) -> Any:

@@ -31,7 +31,7 @@ class FakeEngine:
         self.budget = 0
         self.fail_next: Exception | None = None
 
-    def prepare(self, size):
+    def prepare(self, size, pieces=False):
         """Nothing has to be built."""
 
     def independent(self, rgb):
