@@ -60,7 +60,8 @@ class VideoSource(Source):
     def _capture(self) -> cv2.VideoCapture:
         # Absolute, for FFmpeg takes what is before a colon for a protocol.
         capture = cv2.VideoCapture(name_for_opencv(self.path.absolute()), cv2.CAP_FFMPEG)
-        if not capture.isOpened():
+        # FFmpeg opens the beginning of a picture as well, of no size.
+        if not capture.isOpened() or not capture.get(cv2.CAP_PROP_FRAME_WIDTH):
             raise DcfmError(
                 f"{self.path} cannot be read as a video; it is damaged, cut off (a recording that was not finished?) "
                 f"or of another kind. Expected: video, folder of images, rosbag2 (folder, .mcap, .db3) or ROS 1 .bag."

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from bags import CompressionMode, StoragePlugin, picture, stamp_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag1 import Writer as Ros1Writer
 
@@ -261,6 +261,7 @@ def test_cut_off_ros1_bag(tmp_path):
     noise=st.binary(min_size=1, max_size=200),
     suffix=st.sampled_from([".mcap", ".db3", ".bag", ".mp4", ".avi"]),
 )
+@example(noise=b"RIFF\0\0\0\0WEBP", suffix=".mp4")
 @settings(max_examples=60, deadline=None)
 def test_rubbish_is_one_message(tmp_path_factory, noise, suffix):
     path = tmp_path_factory.mktemp("rubbish") / f"file{suffix}"
