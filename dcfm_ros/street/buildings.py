@@ -10,7 +10,7 @@ from dcfm_ros.street.fronts import Front, add_details, add_facade
 from dcfm_ros.street.labels import BUILDING
 from dcfm_ros.street.line import Line
 from dcfm_ros.street.looks import Look
-from dcfm_ros.street.mesh import MeshBuilder
+from dcfm_ros.street.mesh import Finish, MeshBuilder
 from dcfm_ros.street.params import FrontParams
 
 _SLATE = np.array([[0.09, 0.09, 0.10], [0.16, 0.09, 0.07], [0.22, 0.12, 0.08], [0.12, 0.11, 0.10]])
@@ -69,14 +69,15 @@ def _pitched_roof(
     width = float(np.linalg.norm(b - a))
     slope = float(np.hypot(depth / 2, rise))
     uv: list[list[list[float]]] = [[[0, 0], [width, 0], [width, slope], [0, slope]]]
-    out.quads([a - over, b - over, right, left], slate, BUILDING, materials.ROOF, uv)
-    out.quads([c + inward * 0.3, d + inward * 0.3, left, right], slate, BUILDING, materials.ROOF, uv)
-    out.quads([[d, a, left, left], [b, c, right, right]], color, BUILDING, materials.FACADE, None, blind)
+    out.quads([a - over, b - over, right, left], Finish(slate, BUILDING, materials.ROOF), uv)
+    out.quads([c + inward * 0.3, d + inward * 0.3, left, right], Finish(slate, BUILDING, materials.ROOF), uv)
+    out.quads(
+        [[d, a, left, left], [b, c, right, right]], Finish(color, BUILDING, materials.FACADE, blind), None
+    )
     gutter = -inward * 0.33 + np.array([0, 0, -0.18])
     out.quads(
         [a + gutter, b + gutter, b + gutter + [0, 0, 0.12], a + gutter + [0, 0, 0.12]],
-        [0.05, 0.05, 0.05],
-        BUILDING,
+        Finish([0.05, 0.05, 0.05], BUILDING),
     )
     for end in (left, right):
         if rng.random() < 0.6:
@@ -91,16 +92,25 @@ def _chimney(
     x, y, z = base
     tall = float(rng.uniform(0.9, 1.6))
     out.box(
-        [x - 0.35, y - 0.35, z - 0.8], [x + 0.35, y + 0.35, z + tall], color * 0.8, BUILDING, materials.BRICK
+        [x - 0.35, y - 0.35, z - 0.8],
+        [x + 0.35, y + 0.35, z + tall],
+        Finish(color * 0.8, BUILDING, materials.BRICK),
     )
     for k in (-0.17, 0.17):
-        out.tube([x + k, y, z + tall], [x + k, y, z + tall + 0.35], 0.1, 0.08, [0.3, 0.14, 0.08], BUILDING, 5)
+        out.tube(
+            [x + k, y, z + tall],
+            [x + k, y, z + tall + 0.35],
+            0.1,
+            0.08,
+            Finish([0.3, 0.14, 0.08], BUILDING),
+            sides=5,
+        )
 
 
 def _flat_roof(out: MeshBuilder, rng: np.random.Generator, ring: NDArray[np.float64], height: float) -> None:
     roof = [[*p, height] for p in ring]
-    out.quads([roof], [0.2, 0.2, 0.2], BUILDING)
+    out.quads([roof], Finish([0.2, 0.2, 0.2], BUILDING))
     if rng.random() < 0.6:
         center = ring.mean(0)
         low = np.array([*(center - 1.3), height])
-        out.box(low, low + [2.6, 2.6, float(rng.uniform(1.2, 2.4))], [0.3, 0.3, 0.3], BUILDING)
+        out.box(low, low + [2.6, 2.6, float(rng.uniform(1.2, 2.4))], Finish([0.3, 0.3, 0.3], BUILDING))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dcfm_ros.street import materials
 from dcfm_ros.street.labels import CAR
-from dcfm_ros.street.mesh import Mesh, MeshBuilder, yaw_matrix
+from dcfm_ros.street.mesh import Finish, Mesh, MeshBuilder, yaw_matrix
 
 COLORS = np.array(
     [[0.02, 0.02, 0.022], [0.4, 0.41, 0.42], [0.55, 0.56, 0.57], [0.7, 0.7, 0.7], [0.15, 0.16, 0.17], [0.02, 0.05, 0.22], [0.35, 0.015, 0.02],
@@ -93,17 +93,17 @@ def _body(out: MeshBuilder, shape: Shape, paint: NDArray[np.float64]) -> None:
             quads = np.stack([low[:-1], low[1:], high[1:], high[:-1]], 1)
             out.quads(
                 quads if side < 0 else quads[:, ::-1],
-                paint * tone if tone > 0.5 else np.array(_RUBBER),
-                CAR,
-                materials.PAINT if tone > 0.5 else materials.PLAIN,
+                Finish(
+                    paint * tone if tone > 0.5 else np.array(_RUBBER),
+                    CAR,
+                    materials.PAINT if tone > 0.5 else materials.PLAIN,
+                ),
             )
     deck_left = np.stack([fine, half * 0.9, top], 1)
     deck_right = np.stack([fine, -half * 0.9, top], 1)
     out.quads(
         np.stack([deck_right[:-1], deck_right[1:], deck_left[1:], deck_left[:-1]], 1),
-        paint,
-        CAR,
-        materials.PAINT,
+        Finish(paint, CAR, materials.PAINT),
     )
     for k, way in ((0, -1), (-1, 1)):
         for (z0, w0, tone), (z1, w1, _) in zip(levels[:-1], levels[1:]):
@@ -116,15 +116,18 @@ def _body(out: MeshBuilder, shape: Shape, paint: NDArray[np.float64]) -> None:
             ]
             out.quads(
                 quad[::-1] if way < 0 else quad,
-                paint * tone if tone > 0.5 else np.array(_RUBBER),
-                CAR,
-                materials.PAINT if tone > 0.5 else materials.PLAIN,
+                Finish(
+                    paint * tone if tone > 0.5 else np.array(_RUBBER),
+                    CAR,
+                    materials.PAINT if tone > 0.5 else materials.PLAIN,
+                ),
             )
     reach, inner = shape.length / 2 - 0.1, shape.width / 2 - 0.12
     out.quads(
-        [[-reach, -inner, 0.2], [reach, -inner, 0.2], [reach, inner, 0.2], [-reach, inner, 0.2]], _RUBBER, CAR
+        [[-reach, -inner, 0.2], [reach, -inner, 0.2], [reach, inner, 0.2], [-reach, inner, 0.2]],
+        Finish(_RUBBER, CAR),
     )
-    out.box([-reach, -inner, 0.2], [reach, inner, shape.floor + 0.1], _RUBBER, CAR)
+    out.box([-reach, -inner, 0.2], [reach, inner, shape.floor + 0.1], Finish(_RUBBER, CAR))
 
 
 def _cabin(out: MeshBuilder, shape: Shape, paint: NDArray[np.float64]) -> None:
@@ -140,7 +143,7 @@ def _cabin(out: MeshBuilder, shape: Shape, paint: NDArray[np.float64]) -> None:
     flip = np.array([1, -1, 1])
     for side in (1, -1):
         quad = np.stack([b, a, d, c]) if side > 0 else np.stack([a, b, c, d]) * flip
-        out.quads(quad, paint, CAR, materials.PAINT)
+        out.quads(quad, Finish(paint, CAR, materials.PAINT))
         if shape.windows:
             _side_windows(out, a, b, c, d, side, 5 if shape.length > 8 else 2)
         else:
@@ -148,7 +151,7 @@ def _cabin(out: MeshBuilder, shape: Shape, paint: NDArray[np.float64]) -> None:
     rise = np.array([0, 0, 0.05])
     inner = np.array([0, -0.22, 0])
     out.quads([[d * flip, c * flip, c * flip - inner + rise, d * flip - inner + rise], [d + inner + rise, c + inner + rise, c, d],
-               [d * flip - inner + rise, c * flip - inner + rise, c + inner + rise, d + inner + rise]], paint, CAR, materials.PAINT)  # fmt: skip
+               [d * flip - inner + rise, c * flip - inner + rise, c + inner + rise, d + inner + rise]], Finish(paint, CAR, materials.PAINT))  # fmt: skip
     glass = np.array(_GLASS)
     for low, high, way in ((b, c, 1), (a, d, -1)):
         frame = (
@@ -156,13 +159,13 @@ def _cabin(out: MeshBuilder, shape: Shape, paint: NDArray[np.float64]) -> None:
             if way > 0
             else np.stack([low, low * flip, high * flip, high])
         )
-        out.quads(frame, paint, CAR, materials.PAINT)
+        out.quads(frame, Finish(paint, CAR, materials.PAINT))
         if way < 0 and not shape.windows:
             continue
         mid = frame.mean(0)
         normal = np.cross(frame[1] - frame[0], frame[3] - frame[0])
         pane = mid + (frame - mid) * [1, 0.9, 0.84] + normal / np.linalg.norm(normal) * 0.012
-        out.quads(pane, glass, CAR, materials.GLASS)
+        out.quads(pane, Finish(glass, CAR, materials.GLASS))
 
 
 def _side_windows(
@@ -192,7 +195,7 @@ def _side_windows(
             + out_by
         )
         quad = quad * flip
-        out.quads(quad[::-1] if side > 0 else quad, _GLASS, CAR, materials.GLASS)
+        out.quads(quad[::-1] if side > 0 else quad, Finish(_GLASS, CAR, materials.GLASS))
 
 
 def _wheels(out: MeshBuilder, shape: Shape, seed: int) -> None:
@@ -200,12 +203,15 @@ def _wheels(out: MeshBuilder, shape: Shape, seed: int) -> None:
         for side in (-1, 1):
             y = side * (float(_taper(shape, np.array([x]))[0]) + 0.004)
             r = shape.wheel
-            out.disc([x, y, r + 0.03], [r * 1.17, 0, 0], [0, 0, r * 1.17], [0.008, 0.008, 0.008], CAR)
+            out.disc([x, y, r + 0.03], [r * 1.17, 0, 0], [0, 0, r * 1.17], Finish([0.008, 0.008, 0.008], CAR))
             obj = out.params([float((seed * 7 + n * 3 + side) % 10) / 10])
             out.disc(
-                [x, y + side * 0.012, r], [r, 0, 0], [0, 0, r], [0.1, 0.1, 0.1], CAR, materials.WHEEL, obj
+                [x, y + side * 0.012, r],
+                [r, 0, 0],
+                [0, 0, r],
+                Finish([0.1, 0.1, 0.1], CAR, materials.WHEEL, obj),
             )
-            out.tube([x, y - side * 0.2, r], [x, y + side * 0.01, r], r, r, _RUBBER, CAR, 12)
+            out.tube([x, y - side * 0.2, r], [x, y + side * 0.01, r], r, r, Finish(_RUBBER, CAR), sides=12)
 
 
 def _ends(out: MeshBuilder, shape: Shape, seed: int) -> None:
@@ -224,7 +230,7 @@ def _ends(out: MeshBuilder, shape: Shape, seed: int) -> None:
         obj: int = 0,
     ) -> None:
         quad = [[x, y0, z0], [x, y1, z0], [x, y1, z1], [x, y0, z1]]
-        out.quads(quad if x > 0 else quad[::-1], color, CAR, mat, None, obj)
+        out.quads(quad if x > 0 else quad[::-1], Finish(color, CAR, mat, obj), None)
 
     plate(nose + 0.01, -half * 0.5, half * 0.5, z - 0.12, z + 0.02, [0.02, 0.02, 0.02])
     plate(nose + 0.01, -half * 0.8, half * 0.8, shape.floor + 0.06, shape.floor + 0.16, [0.02, 0.02, 0.02])
@@ -242,4 +248,6 @@ def _ends(out: MeshBuilder, shape: Shape, seed: int) -> None:
     for side in (-1, 1):
         x = shape.cabin[3] - 0.15
         y, z = side * (shape.width / 2 + 0.07), shape.deck[2][1]
-        out.box([x - 0.06, y - 0.09, z + 0.02], [x + 0.06, y + 0.09, z + 0.17], [0.03, 0.03, 0.03], CAR)
+        out.box(
+            [x - 0.06, y - 0.09, z + 0.02], [x + 0.06, y + 0.09, z + 0.17], Finish([0.03, 0.03, 0.03], CAR)
+        )

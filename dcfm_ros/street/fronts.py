@@ -11,7 +11,7 @@ from dcfm_ros.street import materials
 from dcfm_ros.street.labels import BUILDING, SIGN
 from dcfm_ros.street.line import Line
 from dcfm_ros.street.looks import PANEL, RENDER, STONE, Look
-from dcfm_ros.street.mesh import MeshBuilder
+from dcfm_ros.street.mesh import Finish, MeshBuilder
 from dcfm_ros.street.params import FrontParams, SignParams
 
 _SQUARE = [[[-1, -1], [1, -1], [1, 1], [-1, 1]]]
@@ -47,14 +47,16 @@ def add_facade(
     run = float(np.linalg.norm(b - a))
     corners = [[*a, 0.0], [*b, 0.0], [*b, height], [*a, height]]
     uv = [[[0, 0.0], [run, 0.0], [run, height], [0, height]]]
-    out.quads(corners, color, BUILDING, materials.FACADE, uv, obj)
+    out.quads(corners, Finish(color, BUILDING, materials.FACADE, obj), uv)
 
 
 def add_details(out: MeshBuilder, rng: np.random.Generator, front: Front) -> None:
     """A drainpipe, and what the front's look and the numbers drawn say."""
     look = front.look
     pipe = front.at(rng.uniform(0.1, 0.3), 0.08)
-    out.tube([*pipe, 0.0], [*pipe, front.height - 0.2], 0.05, 0.05, [0.04, 0.04, 0.04], BUILDING, 5)
+    out.tube(
+        [*pipe, 0.0], [*pipe, front.height - 0.2], 0.05, 0.05, Finish([0.04, 0.04, 0.04], BUILDING), sides=5
+    )
     plain = not look.shop and look.style != PANEL
     if plain and rng.random() < 0.5 and front.bays >= 2 and look.storeys <= 3:
         _bay_window(out, rng, front)
@@ -85,7 +87,7 @@ def _bay_window(out: MeshBuilder, rng: np.random.Generator, front: Front) -> Non
     ring = [front.at(x0, 0.0), front.at(x0 + 0.25, 0.75), front.at(x1 - 0.25, 0.75), front.at(x1, 0.0)]
     for a, b in zip(ring[:-1], ring[1:]):
         add_facade(out, a, b, tall, front.color * 1.1, obj)
-    out.quads([[[*p, tall] for p in ring]], [0.12, 0.12, 0.13], BUILDING, materials.ROOF)
+    out.quads([[[*p, tall] for p in ring]], Finish([0.12, 0.12, 0.13], BUILDING, materials.ROOF))
 
 
 def _shop_front(out: MeshBuilder, rng: np.random.Generator, front: Front) -> None:
@@ -98,16 +100,16 @@ def _shop_front(out: MeshBuilder, rng: np.random.Generator, front: Front) -> Non
         a, b = front.at(0.3, 0.05), front.at(width - 0.3, 0.05)
         c, d = front.at(width - 0.3, 1.4), front.at(0.3, 1.4)
         cloth = [[*d, fascia - 0.65], [*c, fascia - 0.65], [*b, fascia], [*a, fascia]]
-        out.quads(cloth, accent * 1.4 + 0.05, BUILDING)
+        out.quads(cloth, Finish(accent * 1.4 + 0.05, BUILDING))
         hem = [[*d, fascia - 0.85], [*c, fascia - 0.85], [*c, fascia - 0.65], [*d, fascia - 0.65]]
-        out.quads(hem, accent * 1.2 + 0.05, BUILDING)
+        out.quads(hem, Finish(accent * 1.2 + 0.05, BUILDING))
     if rng.random() < 0.55:
         x = float(rng.uniform(0.5, width - 0.5))
         a, b = front.at(x, 0.1), front.at(x, 0.95)
         obj = out.params(SignParams(4.0, float(rng.uniform(0, 9))))
         z = ground + 0.3
         corners = [[*a, z], [*b, z], [*b, z + 0.75], [*a, z + 0.75]]
-        out.quads(corners, [0.5, 0.5, 0.5], SIGN, materials.SIGN, _SQUARE, obj)
+        out.quads(corners, Finish([0.5, 0.5, 0.5], SIGN, materials.SIGN, obj), _SQUARE)
 
 
 def _board(out: MeshBuilder, front: Front, z0: float, z1: float, far: float, color: ArrayLike) -> None:
@@ -118,7 +120,7 @@ def _board(out: MeshBuilder, front: Front, z0: float, z1: float, far: float, col
         front.at(front.line.length, 0),
         front.at(0, 0),
     ]
-    out.prism(ring, z0, z1, color, BUILDING)
+    out.prism(ring, z0, z1, Finish(color, BUILDING))
 
 
 def _balconies(out: MeshBuilder, rng: np.random.Generator, front: Front) -> None:
@@ -133,10 +135,10 @@ def _balcony(
     out: MeshBuilder, a: NDArray[np.float64], b: NDArray[np.float64], inward: NDArray[np.float64], z: float
 ) -> None:
     c, d = b - inward * 1.1, a - inward * 1.1
-    out.prism([d, c, b, a], z - 0.15, z, [0.4, 0.4, 0.4], BUILDING)
+    out.prism([d, c, b, a], z - 0.15, z, Finish([0.4, 0.4, 0.4], BUILDING))
     obj = out.params([1.0])
     for p, q in ((d, c), (c, b), (a, d)):
         run = float(np.linalg.norm(q - p))
         uv: list[list[list[float]]] = [[[0, 0], [run, 0], [run, 1], [0, 1]]]
         corners = [[*p, z], [*q, z], [*q, z + 1.0], [*p, z + 1.0]]
-        out.quads(corners, [0.08, 0.08, 0.08], BUILDING, materials.RAILING, uv, obj)
+        out.quads(corners, Finish([0.08, 0.08, 0.08], BUILDING, materials.RAILING, obj), uv)

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcfm_ros.street import materials
 from dcfm_ros.street.labels import PAVEMENT, ROAD, TREE
+from dcfm_ros.street.mesh import Finish
 from dcfm_ros.street.params import RoadParams
 from dcfm_ros.street.site import BLOCK, KERB, Site
 
@@ -72,7 +73,7 @@ def _strip(
     corners = ((d[0], v[:-1]), (d[0], v[1:]), (d[1], v[1:]), (d[1], v[:-1]))
     uv = np.stack([np.stack(np.broadcast_arrays(*corner), 1) for corner in corners], 1)
     quads = np.stack([near[:-1], near[1:], far[1:], far[:-1]], 1)
-    site.out.quads(quads, np.asarray(color), label, mat, uv, obj, [0, 0, 1])
+    site.out.quads(quads, Finish(np.asarray(color), label, mat, obj), uv, normal=[0, 0, 1])
 
 
 def lay_side_road(site: Site, side: int, a: float, b: float, reach: float) -> None:
@@ -95,4 +96,4 @@ def lay_side_road(site: Site, side: int, a: float, b: float, reach: float) -> No
         u = np.broadcast_to(np.array([s0, s0, s1, s1]) - (a + b) / 2, (len(d) - 1, 4))
         v = np.stack([d[:-1], d[1:], d[1:], d[:-1]], 1)
         quads, uv = np.stack([p[:-1], p[1:], q[1:], q[:-1]], 1), np.stack([u, v], -1)
-        site.out.quads(quads, np.asarray(color), label, mat, uv, number, [0, 0, 1])
+        site.out.quads(quads, Finish(np.asarray(color), label, mat, number), uv, normal=[0, 0, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,15 @@ from dcfm_ros.street import materials
 Floats = NDArray[np.float32]
 PARAMS = 16
 """Floats that a material may read per object, for example the window grid of a facade."""
+
+
+class Finish(NamedTuple):
+    """What polygons show: linear albedo (3, or a row for each quad), label, material, and the row of its parameters."""
+
+    color: ArrayLike
+    label: int
+    mat: int = materials.PLAIN
+    obj: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,14 +110,7 @@ class MeshBuilder:
         return len(self._params) - 1
 
     def quads(
-        self,
-        corners: ArrayLike,
-        color: ArrayLike,
-        label: int,
-        mat: int = materials.PLAIN,
-        uv: ArrayLike | None = None,
-        obj: int = 0,
-        normal: ArrayLike | None = None,
+        self, corners: ArrayLike, finish: Finish, uv: ArrayLike | None = None, normal: ArrayLike | None = None
     ) -> None:
         """Adds N quads: `corners` N×4×3 (or 4×3), counter-clockwise seen from outside; `uv` N×4×2 (default: unit square)."""
         quad = np.asarray(corners, np.float32).reshape(-1, 4, 3)
@@ -123,42 +126,22 @@ class MeshBuilder:
             facing = diagonal / np.maximum(np.linalg.norm(diagonal, axis=1, keepdims=True), 1e-9)
         else:
             facing = np.broadcast_to(np.asarray(normal, np.float32), (count, 3))
-        self._add(pos, tex[:, split].reshape(-1, 3, 2), np.repeat(facing, 2, 0), color, label, mat, obj)
+        self._add(pos, tex[:, split].reshape(-1, 3, 2), np.repeat(facing, 2, 0), finish)
 
-    def _add(
-        self, pos: Floats, uv: Floats, normal: Floats, color: ArrayLike, label: int, mat: int, obj: int
-    ) -> None:
+    def _add(self, pos: Floats, uv: Floats, normal: Floats, finish: Finish) -> None:
         count = len(pos)
-        tint = np.asarray(color, np.float32)
+        tint = np.asarray(finish.color, np.float32)
         if tint.ndim == 2 and len(tint) * 2 == count:
             tint = np.repeat(tint, 2, 0)
-        self._parts.append(_triangles(count, pos, uv, normal, tint, mat, label, obj))
+        self._parts.append(_triangles(count, pos, uv, normal, tint, finish.mat, finish.label, finish.obj))
 
-    def box(
-        self,
-        low: ArrayLike,
-        high: ArrayLike,
-        color: ArrayLike,
-        label: int,
-        mat: int = materials.PLAIN,
-        obj: int = 0,
-    ) -> None:
+    def box(self, low: ArrayLike, high: ArrayLike, finish: Finish) -> None:
         """Adds an axis-aligned box without its bottom; `uv` are metres on each face."""
         (x0, y0, z0), (x1, y1, z1) = np.asarray(low, float), np.asarray(high, float)
         ring = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-        self.prism(ring, z0, z1, color, label, mat, obj)
+        self.prism(ring, z0, z1, finish)
 
-    def prism(
-        self,
-        ring: ArrayLike,
-        z0: float,
-        z1: float,
-        color: ArrayLike,
-        label: int,
-        mat: int = materials.PLAIN,
-        obj: int = 0,
-        top: bool = True,
-    ) -> None:
+    def prism(self, ring: ArrayLike, z0: float, z1: float, finish: Finish, top: bool = True) -> None:
         """Adds the upright prism over a counter-clockwise ground polygon of 4 points (x, y); `uv` are metres along and up."""
         points = np.asarray(ring, float)
         nxt = np.roll(points, -1, 0)
@@ -169,21 +152,13 @@ class MeshBuilder:
         uv = np.zeros((len(points), 4, 2))
         uv[:, 1, 0] = uv[:, 2, 0] = along
         uv[:, 2:, 1] = z1 - z0
-        self.quads(np.stack([low, low_next, low_next + rise, low + rise], 1), color, label, mat, uv, obj)
+        self.quads(np.stack([low, low_next, low_next + rise, low + rise], 1), finish, uv)
         if top:
             plan = points - points[0]
-            self.quads(low + rise, color, label, mat, plan[None], obj)
+            self.quads(low + rise, finish, plan[None])
 
     def tube(
-        self,
-        start: ArrayLike,
-        end: ArrayLike,
-        r0: float,
-        r1: float,
-        color: ArrayLike,
-        label: int,
-        sides: int = 6,
-        mat: int = materials.PLAIN,
+        self, start: ArrayLike, end: ArrayLike, r0: float, r1: float, finish: Finish, sides: int = 6
     ) -> None:
         """Adds a tapered tube from `start` (radius `r0`) to `end` (`r1`), open at its ends."""
         a, b = np.asarray(start, float), np.asarray(end, float)
@@ -201,18 +176,10 @@ class MeshBuilder:
         uv[:, 0, 0] = uv[:, 3, 0] = np.arange(sides) * r0
         uv[:, 1, 0] = uv[:, 2, 0] = np.arange(1, sides + 1) * r0
         uv[:, 2:, 1] = length
-        self.quads(np.stack([low[:-1], low[1:], high[1:], high[:-1]], 1), color, label, mat, uv)
+        self.quads(np.stack([low[:-1], low[1:], high[1:], high[:-1]], 1), finish, uv)
 
     def disc(
-        self,
-        center: ArrayLike,
-        right: ArrayLike,
-        up: ArrayLike,
-        color: ArrayLike,
-        label: int,
-        mat: int = materials.PLAIN,
-        obj: int = 0,
-        sides: int = 14,
+        self, center: ArrayLike, right: ArrayLike, up: ArrayLike, finish: Finish, sides: int = 14
     ) -> None:
         """Adds a flat disc spanned by two radius vectors; `uv` run from -1 to 1 along them."""
         angle = np.arange(sides + 1) * (2 * np.pi / sides)
@@ -223,16 +190,10 @@ class MeshBuilder:
         corners = np.stack([middle, rim[0:-2:2], rim[1:-1:2], rim[2::2]], 1)
         uv = np.stack([zero, flat[0:-2:2], flat[1:-1:2], flat[2::2]], 1)
         normal = np.cross(np.asarray(right, float), np.asarray(up, float))
-        self.quads(corners, color, label, mat, uv, obj, normal / max(float(np.linalg.norm(normal)), 1e-9))
+        self.quads(corners, finish, uv, normal=normal / max(float(np.linalg.norm(normal)), 1e-9))
 
     def ball(
-        self,
-        center: ArrayLike,
-        radii: ArrayLike,
-        color: ArrayLike,
-        label: int,
-        rings: int = 5,
-        sides: int = 8,
+        self, center: ArrayLike, radii: ArrayLike, finish: Finish, rings: int = 5, sides: int = 8
     ) -> None:
         """Adds an ellipsoid."""
         lat = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
@@ -246,7 +207,7 @@ class MeshBuilder:
             -1,
         ) * np.asarray(radii, float) + np.asarray(center, float)
         quads = np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], 2).reshape(-1, 4, 3)
-        self.quads(quads, color, label)
+        self.quads(quads, finish)
 
     def mesh(self, other: Mesh) -> None:
         """Adds a finished mesh."""

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dcfm_ros.street import materials
 from dcfm_ros.street.labels import BICYCLIST, PEDESTRIAN
-from dcfm_ros.street.mesh import Mesh, MeshBuilder
+from dcfm_ros.street.mesh import Finish, Mesh, MeshBuilder
 
 PHASES = 24
 """Poses of one stride or one turn of the pedals."""
@@ -43,15 +43,19 @@ def walker(person: int, phase: int, walking: bool = True) -> Mesh:
         angle = side * reach * np.sin(swing)
         bend = 0.12 + (0.75 * max(0.0, side * np.cos(swing)) if walking else 0.0)
         foot = _leg(out, [0, side * 0.09, hip], angle, bend, leg, stout)
-        out.box(foot + [-0.08, -0.05, -0.07], foot + [0.17, 0.05, 0.02], [0.02, 0.02, 0.02], PEDESTRIAN)
+        out.box(
+            foot + [-0.08, -0.05, -0.07], foot + [0.17, 0.05, 0.02], Finish([0.02, 0.02, 0.02], PEDESTRIAN)
+        )
         arm = -side * reach * 0.8 * np.sin(swing)
         _arm(out, [0.0, side * 0.21 * stout, 1.42], arm, top, skin)
     _torso(out, hip, top, stout, coat)
-    out.tube([0, 0, 1.45], [0.01, 0, 1.56], 0.05, 0.05, skin, PEDESTRIAN)
-    out.ball([0.03, 0, 1.65], [0.1, 0.08, 0.125], skin, PEDESTRIAN)
-    out.ball([-0.005, 0, 1.69], [0.1, 0.09, 0.11], hair, PEDESTRIAN)
+    out.tube([0, 0, 1.45], [0.01, 0, 1.56], 0.05, 0.05, Finish(skin, PEDESTRIAN))
+    out.ball([0.03, 0, 1.65], [0.1, 0.08, 0.125], Finish(skin, PEDESTRIAN))
+    out.ball([-0.005, 0, 1.69], [0.1, 0.09, 0.11], Finish(hair, PEDESTRIAN))
     if bag:
-        out.box([-0.3, -0.15, 1.0], [-0.12, 0.15, 1.42], _TOPS[rng.integers(len(_TOPS))] * 0.8, PEDESTRIAN)
+        out.box(
+            [-0.3, -0.15, 1.0], [-0.12, 0.15, 1.42], Finish(_TOPS[rng.integers(len(_TOPS))] * 0.8, PEDESTRIAN)
+        )
     return out.build().moved(np.eye(3), [0, 0, 0], scale)
 
 
@@ -61,8 +65,8 @@ def _leg(
     start = np.asarray(hip, float)
     knee = start + 0.43 * np.array([np.sin(angle), 0, -np.cos(angle)])
     ankle = knee + 0.42 * np.array([np.sin(angle - bend), 0, -np.cos(angle - bend)])
-    out.tube(start, knee, 0.095 * stout, 0.065 * stout, color, PEDESTRIAN)
-    out.tube(knee, ankle, 0.063 * stout, 0.05, color, PEDESTRIAN)
+    out.tube(start, knee, 0.095 * stout, 0.065 * stout, Finish(color, PEDESTRIAN))
+    out.tube(knee, ankle, 0.063 * stout, 0.05, Finish(color, PEDESTRIAN))
     return ankle
 
 
@@ -72,9 +76,9 @@ def _arm(
     start = np.asarray(shoulder, float)
     elbow = start + 0.29 * np.array([np.sin(angle), 0, -np.cos(angle)])
     hand = elbow + 0.27 * np.array([np.sin(angle + 0.35), 0, -np.cos(angle + 0.35)])
-    out.tube(start, elbow, 0.058, 0.048, top, PEDESTRIAN)
-    out.tube(elbow, hand, 0.047, 0.036, top, PEDESTRIAN)
-    out.ball(hand, [0.045, 0.03, 0.05], skin, PEDESTRIAN, 3, 6)
+    out.tube(start, elbow, 0.058, 0.048, Finish(top, PEDESTRIAN))
+    out.tube(elbow, hand, 0.047, 0.036, Finish(top, PEDESTRIAN))
+    out.ball(hand, [0.045, 0.03, 0.05], Finish(skin, PEDESTRIAN), rings=3, sides=6)
 
 
 def _torso(out: MeshBuilder, hip: float, top: NDArray[np.float64], stout: float, coat: bool) -> None:
@@ -93,7 +97,9 @@ def _torso(out: MeshBuilder, hip: float, top: NDArray[np.float64], stout: float,
         for z, d, w in rings
     ]
     for low, high in zip(loops[:-1], loops[1:]):
-        out.quads(np.stack([low[:-1], low[1:], high[1:], high[:-1]], 1), top, PEDESTRIAN, materials.SKIN)
+        out.quads(
+            np.stack([low[:-1], low[1:], high[1:], high[:-1]], 1), Finish(top, PEDESTRIAN, materials.SKIN)
+        )
 
 
 @lru_cache(maxsize=512)
@@ -115,11 +121,11 @@ def cyclist(person: int, phase: int) -> Mesh:
     _limbs(out, turn, (hip, shoulder, crank, bar), top, leg)
     waist = hip + [0, 0, 0.02]
     middle = (waist + shoulder) / 2 + [-0.04, 0, 0.02]
-    out.tube(waist, middle, 0.16, 0.17, top, BICYCLIST, 8)
-    out.tube(middle, shoulder, 0.17, 0.14, top, BICYCLIST, 8)
-    out.ball(shoulder, [0.12, 0.2, 0.1], top, BICYCLIST)
-    out.ball(shoulder + [0.1, 0, 0.24], [0.1, 0.08, 0.12], skin, BICYCLIST)
-    out.ball(shoulder + [0.075, 0, 0.29], [0.12, 0.09, 0.1], helmet, BICYCLIST)
+    out.tube(waist, middle, 0.16, 0.17, Finish(top, BICYCLIST), sides=8)
+    out.tube(middle, shoulder, 0.17, 0.14, Finish(top, BICYCLIST), sides=8)
+    out.ball(shoulder, [0.12, 0.2, 0.1], Finish(top, BICYCLIST))
+    out.ball(shoulder + [0.1, 0, 0.24], [0.1, 0.08, 0.12], Finish(skin, BICYCLIST))
+    out.ball(shoulder + [0.075, 0, 0.29], [0.12, 0.09, 0.1], Finish(helmet, BICYCLIST))
     return out.build()
 
 
@@ -133,16 +139,13 @@ def _bicycle(
             hub,
             [0.34 * np.cos(turn), 0, -0.34 * np.sin(turn)],
             [0.34 * np.sin(turn), 0, 0.34 * np.cos(turn)],
-            [0.02, 0.02, 0.02],
-            BICYCLIST,
-            materials.SPOKES,
-            0,
-            16,
+            Finish([0.02, 0.02, 0.02], BICYCLIST, materials.SPOKES),
+            sides=16,
         )
         rim = np.arange(15) * (2 * np.pi / 14)
         ring = hub + 0.33 * np.stack([np.cos(rim), np.zeros(15), np.sin(rim)], 1)
         for a, b in zip(ring[:-1], ring[1:]):
-            out.tube(a, b, 0.022, 0.022, [0.02, 0.02, 0.02], BICYCLIST, 4)
+            out.tube(a, b, 0.022, 0.022, Finish([0.02, 0.02, 0.02], BICYCLIST), sides=4)
     for a, b in (
         (crank, seat),
         (crank, head),
@@ -151,10 +154,12 @@ def _bicycle(
         (rear, seat - [0, 0, 0.08]),
         (front, head + [0, 0, 0.12]),
     ):
-        out.tube(a, b, 0.022, 0.022, frame, BICYCLIST, 5)
-    out.box(seat + [-0.12, -0.07, 0.0], seat + [0.12, 0.07, 0.06], [0.02, 0.02, 0.02], BICYCLIST)
+        out.tube(a, b, 0.022, 0.022, Finish(frame, BICYCLIST), sides=5)
+    out.box(seat + [-0.12, -0.07, 0.0], seat + [0.12, 0.07, 0.06], Finish([0.02, 0.02, 0.02], BICYCLIST))
     bar = head + [0.03, 0, 0.14]
-    out.tube(bar - [0, 0.27, 0], bar + [0, 0.27, 0], 0.018, 0.018, [0.03, 0.03, 0.03], BICYCLIST, 5)
+    out.tube(
+        bar - [0, 0.27, 0], bar + [0, 0.27, 0], 0.018, 0.018, Finish([0.03, 0.03, 0.03], BICYCLIST), sides=5
+    )
     return np.asarray(bar)
 
 
@@ -175,14 +180,16 @@ def _limbs(
         ]
         start = hip + [0, side * 0.09, 0]
         knee = _joint(start, pedal + [0, 0, 0.08], 0.44, 0.44)
-        out.tube(start, knee, 0.09, 0.065, leg, BICYCLIST)
-        out.tube(knee, pedal + [0, 0, 0.08], 0.06, 0.045, leg, BICYCLIST)
-        out.box(pedal + [-0.08, -0.05, 0.0], pedal + [0.16, 0.05, 0.09], [0.02, 0.02, 0.02], BICYCLIST)
+        out.tube(start, knee, 0.09, 0.065, Finish(leg, BICYCLIST))
+        out.tube(knee, pedal + [0, 0, 0.08], 0.06, 0.045, Finish(leg, BICYCLIST))
+        out.box(
+            pedal + [-0.08, -0.05, 0.0], pedal + [0.16, 0.05, 0.09], Finish([0.02, 0.02, 0.02], BICYCLIST)
+        )
         reach = shoulder + [0.02, side * 0.19, -0.02]
         grip = bar + [0, side * 0.24, 0.0]
         elbow = (reach + grip) / 2 + [0.0, side * 0.05, -0.07]
-        out.tube(reach, elbow, 0.055, 0.045, top, BICYCLIST)
-        out.tube(elbow, grip, 0.044, 0.036, top, BICYCLIST)
+        out.tube(reach, elbow, 0.055, 0.045, Finish(top, BICYCLIST))
+        out.tube(elbow, grip, 0.044, 0.036, Finish(top, BICYCLIST))
 
 
 def _joint(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dcfm_ros.street import materials
 from dcfm_ros.street.labels import TREE
 from dcfm_ros.street.line import Line
-from dcfm_ros.street.mesh import Mesh, MeshBuilder
+from dcfm_ros.street.mesh import Finish, Mesh, MeshBuilder
 from dcfm_ros.street.textures import CARDS
 
 
@@ -20,7 +20,7 @@ def draw_tree(rng: np.random.Generator, season: float, foliage: tuple[float, flo
     lean = rng.normal(0, 0.12, 2)
     base = np.array([lean[0] * 0.4, lean[1] * 0.4, fork])
     thick = float(rng.uniform(0.11, 0.2))
-    out.tube([0, 0, -0.1], base, thick * 1.25, thick, bark, TREE, 7, materials.BARK)
+    out.tube([0, 0, -0.1], base, thick * 1.25, thick, Finish(bark, TREE, materials.BARK), sides=7)
     tips = _limbs(out, rng, base, thick, bark)
     crown = tips.mean(0)
     spread = float(rng.uniform(0.85, 1.1))
@@ -52,12 +52,12 @@ def _limbs(
         way = np.array([np.cos(angle), np.sin(angle), up])
         way /= np.linalg.norm(way)
         end = base + way * rng.uniform(1.5, 2.6)
-        out.tube(base, end, thick * 0.6, thick * 0.3, bark, TREE, 5, materials.BARK)
+        out.tube(base, end, thick * 0.6, thick * 0.3, Finish(bark, TREE, materials.BARK), sides=5)
         points += [base + (end - base) * 0.6, end]
         for _ in range(3):
             twist = way + rng.normal(0, 0.55, 3) + [0, 0, 0.25]
             tip = end + twist / np.linalg.norm(twist) * rng.uniform(0.9, 1.8)
-            out.tube(end, tip, thick * 0.28, thick * 0.08, bark, TREE, 4, materials.BARK)
+            out.tube(end, tip, thick * 0.28, thick * 0.08, Finish(bark, TREE, materials.BARK), sides=4)
             points += [(end + tip) / 2, tip]
     return np.asarray(points)
 
@@ -103,12 +103,12 @@ def _cards(
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
     depth = np.clip(np.linalg.norm((spots - crown) / [1.9, 1.9, 1.6], axis=1), 0.0, 1.0)
     tone = (0.45 + 0.55 * depth) * rng.uniform(0.85, 1.15, count)
-    out.quads(corners, tone[:, None] * color, TREE, mat, uv, 0, outward)
+    out.quads(corners, Finish(tone[:, None] * color, TREE, mat, 0), uv, normal=outward)
 
 
 def add_hedge(out: MeshBuilder, line: Line, height: float, color: NDArray[np.float64]) -> None:
     """A clipped hedge."""
-    out.prism(line.strip(0.7), 0.0, height, color, TREE, materials.HEDGE)
+    out.prism(line.strip(0.7), 0.0, height, Finish(color, TREE, materials.HEDGE))
 
 
 def draw_bush(rng: np.random.Generator, foliage: tuple[float, float, float]) -> Mesh:
