@@ -6,13 +6,10 @@ recorded, and the report says what was lost and how long it took. It ends when a
 
 from __future__ import annotations
 
-import shlex
-
-from launch import LaunchContext, LaunchDescription
-from launch.actions import OpaqueFunction
+from launch import LaunchDescription
 
 from dcfm_ros.config import truth
-from dcfm_ros.node.launch_parts import declared, run_to_the_end
+from dcfm_ros.node.launch_parts import run_to_the_end
 from dcfm_ros.node.topics import REPLAY
 
 ARGUMENTS = {
@@ -22,27 +19,12 @@ ARGUMENTS = {
     "labels": ("", "label topic of the bag, or folder of label images"),
     "sim_time": ("false", "publish /clock, and let the node go by it"),
     "loop": ("1", "how often to play; 0: until Ctrl-C"),
-    "arguments": ("", "more arguments of `dcfm replay`, in one string"),
-    "rviz": ("false", "watch in rviz"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """What `ros2 launch` runs."""
-    return LaunchDescription([*declared(ARGUMENTS), OpaqueFunction(function=start)])
-
-
-def start(context: LaunchContext) -> list:
-    """The replay, and rviz where it was asked for."""
-    settings = {name: context.launch_configurations[name] for name in ARGUMENTS}
-    simulated = truth(settings["sim_time"], "sim_time")
-    return run_to_the_end(
-        context,
-        command(settings),
-        namespace=REPLAY,
-        with_rviz=truth(settings["rviz"], "rviz"),
-        use_sim_time=simulated,
-    )
+    return run_to_the_end(command, ARGUMENTS, REPLAY)
 
 
 def command(settings: dict[str, str]) -> list[str]:
@@ -54,4 +36,4 @@ def command(settings: dict[str, str]) -> list[str]:
             words += [f"--{name}", settings[name]]
     if truth(settings["sim_time"], "sim_time"):
         words.append("--sim-time")
-    return [*words, *shlex.split(settings["arguments"])]
+    return words

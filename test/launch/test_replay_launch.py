@@ -107,5 +107,5 @@ def test_every_argument_has_its_description(description, name):
     declared = [
         entity for entity in module.generate_launch_description().entities if hasattr(entity, "default_value")
     ]
-    assert [entity.name for entity in declared] == list(module.ARGUMENTS)
+    assert [entity.name for entity in declared] == [*module.ARGUMENTS, "arguments", "rviz"]
     assert all(len(entity.description) > 10 for entity in declared)
