@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from dcfm_lab.commands.command_line import command_line
-from dcfm_ros.commands.options import add_force, add_size, add_words
+from dcfm_ros.commands.options import add_force, add_model, add_size, add_words
 from dcfm_ros.errors import DcfmError, Interrupted, say
 from dcfm_ros.files import check_outputs
 from dcfm_ros.measure.table import counted
@@ -30,11 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "torch. All take turns in one run; trust ratios more than times."
     )
     what = parser.add_argument_group("what is measured")
-    what.add_argument(
-        "--weights",
-        metavar="MODEL",
-        help="name (`dcfm models`) or weights file (default: the first of these)",
-    )
+    add_model(what, "--weights", metavar="MODEL")
     what.add_argument("--backbone", help="instead of weights: a random model on this backbone, as in mit_b2")
     what.add_argument(
         "--classes", type=int, default=19, metavar="N", help="classes of the random model (default: 19)"

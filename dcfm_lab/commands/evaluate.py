@@ -13,7 +13,7 @@ from tqdm import tqdm
 from dcfm_lab.commands.command_line import command_line
 from dcfm_lab.evaluation.config import EvaluationConfig
 from dcfm_lab.learn.config import read_pair
-from dcfm_ros.commands.options import add_force, add_options, add_size, add_words, read_options
+from dcfm_ros.commands.options import add_force, add_model, add_options, add_size, add_words, read_options
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.errors import DcfmError, Interrupted, say
 from dcfm_ros.files import check_outputs
@@ -33,12 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Frames that do not form a video (CamVid's train and test splits hold one per second) are evaluated "
         "one by one, which is K = 1."
     )
-    parser.add_argument(
-        "files",
-        nargs="*",
-        metavar="WEIGHTS",
-        help="names (`dcfm models`) or weights files to evaluate, several for one table (default: the first of these)",
-    )
+    add_model(parser, "files", ", several for one table", nargs="*", metavar="WEIGHTS")
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="NAME:PATH", help="dataset and its folder, as in camvid:data/camvid")
     data.add_argument("--split", default="val", help="train, val or test (default: val)")

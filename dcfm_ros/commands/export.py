@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dcfm_ros.arrays import Image
-from dcfm_ros.commands.options import add_force, add_options, add_size, add_words, read_options
+from dcfm_ros.commands.options import add_force, add_model, add_options, add_size, add_words, read_options
 from dcfm_ros.config import Size
 from dcfm_ros.engines.config import ENGINES, EngineConfig
 from dcfm_ros.errors import DcfmError, required, say
@@ -29,12 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Write a model's graphs as ONNX files, compared with torch, and build engines ahead of time, so that the first "
         "start on a robot is as quick as every other. Without -o and --engines: the engine that `auto` takes is built."
     )
-    parser.add_argument(
-        "weights",
-        nargs="?",
-        type=Path,
-        help="name (`dcfm models`) or weights file (default: the first of these)",
-    )
+    add_model(parser, "weights", nargs="?", type=Path)
     parser.add_argument("-o", "--output", type=Path, help="folder for the ONNX files")
     add_size(parser, "--size", "input size (default: the model's own)")
     add_words(parser, "--engines", f"engines to build, as in openvino,tensorrt; of {', '.join(ENGINES)}")

@@ -58,6 +58,12 @@ def add_parameters(parser: argparse._ActionsContainer, help: str) -> None:
     )
 
 
+def add_model(parser: argparse._ActionsContainer, name: str, more: str = "", **how: Any) -> None:
+    """The argument or option `name` that takes a model; more: what the help adds, how: as `add_argument` takes it."""
+    text = f"name (`dcfm models`) or weights file{more} (default: the first of these)"
+    parser.add_argument(name, help=text, **how)
+
+
 def add_size(
     parser: argparse._ActionsContainer, flag: str, help: str, default: Size | None = None, smallest: int = 1
 ) -> None:

@@ -40,3 +40,19 @@ def frames():
         np.kron(rng.integers(0, 256, (8, 12, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
         for _ in range(4)
     ]
+
+
+@pytest.fixture(scope="session")
+def finish():
+    """A function that runs a generator to its end, and returns how often it paused, and what it returned."""
+
+    def run(generator):
+        pauses = 0
+        while True:
+            try:
+                next(generator)
+                pauses += 1
+            except StopIteration as end:
+                return pauses, end.value
+
+    return run

@@ -69,26 +69,15 @@ def test_a_piece_begins_with_a_step_that_may():
 
 
 @pytest.mark.parametrize("library", ["openvino", "onnxruntime"])
-def test_the_pieces_compute_what_the_graph_does(library, frames):
+def test_the_pieces_compute_what_the_graph_does(library, frames, finish):
     """Of a transformer, whose residuals reach over many nodes."""
     pytest.importorskip(library)
     transformer = build_model(ModelConfig(backbone="mit_b0", num_classes=7))
     engine = create_engine(transformer, EngineConfig(engine=library))
     independent = engine.independent(frames[0])
-    finest, common = parts(engine.common_slices(independent, 1))  # how long a piece takes is not known yet
-    assert 4 < finest <= MAX_PIECES and not engine.problem
+    pauses, common = finish(engine.common_slices(independent, 1))  # how long a piece takes is not known yet
+    assert 4 <= pauses < MAX_PIECES and not engine.problem
     np.testing.assert_allclose(common.values, engine.common(independent).values, atol=1e-4)
     for pieces in (1, 3, 16, 64):
-        done, again = parts(engine.common_slices(independent, pieces))
-        assert done <= pieces and np.array_equal(again.values, common.values)
-
-
-def parts(slices):
-    """In how many parts a generator computed, and what it returned."""
-    done = 1
-    while True:
-        try:
-            next(slices)
-            done += 1
-        except StopIteration as end:
-            return done, end.value
+        pauses, again = finish(engine.common_slices(independent, pieces))
+        assert pauses < pieces and np.array_equal(again.values, common.values)

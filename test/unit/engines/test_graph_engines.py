@@ -52,17 +52,6 @@ def labels(engine, frames, size=SIZE):
     return [engine.label_map(engine.logits(common, engine.independent(frame)), size)[0] for frame in frames]
 
 
-def finish(generator):
-    """How often a generator paused, and what it returned."""
-    pauses = 0
-    while True:
-        try:
-            next(generator)
-            pauses += 1
-        except StopIteration as end:
-            return pauses, end.value
-
-
 @pytest.mark.parametrize("library", ["torch", *LIBRARIES])
 @pytest.mark.parametrize("name", CASES)
 def test_reference_cases(reference_root, reference_model, library, name):
@@ -91,7 +80,7 @@ def test_labels_are_torchs(engine, plain, frames):
 @pytest.mark.parametrize(
     ("backbone", "channels"), [("efficientnet_lite0", 64), ("resnet18", 64), ("resnet18", 0), ("mit_b0", 64)]
 )
-def test_every_kind_of_backbone_runs_whole_and_in_pieces(library, backbone, channels, frames):
+def test_every_kind_of_backbone_runs_whole_and_in_pieces(library, backbone, channels, frames, finish):
     needs(library)
     torch.manual_seed(0)
     built = build_model(ModelConfig(backbone=backbone, num_classes=5, common_channels=channels))
@@ -127,7 +116,7 @@ def test_the_image_may_be_read_only_padded_or_reused(engine, frames):
         np.testing.assert_allclose(result.values, expected, atol=1e-5)
 
 
-def test_background_and_slices_give_the_same_feature(engine, frames):
+def test_background_and_slices_give_the_same_feature(engine, frames, finish):
     independent = engine.independent(frames[0])
     expected = engine.common(independent).values
     beside = engine.background(1)
@@ -139,7 +128,7 @@ def test_background_and_slices_give_the_same_feature(engine, frames):
         engine.background(0)
 
 
-def test_what_cannot_be_cut_is_one_piece(model, frames, monkeypatch, caplog):
+def test_what_cannot_be_cut_is_one_piece(model, frames, monkeypatch, caplog, finish):
     needs("onnxruntime")
     engine = create_engine(model, EngineConfig(engine="onnxruntime"))
     independent = engine.independent(frames[0])
@@ -150,7 +139,7 @@ def test_what_cannot_be_cut_is_one_piece(model, frames, monkeypatch, caplog):
     assert np.array_equal(common.values, engine.common(independent).values)
 
 
-def test_numbers_of_pieces_share_what_is_compiled(model, frames, monkeypatch):
+def test_numbers_of_pieces_share_what_is_compiled(model, frames, monkeypatch, finish):
     """Each graph has threads and memory of its own, and a stream changes the number with the load of the machine."""
     needs("openvino")
     engine = create_engine(model, EngineConfig(engine="openvino"))
@@ -169,7 +158,7 @@ def test_numbers_of_pieces_share_what_is_compiled(model, frames, monkeypatch):
     assert all(np.array_equal(feature.values, features[0].values) for feature in features)
 
 
-def test_a_background_handle_loads_no_more_than_it_runs(model, frames, monkeypatch):
+def test_a_background_handle_loads_no_more_than_it_runs(model, frames, monkeypatch, finish):
     needs("onnxruntime")
     engine = create_engine(model, EngineConfig(engine="onnxruntime"))
     engine.prepare(SIZE)
@@ -189,7 +178,7 @@ def test_a_background_handle_loads_no_more_than_it_runs(model, frames, monkeypat
     assert loaded == [("common", 1)]
 
 
-def test_without_onnx_key_frames_are_one_piece(model, frames, monkeypatch, caplog):
+def test_without_onnx_key_frames_are_one_piece(model, frames, monkeypatch, caplog, finish):
     needs("onnxruntime")
     engine = create_engine(model, EngineConfig(engine="onnxruntime"))
     independent = engine.independent(frames[0])
@@ -288,7 +277,7 @@ def test_when_an_engine_fails_torch_goes_on_with_its_features(model, plain, fram
 
 
 @pytest.mark.parametrize("method", ["independent", "common", "logits", "common_slices"])
-def test_any_part_may_fail(model, plain, frames, monkeypatch, method):
+def test_any_part_may_fail(model, plain, frames, monkeypatch, method, finish):
     needs("onnxruntime")
     engine = create_engine(model, EngineConfig(engine="onnxruntime"))
     independent = engine.independent(frames[0])
