@@ -12,6 +12,7 @@ from pathlib import Path
 from dcfm_lab.bench.result import DCFM, FORMAT, Amortised, Case, Part, Row
 from dcfm_lab.measure.result_file import load_result, save_result
 from dcfm_lab.measure.spread import Spread
+from dcfm_ros.config import Size
 
 PUBLISHED = "published"
 SEGFORMER = "segformer"
@@ -67,8 +68,8 @@ class LabelMapRow:
 
     logits: str
     classes: int
-    low: tuple[int, int]
-    size: tuple[int, int]
+    low: Size
+    size: Size
     torch_ms: Spread
     ours_ms: Spread
     ratio: Spread
@@ -86,7 +87,7 @@ class NodeRow:
     """
 
     mode: str
-    size: tuple[int, int]
+    size: Size
     rate_hz: float
     outputs: str
     sent: int
@@ -105,7 +106,7 @@ class RateRow:
     """The largest rate, of those tried, at which every image got its mask."""
 
     mode: str
-    size: tuple[int, int]
+    size: Size
     rate_hz: float
     tried_hz: tuple[float, ...]
 
@@ -115,7 +116,7 @@ class OutputRow:
     """What one more output costs: cores of the node's process with it, less without it, at this rate and size."""
 
     output: str
-    size: tuple[int, int]
+    size: Size
     rate_hz: float
     extra_cores: float
 

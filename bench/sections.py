@@ -119,12 +119,12 @@ def label_map_table(rows: Iterable[LabelMapRow]) -> Table:
         (
             "logits",
             "classes",
-            ("from", lambda row: size(row.low)),
-            ("to", lambda row: size(row.size)),
-            ("torch, ms", lambda row: spread_ms(row.torch_ms)),
-            ("ours, ms", lambda row: spread_ms(row.ours_ms)),
-            ("times faster", lambda row: spread_times(row.ratio)),
-            ("equal labels", lambda row: equal_labels(row.equal)),
+            ("from", size, "low"),
+            ("to", size, "size"),
+            ("torch, ms", spread_ms, "torch_ms"),
+            ("ours, ms", spread_ms, "ours_ms"),
+            ("times faster", spread_times, "ratio"),
+            ("equal labels", equal_labels, "equal"),
         ),
     )
 
@@ -175,16 +175,14 @@ def node_table(rows: Sequence[NodeRow]) -> Table:
     return Table.of(
         rows,
         (
-            ("", lambda row: size(row.size)),
+            ("", size, "size"),
             "mode",
             "outputs",
             ("Hz", lambda row: number(row.rate_hz, "g")),
             "sent",
             "dropped",
-            ("masks", lambda row: str(row.received)),
-            ("p50, ms", lambda row: ms(row.p50_ms)),
-            ("p95, ms", lambda row: ms(row.p95_ms)),
-            ("p99, ms", lambda row: ms(row.p99_ms)),
+            ("masks", str, "received"),
+            *((f"{p}, ms", ms, f"{p}_ms") for p in ("p50", "p95", "p99")),
             ("outside p50 / p99, ms", lambda row: f"{ms(row.outside_p50_ms)} / {ms(row.outside_p99_ms)}"),
             ("cores", lambda row: number(row.cpu_cores, ".2f")),
         ),
@@ -197,7 +195,7 @@ def output_table(rows: Sequence[OutputRow]) -> Table:
         rows,
         (
             "output",
-            ("image", lambda row: size(row.size)),
+            ("image", size, "size"),
             ("Hz", lambda row: number(row.rate_hz, "g")),
             ("extra, share of a core", lambda row: percent(row.extra_cores)),
         ),
@@ -209,7 +207,7 @@ def rate_table(rows: Sequence[RateRow]) -> Table:
     return Table.of(
         rows,
         (
-            ("image", lambda row: size(row.size)),
+            ("image", size, "size"),
             "mode",
             ("largest rate without loss, Hz", lambda row: number(row.rate_hz, "g")),
             ("rates tried, Hz", lambda row: ", ".join(number(hz, "g") for hz in row.tried_hz)),

@@ -27,14 +27,14 @@ class Sent:
 
 @dataclass
 class Tally:
-    """Of one kind of fault. bad: frames without a mask to come; usable: all others that were sent meanwhile."""
+    """Of one kind of fault. bad_frames: those without a mask to come; usable_frames: all others that were sent meanwhile."""
 
     injected: int = 0
-    bad: int = 0
-    usable: int = 0
+    bad_frames: int = 0
+    usable_frames: int = 0
     masks: int = 0
     dropped: int = 0
-    away: int = 0
+    nobody_there: int = 0
     unexplained: int = 0
 
 
@@ -68,12 +68,12 @@ class Book:
 
     def sent(self, key: Key, fault: str) -> None:
         """A frame that can be used goes out."""
-        self.of(fault).usable += 1
+        self.of(fault).usable_frames += 1
         self._pending.setdefault(key, deque()).append(Sent(fault, self.clock(), self.away))
 
     def sent_bad(self, key: Key, fault: str) -> None:
         """A frame that cannot be used goes out."""
-        self.of(fault).bad += 1
+        self.of(fault).bad_frames += 1
         self.bad_expected += 1
         self._bad.add(key)
 
@@ -121,7 +121,7 @@ class Book:
         for sent in [sent for waiting in self._pending.values() for sent in waiting]:
             tally = self.of(sent.fault)
             if sent.away:
-                tally.away += 1
+                tally.nobody_there += 1
             elif drops > 0:
                 drops -= 1
                 tally.dropped += 1

@@ -9,7 +9,7 @@ from soak_result import FaultRow, Growth, Soak
 from soak_schedule import CALM, FAULTS
 
 from dcfm_lab.measure.plots import BLUE, ORANGE, new_plot, save_plot
-from dcfm_ros.measure.table import Table
+from dcfm_ros.measure.table import Column, Table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "reliability.md"
@@ -41,7 +41,7 @@ def _what_was_run(result: Soak) -> str:
     machine = result.machine
     ros = f"ROS 2 {machine.ros}" if machine.ros else f"rclpy {machine.rclpy}"
     injected = sum(row.injected for row in result.rows)
-    frames = sum(row.usable + row.bad for row in result.rows)
+    frames = sum(row.usable_frames + row.bad_frames for row in result.rows)
     return (
         f"Run on {result.date[:10]}: **{result.seconds / 60:.0f} minutes**, {injected} faults, {frames} frames of "
         f"{result.size[0]}×{result.size[1]} at {result.rate_hz:g} Hz, seed {result.seed}; {result.lives} processes of the "
@@ -54,8 +54,8 @@ def outcome(result: Soak) -> str:
     """Whether the node kept its promises, in Markdown."""
     if result.problems:
         return "**It failed:**\n\n" + "\n".join(f"- {problem}" for problem in result.problems)
-    usable, masks = (sum(getattr(row, name) for row in result.rows) for name in ("usable", "masks"))
-    dropped, away = (sum(getattr(row, name) for row in result.rows) for name in ("dropped", "away"))
+    usable, masks = (sum(getattr(row, name) for row in result.rows) for name in ("usable_frames", "masks"))
+    dropped, away = (sum(getattr(row, name) for row in result.rows) for name in ("dropped", "nobody_there"))
     return (
         f"It passed: of {usable} frames that could be used {masks} got a mask, {dropped} were dropped as `/diagnostics` says, "
         f"{away} were sent while node or camera were not there, and none was lost without a reason."
@@ -63,15 +63,10 @@ def outcome(result: Soak) -> str:
 
 
 def _faults(result: Soak) -> Table:
-    columns = [
+    columns: list[Column[FaultRow]] = [
         ("fault", _name),
         ("times", lambda row: "" if row.kind == CALM else str(row.injected)),
-        ("bad frames", lambda row: str(row.bad)),
-        ("usable frames", lambda row: str(row.usable)),
-        ("masks", lambda row: str(row.masks)),
-        ("dropped", lambda row: str(row.dropped)),
-        ("nobody there", lambda row: str(row.away)),
-        ("unexplained", lambda row: str(row.unexplained)),
+        *("bad_frames", "usable_frames", "masks", "dropped", "nobody_there", "unexplained"),
     ]
     return Table.of(result.rows, columns)
 

@@ -54,11 +54,11 @@ class FaultRow:
 
     kind: str
     injected: int
-    bad: int
-    usable: int
+    bad_frames: int
+    usable_frames: int
     masks: int
     dropped: int
-    away: int
+    nobody_there: int
     unexplained: int
 
     @classmethod

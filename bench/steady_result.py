@@ -63,13 +63,11 @@ def steady_table(run: Steady) -> Table:
         run.ways,
         (
             ("way", lambda way: way.name),
-            ("p50, ms", lambda way: ms(way.p50_ms)),
-            ("p95, ms", lambda way: ms(way.p95_ms)),
-            ("p99, ms", lambda way: ms(way.p99_ms)),
+            *((f"{p}, ms", ms, f"{p}_ms") for p in ("p50", "p95", "p99")),
             ("p99 / p50", lambda way: against(way.p99_ms, way.p50_ms)),
             ("p99 / inline's", lambda way: against(way.p99_ms, p99)),
             ("p50 / inline's", lambda way: against(way.p50_ms, p50)),
-            ("dropped", lambda way: percent(way.dropped)),
-            ("mean age, frames", lambda way: number(way.age_frames)),
+            ("dropped", percent, "dropped"),
+            ("mean age, frames", number, "age_frames"),
         ),
     )

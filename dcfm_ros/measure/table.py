@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 R = TypeVar("R")
+Column = str | tuple[str, Callable[[R], str]] | tuple[str, Callable[[Any], str], str]
+"""A head and what an item's cell says; or what it says of an attribute, and its name; or an attribute as it is."""
 
 NOTHING = "–"
 """What stands for a number that there is none of."""
@@ -25,9 +27,9 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     @classmethod
-    def of(cls, items: Iterable[R], columns: Sequence[str | tuple[str, Callable[[R], str]]]) -> Table:
-        """A row for each item; columns: their heads, and what an item's cell says there, or the name of an attribute."""
-        pairs = [_attribute(column) if isinstance(column, str) else column for column in columns]
+    def of(cls, items: Iterable[R], columns: Sequence[Column[R]]) -> Table:
+        """A row for each item."""
+        pairs = [_column(column) for column in columns]
         rows = tuple(tuple(show(item) for _, show in pairs) for item in items)
         return cls(tuple(name for name, _ in pairs), rows)
 
@@ -68,9 +70,11 @@ class Table:
         return "\n".join([line(self.head), rule, *map(line, self.rows)])
 
 
-def _attribute(name: str) -> tuple[str, Callable[[Any], str]]:
-    """The column of an attribute as it is, called by its name in words."""
-    return name.replace("_", " "), lambda item: str(getattr(item, name))
+def _column(column: Column[R]) -> tuple[str, Callable[[R], str]]:
+    if isinstance(column, str):
+        column = column.replace("_", " "), str, column
+    head, show, *attribute = column
+    return head, (lambda item: show(getattr(item, *attribute))) if attribute else show
 
 
 def number(value: float | None, pattern: str = ".1f") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -84,19 +84,14 @@ def sweep_table(sweep: Sweep, points: Sequence[Point], *, brief: bool = False) -
             return "failed" if brief else point.problem
         return "recommended" if point == sweep.best else "on the front" if point in front else ""
 
-    def setting(axis: str) -> Callable[[Point], str]:
-        return lambda point: point.settings[axis]
-
     return Table.of(
         points,
         [
-            *((axis, setting(axis)) for axis in _axes(sweep)),
+            *((axis, lambda p, axis=axis: p.settings[axis]) for axis in _axes(sweep)),
             ("quality", lambda p: percent(p.quality, 2)),
-            ("ms per frame", lambda p: number(p.cost_ms)),
-            ("p95 ms", lambda p: number(p.latency_p95)),
-            ("lost", lambda p: percent(p.lost)),
-            ("key frames", lambda p: percent(p.key_frames)),
-            ("flow consistency", lambda p: percent(p.flow_consistency)),
+            ("ms per frame", number, "cost_ms"),
+            ("p95 ms", number, "latency_p95"),
+            *((name.replace("_", " "), percent, name) for name in ("lost", "key_frames", "flow_consistency")),
             ("", remark),
         ],
     ).without_empty_columns()

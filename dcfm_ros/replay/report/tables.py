@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from dcfm_ros.measure.metrics import CONSISTENCY_WINDOWS
 from dcfm_ros.measure.spread import PERCENTILES
-from dcfm_ros.measure.table import Table, counted, number, percent
+from dcfm_ros.measure.table import Column, Table, counted, number, percent
 from dcfm_ros.replay.report.charts import StepTime
 from dcfm_ros.replay.report.report import Report
 from dcfm_ros.replay.summary import SpanNumbers, Summary
@@ -19,15 +19,11 @@ _MIN_WIDTH = 72
 
 def latency(summary: Summary) -> Table:
     """Milliseconds of all frames, of key frames and of the others."""
-    kinds = (
-        ("all frames", summary.latency),
-        ("key frames", summary.latency_key),
-        ("other frames", summary.latency_other),
-    )
+    kinds = {"all": summary.latency, "key": summary.latency_key, "other": summary.latency_other}
     rows = tuple(
-        (name, str(found.count), *(f"{ms:.1f}" for ms in (*found.percentiles.values(), found.maximum)))
-        for name, found in kinds
-        if found is not None
+        (f"{kind} frames", str(of.count), *(f"{ms:.1f}" for ms in (*of.percentiles.values(), of.maximum)))
+        for kind, of in kinds.items()
+        if of is not None
     )
     return Table(("latency, ms", "frames", *(f"p{p}" for p in PERCENTILES), "max"), rows)
 
@@ -49,25 +45,25 @@ def triggers(summary: Summary) -> str:
 
 def steps(times: Sequence[StepTime]) -> Table:
     """Mean milliseconds by processing step; key frames only where their times differ."""
-    key = [("key frames", lambda step: f"{step.key_ms:.2f}")] if any(step.key_ms for step in times) else []
-    other: Callable[[StepTime], str] = lambda step: f"{step.other_ms:.2f}"  # noqa: E731
-    return Table.of(times, [("step", lambda step: step.name), *key, ("other frames", other)])
+    key = [("key frames", "{:.2f}".format, "key_ms")] if any(step.key_ms for step in times) else []
+    return Table.of(times, [("step", str, "name"), *key, ("other frames", "{:.2f}".format, "other_ms")])
 
 
 def spans(found: Sequence[SpanNumbers]) -> Table:
     """A row for every time span, with what is known of it."""
-    columns: list[str | tuple[str, Callable[[SpanNumbers], str]]] = [
+    columns: list[Column[SpanNumbers]] = [
         ("from", lambda s: f"{s.start_s:.1f} s"),
         ("for", lambda s: f"{s.duration_s:.1f} s"),
         "frames",
         "lost",
         "key_frames",
-        ("p95 ms", lambda s: number(s.latency_p95)),
-        ("mIoU", lambda s: percent(s.mean_iou)),
+        ("p95 ms", number, "latency_p95"),
+        ("mIoU", percent, "mean_iou"),
         *((f"VC{w}", lambda s, w=w: percent(s.video_consistency[w])) for w in CONSISTENCY_WINDOWS),
-        ("agreement", lambda s: percent(s.agreement)),
-        ("flow consistency", lambda s: percent(s.flow_consistency)),
-        ("confidence", lambda s: percent(s.confidence)),
+        *(
+            (name.replace("_", " "), percent, name)
+            for name in ("agreement", "flow_consistency", "confidence")
+        ),
     ]
     return Table.of(found, columns).without_empty_columns()
 

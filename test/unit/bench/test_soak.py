@@ -50,7 +50,7 @@ def test_a_frame_without_a_mask_is_explained_by_the_diagnostics_or_a_problem(boo
     book.counts = Counts(received=3, dropped=1)
     book.settle()
     tally = book.of("none")
-    assert (tally.usable, tally.masks, tally.dropped, tally.unexplained) == (3, 1, 1, 1)
+    assert (tally.usable_frames, tally.masks, tally.dropped, tally.unexplained) == (3, 1, 1, 1)
     (problem,) = book.problems
     assert "lost without a reason" in problem
 
@@ -60,7 +60,7 @@ def test_nobody_expects_masks_of_frames_sent_while_the_node_is_away_or_just_befo
     book.goes_away()
     book.sent(("camera", 2), "killed")
     book.settle()
-    assert (book.of("none").away, book.of("killed").away, book.problems) == (1, 1, [])
+    assert (book.of("none").nobody_there, book.of("killed").nobody_there, book.problems) == (1, 1, [])
 
 
 def test_equal_stamps_take_as_many_masks_as_frames(book):
