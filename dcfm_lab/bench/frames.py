@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from dcfm_ros.arrays import Image
+from dcfm_ros.config import Size
 
 FIRST = 30
 COUNT = 6
 
 
 @functools.lru_cache(maxsize=4)
-def street(size: tuple[int, int], count: int = COUNT) -> tuple[Image, ...]:
+def street(size: Size, count: int = COUNT) -> tuple[Image, ...]:
     """`count` frames of 15 Hz, uint8 H×W×3, at size = (width, height)."""
     from dcfm_ros.street import SyntheticDrive
 
@@ -24,7 +25,7 @@ def street(size: tuple[int, int], count: int = COUNT) -> tuple[Image, ...]:
 class Calibration(Sequence[Image]):
     """Frames for int8's calibration, of another drive than the measured ones; rendered when they are looked at."""
 
-    def __init__(self, size: tuple[int, int], count: int = 16) -> None:
+    def __init__(self, size: Size, count: int = 16) -> None:
         self._size, self._count = size, count
 
     def __len__(self) -> int:
@@ -35,7 +36,7 @@ class Calibration(Sequence[Image]):
 
 
 @functools.lru_cache(maxsize=1)
-def _calibration(size: tuple[int, int], count: int) -> tuple[Image, ...]:
+def _calibration(size: Size, count: int) -> tuple[Image, ...]:
     from dcfm_ros.street import SyntheticDrive
 
     drive = SyntheticDrive(1, size)

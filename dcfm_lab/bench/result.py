@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dcfm_lab.measure.spread import Spread
+from dcfm_ros.config import Size
 from dcfm_ros.measure.machine import OthersLoad, now, this_machine
 
 FORMAT = "dcfm_ros bench 1"
@@ -82,7 +83,7 @@ class Case:
     name: str
     backbone: str
     classes: int
-    size: tuple[int, int]
+    size: Size
     weights: str
     rounds: int
     rows: tuple[Row, ...]

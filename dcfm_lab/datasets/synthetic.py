@@ -10,6 +10,7 @@ import numpy as np
 from dcfm_lab.datasets.base import LabelledFrame
 from dcfm_ros.arrays import Image
 from dcfm_ros.cache import cached, code_digest
+from dcfm_ros.config import Size
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.classes import CAMVID
 from dcfm_ros.street import SyntheticDrive
@@ -90,5 +91,5 @@ class Synthetic:
 
 
 @lru_cache(maxsize=2)
-def _drive(seed: int, size: tuple[int, int]) -> SyntheticDrive:
+def _drive(seed: int, size: Size) -> SyntheticDrive:
     return SyntheticDrive(seed=seed, size=size, length=1_000_000)

@@ -11,6 +11,7 @@ from dcfm_lab.datasets.base import LabelledFrame
 from dcfm_lab.datasets.recordings import STORE, recorded
 from dcfm_lab.datasets.videos import Video, VideoFiles
 from dcfm_ros.arrays import UNLABELLED, Image
+from dcfm_ros.config import Size
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.classes import CLASS_SETS
 
@@ -33,7 +34,7 @@ class Unlabelled(VideoFiles):
         *,
         every: int = 1,
         classes: str = "camvid",
-        size: tuple[int, int] | None = None,
+        size: Size | None = None,
         topic: str = "",
         cache: str = "",
     ) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from dcfm_ros.config import Size
 from dcfm_ros.model.dcfm import DCFM
 
 
@@ -28,7 +29,7 @@ class ModelCost:
     macs_fusion: int
 
 
-def model_cost(model: DCFM, size: tuple[int, int]) -> ModelCost:
+def model_cost(model: DCFM, size: Size) -> ModelCost:
     """Counts without computing: the model is copied without its weights. size: (width, height)."""
     model = copy.deepcopy(model).to("meta").eval()
     width, height = size

@@ -18,6 +18,7 @@ from dcfm_lab.evaluation.scene import Scene
 from dcfm_lab.evaluation.speed import Speed, measure_speed
 from dcfm_lab.evaluation.video import Footage, Video, in_groups_of
 from dcfm_ros.arrays import Mask
+from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.factory import create_engine
@@ -233,7 +234,7 @@ def _macs_other(spec: MethodSpec, cost: ModelCost) -> int:
 
 
 def _model_facts(
-    weights: Path, model: DCFM, engine: Engine, cost: ModelCost, size: tuple[int, int], align: str
+    weights: Path, model: DCFM, engine: Engine, cost: ModelCost, size: Size, align: str
 ) -> ModelFacts:
     return ModelFacts(
         name=model.card.name,

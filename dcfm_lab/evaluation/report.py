@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcfm_lab.measure.result_file import load_result
+from dcfm_ros.config import Size
 from dcfm_ros.measure.machine import MachineFacts, now, this_machine
 
 FORMAT = "dcfm_ros evaluation 1"
@@ -98,7 +99,7 @@ class ModelFacts:
     parameters: int
     macs_key: int
     macs_other: int
-    input_size: tuple[int, int]
+    input_size: Size
     engine: str
     device: str
     precision: str
@@ -115,7 +116,7 @@ class DataFacts:
     frames: int
     labelled: int
     fps: float
-    size: tuple[int, int]
+    size: Size
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class OpticalFlow:
     flow per frame.
     """
 
-    def __init__(self, size: tuple[int, int], preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> None:
+    def __init__(self, size: Size, preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> None:
         """size: (width, height) at which frames are compared. preset: of OpenCV, how thoroughly."""
         self.size = size
         self._dis = cv2.DISOpticalFlow.create(preset)

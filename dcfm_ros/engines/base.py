@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Any, Protocol
 
 from dcfm_ros.arrays import Floats, Image, Mask
+from dcfm_ros.config import Size
 from dcfm_ros.model.config import ModelCard
 
 MAX_PIECES = 16
@@ -38,7 +39,7 @@ class Engine(Protocol):
     @property
     def problem(self) -> str: ...
 
-    def prepare(self, size: tuple[int, int], pieces: bool = False) -> None:
+    def prepare(self, size: Size, pieces: bool = False) -> None:
         """Builds and loads what frames of `size` = (width, height) need, so that the first of them is not slow.
 
         pieces: what `common_slices` needs, too, so that the first key frame in pieces holds no frame up.
@@ -83,9 +84,7 @@ class Engine(Protocol):
     def logits(self, common: Any, independent: Any) -> Any:
         """The fusion and the classifier: logits at low resolution."""
 
-    def label_map(
-        self, logits: Any, size: tuple[int, int], *, confidence: bool = False
-    ) -> tuple[Mask, Mask | None]:
+    def label_map(self, logits: Any, size: Size, *, confidence: bool = False) -> tuple[Mask, Mask | None]:
         """The class of every pixel at `size` = (width, height), by bilinear upsampling and arg-max.
 
         Returns the mask, uint8 H×W, `UNLABELLED` where the logits are not finite, and when asked the winner's softmax

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.config import Size
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.engine import Feature
@@ -75,7 +76,7 @@ class FallbackEngine:
     def problem(self) -> str:
         return self._shared.problem
 
-    def prepare(self, size: tuple[int, int], pieces: bool = False) -> None:
+    def prepare(self, size: Size, pieces: bool = False) -> None:
         self._run("prepare", size, pieces)
 
     def independent(self, rgb: Image) -> Any:
@@ -114,9 +115,7 @@ class FallbackEngine:
     def logits(self, common: Any, independent: Any) -> Any:
         return self._run("logits", common, independent)
 
-    def label_map(
-        self, logits: Any, size: tuple[int, int], *, confidence: bool = False
-    ) -> tuple[Mask, Mask | None]:
+    def label_map(self, logits: Any, size: Size, *, confidence: bool = False) -> tuple[Mask, Mask | None]:
         if isinstance(logits, Feature):
             return self._engine.label_map(logits, size, confidence=confidence)
         return self._torch().label_map(logits, size, confidence=confidence)

@@ -55,7 +55,7 @@ def image_size(info: CameraInfo) -> Size:
     return width // max(info.binning_x, 1), height // max(info.binning_y, 1)
 
 
-def scaled_camera_info(info: CameraInfo, header: Any, mask_size: tuple[int, int]) -> CameraInfo:
+def scaled_camera_info(info: CameraInfo, header: Any, mask_size: Size) -> CameraInfo:
     """The intrinsics of a mask of `mask_size` = (width, height) made from the whole image that `info` describes.
 
     K, P and the region of interest are scaled, per axis; distortion and rectification have no unit and stay. Binning

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dcfm_ros.arrays import Image
+from dcfm_ros.config import Size
 from dcfm_ros.engines.graph.base import Runner, labels_of
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.model.dcfm import DCFM, normalise
@@ -25,11 +26,7 @@ CHECKED_FRAMES = 4
 
 
 def check_graphs(
-    model: DCFM,
-    runners: Mapping[str, Runner],
-    size: tuple[int, int],
-    precision: str,
-    frames: Sequence[Image] = (),
+    model: DCFM, runners: Mapping[str, Runner], size: Size, precision: str, frames: Sequence[Image] = ()
 ) -> float:
     """The least agreement of graphs with the model over some frames, which all borrow the first one's common feature.
 
@@ -60,7 +57,7 @@ def check_graphs(
     return agreement
 
 
-def _picture(size: tuple[int, int], seed: int) -> Image:
+def _picture(size: Size, seed: int) -> Image:
     """A picture with shapes of all sizes, where there is no real one."""
     width, height = size
     generator = torch.Generator().manual_seed(seed)

@@ -133,9 +133,7 @@ class GraphEngine:
         (values,) = self._runner("logits", independent.size)(common.values, independent.values)
         return Feature(values, independent.size)
 
-    def label_map(
-        self, logits: Feature, size: tuple[int, int], *, confidence: bool = False
-    ) -> tuple[Mask, Mask | None]:
+    def label_map(self, logits: Feature, size: Size, *, confidence: bool = False) -> tuple[Mask, Mask | None]:
         rows = np.asarray(logits.values)[0].transpose(1, 0, 2)
         return label_array(rows, size, confidence=confidence, shown=len(self.card.classes))
 

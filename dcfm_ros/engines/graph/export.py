@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dcfm_ros import __version__
+from dcfm_ros.config import Size
 from dcfm_ros.engines.graph.forms import (
     channel_first,
     channel_last,
@@ -83,7 +84,7 @@ class Graph(nn.Module):
 
 
 @torch.no_grad()
-def export_graphs(model: DCFM, size: tuple[int, int], folder: Path) -> dict[str, Path]:
+def export_graphs(model: DCFM, size: Size, folder: Path) -> dict[str, Path]:
     """Writes GRAPHS as `folder`/NAME.onnx for images of `size` = (width, height); returns their paths by name.
 
     Raises DcfmError where the library that writes ONNX is not installed.
@@ -102,7 +103,7 @@ def export_graphs(model: DCFM, size: tuple[int, int], folder: Path) -> dict[str,
     return paths
 
 
-def add_metadata(path: Path, model: DCFM, size: tuple[int, int]) -> None:
+def add_metadata(path: Path, model: DCFM, size: Size) -> None:
     """Has an ONNX file say about itself: configuration, card and input size as JSON, and who wrote it.
 
     Raises DcfmError where `onnx` is not installed.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcfm_ros.arrays import UNLABELLED, Mask
+from dcfm_ros.config import Size
 from dcfm_ros.engines.helpers import Helpers
 from dcfm_ros.engines.label_map.bilinear import Taps, taps
 from dcfm_ros.engines.label_map.kernel import Logits, label_cells
@@ -31,7 +32,7 @@ THREAD_WORK = 1 << 18
 
 
 def label_map(
-    logits: Tensor, size: tuple[int, int], *, confidence: bool = False, shown: int = UNLABELLED
+    logits: Tensor, size: Size, *, confidence: bool = False, shown: int = UNLABELLED
 ) -> tuple[Mask, Mask | None]:
     """logits: C×h×w of any float type; size: (width, height). Returns the mask and, when asked, the winner's probability.
 
@@ -47,7 +48,7 @@ def label_map(
 
 
 def label_array(
-    logits: NDArray[np.float32], size: tuple[int, int], *, confidence: bool = False, shown: int = UNLABELLED
+    logits: NDArray[np.float32], size: Size, *, confidence: bool = False, shown: int = UNLABELLED
 ) -> tuple[Mask, Mask | None]:
     """`label_map` for an array: fastest where its rows lie in order, class by class or all classes of a row together."""
     logits = np.asarray(logits, np.float32)
@@ -108,9 +109,7 @@ def gpu_way(device: torch.device) -> Callable[..., tuple[Tensor, Tensor | None]]
     return cast(Callable[..., tuple[Tensor, Tensor | None]], fused.label_pixels)
 
 
-def label_tiles(
-    logits: Tensor, size: tuple[int, int], *, confidence: bool = False
-) -> tuple[Tensor, Tensor | None]:
+def label_tiles(logits: Tensor, size: Size, *, confidence: bool = False) -> tuple[Tensor, Tensor | None]:
     """As `label_map`, by torch alone, for GPUs without Triton: a few rows at a time, so that memory stays small.
 
     logits: C×h×w of any float type; the results are tensors on their device.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dcfm_ros.arrays import Floats, Image, Mask
+from dcfm_ros.config import Size
 from dcfm_ros.engines.config import EngineConfig, checked_threads
 from dcfm_ros.engines.gpu import compute_whole_fp32, first_gpu
 from dcfm_ros.engines.graph.forms import use_graph_forms
@@ -73,7 +74,7 @@ class TorchEngine:
     def problem(self) -> str:
         return self._passes.problem
 
-    def prepare(self, size: tuple[int, int], pieces: bool = False) -> None:
+    def prepare(self, size: Size, pieces: bool = False) -> None:
         """Compiles and captures what frames of `size` need; nothing, on a CPU without `compile`."""
         if self._frames is None and not self._passes.compiled:
             return
@@ -131,9 +132,7 @@ class TorchEngine:
         return logits
 
     @torch.inference_mode()
-    def label_map(
-        self, logits: Tensor, size: tuple[int, int], *, confidence: bool = False
-    ) -> tuple[Mask, Mask | None]:
+    def label_map(self, logits: Tensor, size: Size, *, confidence: bool = False) -> tuple[Mask, Mask | None]:
         settle_threads(self._threads)
         with self._entered():
             return label_map(logits[0], size, confidence=confidence, shown=len(self.card.classes))
@@ -157,7 +156,7 @@ class TorchEngine:
             return self._frames.run(function, *inputs)
 
 
-def _blank(size: tuple[int, int]) -> Image:
+def _blank(size: Size) -> Image:
     return np.zeros((size[1], size[0], 3), np.uint8)
 
 

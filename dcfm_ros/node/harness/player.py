@@ -24,6 +24,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from dcfm_ros.config import Size
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.media.labels import open_labels
 from dcfm_ros.media.open_source import open_source
@@ -137,7 +138,7 @@ def paced(source: Source, fps: float | None, commands: Commands) -> Iterator[Fra
         yield frame
 
 
-def resized(rgb: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+def resized(rgb: np.ndarray, size: Size, interpolation: int) -> np.ndarray:
     """The picture at (width, height); the same array if that is its size."""
     return rgb if (rgb.shape[1], rgb.shape[0]) == size else cv2.resize(rgb, size, interpolation=interpolation)
 

@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dcfm_ros.cache import cache_root, cached, code_digest
-from dcfm_ros.config import usable_cores
+from dcfm_ros.config import Size, usable_cores
 from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.media.bag_writer import BagWriter
 from dcfm_ros.media.messages import IMAGE, picture
@@ -40,7 +40,7 @@ class Drive:
     """Which drive to render: `size` is (width, height) in pixels, `fps` frames per second, `length` frames."""
 
     seed: int
-    size: tuple[int, int]
+    size: Size
     fps: float
     length: int
 
