@@ -9,6 +9,8 @@ from importlib import import_module
 from pkgutil import extend_path
 from typing import TYPE_CHECKING, Any
 
+from dcfm_ros.version import __version__
+
 if TYPE_CHECKING:
     from dcfm_ros.engines.config import EngineConfig
     from dcfm_ros.engines.factory import create_engine
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 # The generated messages (`dcfm_ros.msg`) are built: beside a source tree they lie in the installation.
 __path__ = extend_path(__path__, __name__)
 
-__version__ = "0.2.0"
 __all__ = [
     "DcfmError",
     "EngineConfig",

@@ -11,10 +11,10 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from dcfm_ros import __version__
 from dcfm_ros.errors import DcfmError, Interrupted, PlainText, say
 from dcfm_ros.interrupts import open_streams
 from dcfm_ros.requirements import too_little_room, too_old
+from dcfm_ros.version import __version__
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT

@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from dcfm_ros import __version__
 from dcfm_ros.config import usable_cores
+from dcfm_ros.version import __version__
 
 VECTOR_UNITS = [
     "avx2",

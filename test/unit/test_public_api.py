@@ -26,8 +26,8 @@ def test_what_type_checkers_see_is_what_is_imported():
     for node in ast.walk(ast.parse(INIT.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("dcfm_ros."):
             seen |= {alias.name: node.module for alias in node.names}
-    assert seen == dcfm_ros._HOMES
-    assert sorted([*seen, "__version__"]) == dcfm_ros.__all__
+    assert seen == {**dcfm_ros._HOMES, "__version__": "dcfm_ros.version"}
+    assert sorted(seen) == dcfm_ros.__all__
     assert (INIT.parent / "py.typed").is_file()
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dcfm_ros import __version__
 from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.cache import cached, code_digest
 from dcfm_ros.config import Size
@@ -33,6 +32,7 @@ from dcfm_ros.errors import reason
 from dcfm_ros.model.config import to_json
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.slices import in_pieces
+from dcfm_ros.version import __version__
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dcfm_ros import __version__
 from dcfm_ros.config import Size
 from dcfm_ros.engines.graph.forms import (
     channel_first,
@@ -28,6 +27,7 @@ from dcfm_ros.errors import required
 from dcfm_ros.model.config import to_json
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fold import fold
+from dcfm_ros.version import __version__
 
 OPSET = 17
 
