@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dcfm_lab.measure.result_file import read_json, write_json
+from dcfm_lab.measure.result_file import read_json
 from dcfm_lab.measure.spread import ms
 from dcfm_ros.config import from_mapping
+from dcfm_ros.files import write_json
 from dcfm_ros.measure.table import NOTHING, Table, number, percent
 
 

@@ -44,6 +44,11 @@ def write_text(text: str, path: Path) -> None:
         file.write(text.encode(errors="backslashreplace"))
 
 
+def write_json(content: Any, path: Path) -> None:
+    """Writes plain values as `write_text` does; NaN and infinities are a ValueError."""
+    write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", path)
+
+
 def check_apart(output: Path, read: Iterable[Path], *, emptied: bool = False) -> None:
     """To be called before work begins: whether writing `output` leaves alone what is read.
 

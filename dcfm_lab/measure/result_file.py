@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError
-from dcfm_ros.files import strict_json, write_text
+from dcfm_ros.files import strict_json, write_json
 
 T = TypeVar("T")
 
 
 def save_result(result: Any, path: str | Path) -> None:
     """Writes a dataclass; the folder is made where it does not exist. NaN and infinities are a ValueError."""
-    write_json(asdict(result), path)
+    write_json(asdict(result), Path(path))
 
 
 def load_result(cls: type[T], path: str | Path, format: str, command: str) -> T:
@@ -31,11 +30,6 @@ def load_result(cls: type[T], path: str | Path, format: str, command: str) -> T:
         return from_mapping(cls, content)
     except DcfmError as error:
         raise DcfmError(f"'{path}': {error}") from error
-
-
-def write_json(content: Any, path: str | Path) -> None:
-    """Writes plain values, all of them or nothing: nobody finds half a file."""
-    write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", Path(path))
 
 
 def read_json(path: str | Path) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from dcfm_ros.files import write_text
+from dcfm_ros.files import write_json, write_text
 from dcfm_ros.measure.spread import Distribution
 from dcfm_ros.measure.table import counted, number, percent
 from dcfm_ros.replay.outputs import NUMBERS, PAGE
@@ -52,10 +51,9 @@ def write_page(folder: Path, template: str, **values: Any) -> Path:
     return page
 
 
-def write_json(folder: Path, values: dict[str, Any]) -> None:
+def write_numbers(folder: Path, values: dict[str, Any]) -> None:
     """Write the numbers of a page beside it; NaN and infinities are null."""
-    text = json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(text + "\n", folder / NUMBERS)
+    write_json(finite(values), folder / NUMBERS)
 
 
 def finite(value: Any) -> Any:

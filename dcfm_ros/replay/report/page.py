@@ -13,7 +13,7 @@ from dcfm_ros.measure.machine import load_json
 from dcfm_ros.replay import outputs
 from dcfm_ros.replay.outputs import FRAMES, NUMBERS
 from dcfm_ros.replay.report import charts, tables
-from dcfm_ros.replay.report.files import data_uri, write_csv, write_json, write_page
+from dcfm_ros.replay.report.files import data_uri, write_csv, write_numbers, write_page
 from dcfm_ros.replay.report.report import Report, as_json
 from dcfm_ros.replay.summary import CSV_HEAD, FrameRecord, SpanNumbers, csv_row
 
@@ -25,7 +25,7 @@ _MIN_SHARE = 0.001
 
 def write_report(report: Report, folder: Path) -> Path:
     """Write the page, its numbers as JSON and the frames as CSV into the folder; returns the page's path."""
-    write_json(folder, as_json(report))
+    write_numbers(folder, as_json(report))
     write_csv(folder / FRAMES, CSV_HEAD, map(csv_row, report.run.records))
     times = charts.seconds(report.run.records)
     return write_page(

@@ -10,7 +10,7 @@ from dcfm_ros.measure.table import Table, counted, number, percent
 from dcfm_ros.replay.many import Outcome
 from dcfm_ros.replay.outputs import TABLE
 from dcfm_ros.replay.report import tables
-from dcfm_ros.replay.report.files import write_csv, write_json, write_page
+from dcfm_ros.replay.report.files import write_csv, write_numbers, write_page
 from dcfm_ros.replay.report.report import in_common
 from dcfm_ros.replay.summary import total as sum_of
 
@@ -41,7 +41,7 @@ def write_recordings(outcomes: Sequence[Outcome], folder: Path) -> Path:
     runs = [{**{name: getattr(o, name) for name in told}, "results": o.numbers} for o in outcomes]
     known = [outcome.numbers for outcome in outcomes if outcome.numbers]
     circumstances = {name: in_common(numbers[name] for numbers in known) for name in ("settings", "machine")}
-    write_json(folder, {"title": "recordings", "total": total, **circumstances, "runs": runs})
+    write_numbers(folder, {"title": "recordings", "total": total, **circumstances, "runs": runs})
     head = ("recording", *_NAMES, "problem")
     rows = ([o.name, *(_at(o.numbers, path) for _, path, _ in _COLUMNS), o.problem] for o in outcomes)
     write_csv(folder / TABLE, head, rows)

@@ -14,7 +14,7 @@ from dcfm_ros.files import write_text
 from dcfm_ros.measure.table import Table, number, percent
 from dcfm_ros.replay.outputs import PARAMETERS, TABLE
 from dcfm_ros.replay.report import tables
-from dcfm_ros.replay.report.files import write_csv, write_json, write_page
+from dcfm_ros.replay.report.files import write_csv, write_numbers, write_page
 from dcfm_ros.replay.report.report import busy
 from dcfm_ros.replay.report.svg import Plot
 from dcfm_ros.replay.sweep import Point, Sweep
@@ -39,7 +39,7 @@ def write_sweep(sweep: Sweep, subject: str, folder: Path) -> Path:
         "pareto": [point.name for point in sweep.pareto()],
         "runs": [asdict(point) for point in sweep.points],
     }
-    write_json(folder, values)
+    write_numbers(folder, values)
     rows = ([*p.settings.values(), *(getattr(p, column) for column in _CSV)] for p in sweep.points)
     write_csv(folder / TABLE, (*_axes(sweep), *_CSV), rows)
     if sweep.best:
