@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from goals import Verdict, against, gpu_verdicts, verdicts
 from markdown import link
 from parts import SEGFORMER, Suite, load_suite
@@ -34,6 +33,7 @@ from dcfm_lab.bench import plot
 from dcfm_lab.bench.result import DCFM, FORMAT
 from dcfm_lab.bench.table import mean_ms, spread_ms
 from dcfm_lab.measure.spread import Spread, ms, times
+from dcfm_ros.config import read_yaml
 from dcfm_ros.errors import DcfmError
 from dcfm_ros.measure.table import NOTHING, Table, number, percent, size
 
@@ -218,8 +218,8 @@ def machine_sections(measured: Measured, page: Path) -> list[str]:
 
 def load_notes(path: Path) -> dict[str, str]:
     """Raises DcfmError for anything but a mapping of texts."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
+    content = read_yaml(path, "notes")
+    if not all(isinstance(text, str) for text in content.values()):
         raise DcfmError(f"'{path}' must map goals to texts")
     return content
 

@@ -264,9 +264,12 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
 
 def usable_cores() -> int:
     """How many cores this process may run on: fewer than the machine has where a container or `taskset` says so."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(allowed_cores()) or os.cpu_count() or 1
+
+
+def allowed_cores() -> set[int]:
+    """The cores that this thread may run on; empty where the system does not say."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 
 def _join(where: str, key: object) -> str:

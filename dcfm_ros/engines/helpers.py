@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from dcfm_ros.config import allowed_cores
+
 LIBC = ctypes.CDLL(None)
 
 
@@ -71,11 +73,6 @@ def gives_way() -> bool:
     idle, process_idle = (os.sched_getscheduler(who) == os.SCHED_IDLE for who in (thread, process))
     niceness, process_niceness = (os.getpriority(os.PRIO_PROCESS, who) for who in (thread, process))
     return idle > process_idle or niceness > process_niceness
-
-
-def allowed_cores() -> set[int]:
-    """The cores that this thread may run on; empty where the system does not say."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 
 def current_core() -> int:

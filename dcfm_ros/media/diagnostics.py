@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, quantiles
+from statistics import fmean
 
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import faster
+from dcfm_ros.measure.spread import percentiles
 from dcfm_ros.media.health import Report
 
 HARDWARE_ID = "dcfm"
@@ -212,6 +213,4 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _p95(values: list[float]) -> float:
-    if len(values) < 2:
-        return values[0] if values else math.nan
-    return quantiles(values, n=20, method="inclusive")[-1]
+    return percentiles(values, (95,))[0] if values else math.nan

@@ -145,7 +145,14 @@ def test_every_table_has_as_many_cells_in_each_line(with_gpu):
             assert len({line.count("|") for line in lines}) == 1, lines[0]
 
 
-@pytest.mark.parametrize("notes", ["no_such_goal: text", "- a list", "other_fp32: 3"])
-def test_stray_notes_are_refused(results, notes):
-    with pytest.raises(DcfmError):
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ("no_such_goal: text", "goals that do not exist: no_such_goal"),
+        ("- a list", "must hold keys and values"),
+        ("other_fp32: 3", "must map goals to texts"),
+    ],
+)
+def test_stray_notes_are_refused(results, notes, said):
+    with pytest.raises(DcfmError, match=said):
         page(results, notes)

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dcfm_ros.config import allowed_cores, usable_cores
 from dcfm_ros.engines import helpers as module
-from dcfm_ros.engines.helpers import Helpers, allowed_cores, current_core, gives_way
+from dcfm_ros.engines.helpers import Helpers, current_core, gives_way
 
 linux_cores = pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs Linux and two cores")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs priorities of threads")
@@ -113,7 +114,7 @@ def test_systems_without_priorities_of_threads(monkeypatch):
 def test_systems_that_do_not_tell_cores(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(module, "LIBC", object())
-    assert allowed_cores() == set() and current_core() == -1
+    assert allowed_cores() == set() and usable_cores() == os.cpu_count() and current_core() == -1
     done = []
     helpers = Helpers(1, "test")
     for _ in range(2):
