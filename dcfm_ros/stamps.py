@@ -15,5 +15,6 @@ def to_ns(stamp: Any) -> int:
 
 
 def set_ns(stamp: Any, nanoseconds: int) -> None:
-    """The other way round: `nanoseconds` into the stamp's two fields."""
-    stamp.sec, stamp.nanosec = divmod(nanoseconds, NS_PER_S)
+    """The other way round. Beyond what whole seconds can say, the rest stays among the nanoseconds, as it came."""
+    stamp.sec = min(nanoseconds // NS_PER_S, 2**31 - 1)
+    stamp.nanosec = nanoseconds - stamp.sec * NS_PER_S

@@ -15,7 +15,7 @@ from dcfm_ros.errors import DcfmError, printable
 from dcfm_ros.media.diagnostics import HARDWARE_ID, Status
 from dcfm_ros.media.health import FrameCounts, timing_fields
 from dcfm_ros.share import share_path
-from dcfm_ros.stamps import NS_PER_S
+from dcfm_ros.stamps import set_ns
 from dcfm_ros.stream.segmentation import Segmentation
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -25,7 +25,6 @@ DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 ODOMETRY = "nav_msgs/msg/Odometry"
 
 JPEG_QUALITY = 90
-_MAX_SECONDS = 2**31 - 1
 
 
 @functools.lru_cache(maxsize=2)
@@ -50,10 +49,8 @@ def message(kind: str, **fields: Any) -> Any:
 
 def header(stamp_ns: int, frame_id: str) -> Any:
     """A std_msgs/Header."""
-    # Beyond what whole seconds can say, the rest stays among the nanoseconds, as it came.
-    seconds = min(stamp_ns // NS_PER_S, _MAX_SECONDS)
-    nanoseconds = stamp_ns - seconds * NS_PER_S
-    stamp = message("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
+    stamp = message("builtin_interfaces/msg/Time", sec=0, nanosec=0)
+    set_ns(stamp, stamp_ns)
     return message("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
 
 

@@ -23,6 +23,7 @@ from dcfm_ros.model.classes import CAMVID
 from dcfm_ros.model.groups import grouped
 from dcfm_ros.node import publish
 from dcfm_ros.node.camera_info import CameraInfos
+from dcfm_ros.stamps import to_ns
 from dcfm_ros.stream.config import StreamConfig
 from dcfm_ros.stream.overlay import draw_overlay
 from dcfm_ros.stream.segmenter import StreamSegmenter
@@ -236,9 +237,7 @@ def test_timing_tells_what_happened_to_the_frame(graph):
     assert [t.trigger for t in got] == ["first", "", "", "interval", ""]
     assert [t.age_frames for t in got] == [0, 1, 2, 0, 1]
     np.testing.assert_allclose([t.age_ms for t in got], [0, 66.667, 133.333, 0, 66.667], atol=0.01)
-    assert [t.key_stamp.sec * 10**9 + t.key_stamp.nanosec for t in got] == [
-        stamp_of(i) for i in (0, 0, 0, 3, 3)
-    ]
+    assert [to_ns(t.key_stamp) for t in got] == [stamp_of(i) for i in (0, 0, 0, 3, 3)]
     assert not any(t.stale for t in got)
     assert [np.isnan(t.agreement) for t in got] == [True, True, True, False, True]
     assert 0 <= got[3].agreement <= 1

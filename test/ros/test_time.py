@@ -7,6 +7,8 @@ import pytest
 from ros_graph import MASKS, TIMINGS, image, picture, pixels_of, qos, stamp_ns, stamp_of
 from rosgraph_msgs.msg import Clock
 
+from dcfm_ros.stamps import to_ns
+
 
 @pytest.fixture
 def timed(graph):
@@ -137,7 +139,7 @@ def test_silence_is_an_error_while_time_goes_on(timed, graph):
 
 
 def stamp_ns_of_key(timing):
-    return timing.key_stamp.sec * 10**9 + timing.key_stamp.nanosec
+    return to_ns(timing.key_stamp)
 
 
 def test_headers_come_back_in_the_order_of_arrival(timed):
