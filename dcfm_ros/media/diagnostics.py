@@ -117,20 +117,19 @@ class CameraDiagnostics:
 
     def _processing(self, report: Report, limits: Limits) -> Status:
         counts = report.counts
-        mean = _mean(report.total_ms)
+        mean, slow = _mean_and_95(report.total_ms)
+        latency, late = _mean_and_95(report.latency_ms)
         if report.total_ms:
             self._over_budget_s = self._over_budget_s + report.seconds if mean > limits.budget_ms else 0.0
         rate = _rate(report.new.processed, report.seconds)
-        level, message = self._judge_processing(report, limits, mean) or (
-            OK,
-            f"{rate} masks/s, {mean:.1f} ms each",
-        )
+        fine = OK, f"{rate} masks/s, {mean:.1f} ms each"
+        level, message = self._judge_processing(report, limits, mean) or fine
         values = {
             "masks per second": rate,
             "frame ms, mean": _number(mean),
-            "frame ms, 95 %": _number(_p95(report.total_ms)),
-            "latency ms, mean": _number(_mean(report.latency_ms)),
-            "latency ms, 95 %": _number(_p95(report.latency_ms)),
+            "frame ms, 95 %": _number(slow),
+            "latency ms, mean": _number(latency),
+            "latency ms, 95 %": _number(late),
             "processed": counts.processed,
             "dropped for newer ones": counts.dropped,
             "while nobody subscribed": counts.unwanted,
@@ -208,9 +207,5 @@ def _number(value: float, digits: int = 1) -> str:
     return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _mean(values: Sequence[float]) -> float:
-    return fmean(values) if values else math.nan
-
-
-def _p95(values: list[float]) -> float:
-    return percentiles(values, (95,))[0] if values else math.nan
+def _mean_and_95(values: Sequence[float]) -> tuple[float, ...]:
+    return (fmean(values), *percentiles(values, (95,))) if values else (math.nan, math.nan)
