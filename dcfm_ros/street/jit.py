@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from dcfm_ros.errors import DcfmError
-
-try:
-    from numba import njit
-except ImportError as error:
-    raise DcfmError(
-        "The synthetic drive is rendered with Numba, which is not installed: pip install numba."
-    ) from error
+from numba import njit
 
 F = TypeVar("F", bound=Callable[..., object])
 

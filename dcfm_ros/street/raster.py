@@ -16,8 +16,6 @@ from dcfm_ros.street.textures import Textures
 NEAR = 0.15
 """Metres in front of the camera where triangles are cut off."""
 
-_FIRST_CUT = materials.FIRST_CUT
-
 
 class View(NamedTuple):
     """From where things are seen: `turn` 3×3 has the rows right, down, forward; `eye` in metres; `focal` length and the
@@ -103,7 +101,7 @@ def _fill(screen, ortho, mat, label, param, cards, buffers, number, row):
         return False
     _planes(screen, area, row)
     sign = 1.0 if area > 0 else -1.0
-    cut = mat >= _FIRST_CUT
+    cut = mat >= materials.FIRST_CUT
     drawn = False
     for y in range(first, last + 1):
         yc = y + 0.5
