@@ -14,6 +14,7 @@ from parts import LabelMapRow
 from dcfm_lab.bench.frames import FIRST
 from dcfm_lab.measure.rounds import Laps, interleave, totals
 from dcfm_lab.measure.spread import ratio, spread
+from dcfm_ros.arrays import Mask
 from dcfm_ros.config import Size
 from dcfm_ros.engines.label_map.label_map import label_map
 from dcfm_ros.stream.segmentation import Stopwatch
@@ -58,7 +59,7 @@ def _measure(kind: str, classes: int, low: Size, size: Size, *, seconds: float) 
 
 
 @torch.inference_mode()
-def by_torch(logits: torch.Tensor, size: Size) -> NDArray[np.uint8]:
+def by_torch(logits: torch.Tensor, size: Size) -> Mask:
     """The labels as everybody makes them. logits: C×h×w."""
     full = F.interpolate(logits[None], (size[1], size[0]), mode="bilinear", align_corners=False)
     return full.argmax(1)[0].to(torch.uint8).numpy()

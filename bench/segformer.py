@@ -15,6 +15,7 @@ from stages import CPU, Stages
 from torch import Tensor, nn
 
 from dcfm_ros.arrays import Image, Mask
+from dcfm_ros.config import Size
 from dcfm_ros.engines.config import EngineConfig
 from dcfm_ros.engines.graph.base import Library
 from dcfm_ros.engines.graph.export import GraphSpec, write_graph
@@ -151,7 +152,7 @@ class TunedRunner:
 
     ENGINES = ("openvino", "onnxruntime")
 
-    def __init__(self, network: TunedSegFormer, engine: str, size: tuple[int, int], threads: int = 0) -> None:
+    def __init__(self, network: TunedSegFormer, engine: str, size: Size, threads: int = 0) -> None:
         """size: (width, height). Raises DcfmError where the engine's library is missing."""
         library = _library(engine, threads)
         with tempfile.TemporaryDirectory() as folder:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dcfm_lab.datasets.base import FrameDataset
+from dcfm_ros.arrays import Image, Mask
 from dcfm_ros.measure.table import counted
 from dcfm_ros.media.source import FIRST_STAMP_NS
 from dcfm_ros.model.config import ModelCard, in_groups
@@ -27,8 +25,8 @@ class VideoFrame:
     stream that there is none.
     """
 
-    rgb: NDArray[np.uint8]
-    label: NDArray[np.uint8] | None
+    rgb: Image
+    label: Mask | None
     stamp_ns: int
 
 

@@ -11,19 +11,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from dcfm_lab.learn.config import MotionConfig
+from dcfm_ros.arrays import Floats, Image
 
-Floats = NDArray[np.float32]
 INVERSION_STEPS = 8
 ERROR_GRID = (12, 16)
 """Rows and columns between which the errors of a flow are interpolated."""
 
 
-def simulate_neighbour(
-    image: NDArray[np.uint8], rng: Generator, config: MotionConfig
-) -> tuple[NDArray[np.uint8], Floats]:
+def simulate_neighbour(image: Image, rng: Generator, config: MotionConfig) -> tuple[Image, Floats]:
     """`image` (uint8 H×W×3) seen from a random other position, before or after; its edges are mirrored inwards.
 
     Returns that neighbour and where each of its pixels lies in the frame, relative to itself: float32 H×W×2, in pixels.

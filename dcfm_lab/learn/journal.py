@@ -12,11 +12,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dcfm_lab.learn.config import TrainConfig
 from dcfm_lab.learn.losses import Losses
+from dcfm_ros.arrays import Image
 from dcfm_ros.errors import say
 from dcfm_ros.files import name_for_opencv
 
@@ -70,7 +70,7 @@ class Journal:
         lines = [_entry(line) for line in path.read_text().splitlines()] if path.exists() else []
         return max((e[name] for e in lines if e.get("kind") == where and name in e), default=-math.inf)
 
-    def picture(self, step: int, rgb: NDArray[np.uint8]) -> None:
+    def picture(self, step: int, rgb: Image) -> None:
         """Keeps a picture, uint8 H×W×3, as `out`/pictures/STEP.png."""
         folder = self.out / "pictures"
         folder.mkdir(exist_ok=True)

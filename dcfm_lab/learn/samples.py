@@ -140,5 +140,5 @@ def _prepare_worker(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _channels_first(image: NDArray[np.uint8]) -> Tensor:
+def _channels_first(image: Image) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dcfm_lab.datasets.base import FrameDataset, evenly_spread
 from dcfm_lab.learn.losses import aligned
-from dcfm_ros.arrays import UNLABELLED
+from dcfm_ros.arrays import UNLABELLED, Image
+from dcfm_ros.config import Size
 from dcfm_ros.measure.metrics import ConfusionMatrix
 from dcfm_ros.model.dcfm import DCFM, normalise
 
@@ -37,9 +37,7 @@ def validate(model: DCFM, dataset: FrameDataset, frames: int = 0) -> dict[str, f
     return {MEAN_IOU: matrix.mean_iou, "pixel_accuracy": matrix.pixel_accuracy, **per_class}
 
 
-def picture(
-    model: DCFM, batch: Sequence[Tensor], taught: Tensor | None = None, rows: int = 4
-) -> NDArray[np.uint8]:
+def picture(model: DCFM, batch: Sequence[Tensor], taught: Tensor | None = None, rows: int = 4) -> Image:
     """A row per pair: frame, neighbour, truth, what is taught, mask, mask with the neighbour's common feature.
 
     uint8 H×W×3 RGB. batch: as `samples` makes it; taught: float N×C×H×W, or None, which leaves its column out.
@@ -60,7 +58,7 @@ def picture(
 
 @torch.inference_mode()
 def predict(
-    model: DCFM, frames: Tensor, keys: Tensor, size: tuple[int, int], displacement: Tensor | None = None
+    model: DCFM, frames: Tensor, keys: Tensor, size: Size, displacement: Tensor | None = None
 ) -> Tensor:
     """Label maps, uint8 N×height×width, of `frames` with the common features of `keys` (uint8 N×3×H×W both).
 

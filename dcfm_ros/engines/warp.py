@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcfm_ros.arrays import Floats
+from dcfm_ros.config import Size
 from dcfm_ros.engines.jit import kernel
 
 
@@ -42,7 +43,7 @@ def warp_tensor(feature: Tensor, displacement: Tensor) -> Tensor:
     return moved.to(feature.dtype, memory_format=torch.channels_last)
 
 
-def displacement_on_grid(displacement: Floats, size: tuple[int, int]) -> Floats:
+def displacement_on_grid(displacement: Floats, size: Size) -> Floats:
     """A displacement in shares of the picture's sides as one in a feature's pixels, float32 h×w×2.
 
     displacement: float32 on any grid. size: (width, height) of the feature.

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from dcfm_ros.config import Size
+
 R = TypeVar("R")
 Column = str | tuple[str, Callable[[R], str]] | tuple[str, Callable[[Any], str], str]
 """A head and what an item's cell says; or what it says of an attribute, and its name; or an attribute as it is."""
@@ -98,6 +100,6 @@ def reasons(noun: str, what: str, counts: Mapping[str, int]) -> list[str]:
     return [f"{counted(count, noun)} {what}: {why}" for why, count in counts.items()]
 
 
-def size(pixels: tuple[int, int]) -> str:
+def size(pixels: Size) -> str:
     """(width, height) as in 480×360."""
     return f"{pixels[0]}×{pixels[1]}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dcfm_ros.arrays import Floats
 from dcfm_ros.engines.jit import fused_kernel, kernel
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 PIECE = 64
 """Pixels that are tinted at a time: the length of the rows of colour."""

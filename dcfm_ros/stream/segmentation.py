@@ -7,9 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from dcfm_ros.arrays import Mask
 from dcfm_ros.config import Size
 
 NAN = float("nan")
@@ -80,8 +78,8 @@ class Segmentation:
     error: why, if the last one did; else "".
     """
 
-    mask: NDArray[np.uint8]
-    confidence: NDArray[np.uint8] | None
+    mask: Mask
+    confidence: Mask | None
     stamp_ns: int
     size: Size
     key_frame: bool

@@ -8,13 +8,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from dcfm_ros.config import Size
+
 BLOCK = 256
 UNLABELLED = tl.constexpr(255)
 
 
-def label_pixels(
-    logits: Tensor, size: tuple[int, int], *, confidence: bool = False
-) -> tuple[Tensor, Tensor | None]:
+def label_pixels(logits: Tensor, size: Size, *, confidence: bool = False) -> tuple[Tensor, Tensor | None]:
     """As `label_map`, from and to tensors on one CUDA device; logits C×h×w of any float type and any strides."""
     width, height = size
     classes, rows, columns = logits.shape

@@ -64,7 +64,7 @@ class TorchEngine:
         self._passes = Passes(folded, compiled=config.compile)
         self._frames = Lane(device, urgent=True) if device.type == "cuda" else None
         self._beside: Lane | None = None
-        self._sizes: set[tuple[int, int]] = set()
+        self._sizes: set[Size] = set()
         if self._frames is not None:
             torch.backends.cudnn.benchmark = True  # sizes stay the same
             if self.precision == "fp32":
