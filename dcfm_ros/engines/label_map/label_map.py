@@ -16,9 +16,9 @@ from torch import Tensor
 
 from dcfm_ros.arrays import UNLABELLED, Mask
 from dcfm_ros.config import Size
-from dcfm_ros.engines.helpers import Helpers
 from dcfm_ros.engines.label_map.bilinear import Taps, taps
 from dcfm_ros.engines.label_map.kernel import Logits, label_cells
+from dcfm_ros.engines.threads import Helpers
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dcfm_ros.config import allowed_cores, usable_cores
-from dcfm_ros.engines import helpers as module
-from dcfm_ros.engines.helpers import Helpers, current_core, gives_way
+from dcfm_ros.engines import threads as module
+from dcfm_ros.engines.threads import Helpers, current_core, gives_way
 
 linux_cores = pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs Linux and two cores")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs priorities of threads")
@@ -66,7 +66,7 @@ def test_helpers_leave_the_callers_core(monkeypatch):
 def test_a_process_held_to_one_core_works():
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from dcfm_ros.engines.helpers import Helpers\n"
+        "from dcfm_ros.engines.threads import Helpers\n"
         "helpers, done = Helpers(2, 'test'), []\n"
         "for _ in range(3): helpers.share(lambda first, last: done.append(first), [0, 1, 2, 3])\n"
         "print(sorted(done))"
@@ -97,7 +97,7 @@ def test_a_thread_that_gives_way_works_alone_and_starts_no_helper(lower):
 def test_in_a_process_that_gives_way_as_a_whole_no_thread_does():
     code = (
         "import os, threading; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); os.nice(5)\n"
-        "from dcfm_ros.engines.helpers import gives_way\n"
+        "from dcfm_ros.engines.threads import gives_way\n"
         "thread = threading.Thread(target=lambda: print(gives_way()))\n"
         "thread.start(); thread.join(); print(gives_way())"
     )
