@@ -8,6 +8,7 @@ from dcfm_lab.bench.memory import measure_memory
 from dcfm_ros.model.config import ModelConfig
 
 
+@pytest.mark.slow
 def test_each_contestant_is_measured_and_one_that_cannot_run_left_out(monkeypatch, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("numba")  # draws the frames

@@ -111,6 +111,8 @@ main.main(["--ros-args", "-p", "weights:=model.safetensors"])
     ),
 }
 
+SLOW = {"demo": pytest.mark.slow}
+
 
 @functools.cache
 def blind() -> str:
@@ -154,7 +156,7 @@ def test_the_guard_sees_c_libraries(code: str, seen: bool, tmp_path: Path) -> No
     assert bool(outside((tmp_path / "trace").read_text())) == seen
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param(way, marks=SLOW.get(way, ())) for way in WAYS])
 def test_no_network(way: str, tmp_path: Path) -> None:
     needs, code = WAYS[way]
     for package in needs:
@@ -187,4 +189,6 @@ def test_no_network(way: str, tmp_path: Path) -> None:
     assert not (tmp_path / "log").exists(), (tmp_path / "log").read_text()
     assert done.returncode == 0, done.stderr
     assert not (home / "intel").exists()
-    assert not traced or outside((tmp_path / "trace").read_text()) == []
+    if why := blind():
+        pytest.skip(f"only Python's own sockets were watched, and they kept quiet: {why}")
+    assert outside((tmp_path / "trace").read_text()) == []

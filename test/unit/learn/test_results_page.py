@@ -69,5 +69,6 @@ def test_committed_card_is_what_the_generator_makes_of_the_committed_json():
 def test_the_script_writes_the_page(report, tmp_path, capsys):
     save_result(report, tmp_path / "tiny.json")
     assert main([str(tmp_path / "page.md"), str(tmp_path / "tiny.json")]) == 0
-    assert "## tiny on camvid val" in (tmp_path / "page.md").read_text(encoding="utf-8")
+    written = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert written == render([tmp_path / "tiny.json"], tmp_path / "page.md")
     assert main(["page.md"]) == 2 and "usage" in capsys.readouterr().err

@@ -346,8 +346,8 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(long, monkey
 def test_signals_are_as_they_were_after_a_training(config):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     train(config)
-    with pytest.raises(DcfmError):
-        train(config)  # its folder is taken
+    with pytest.raises(DcfmError, match="holds a training of"):
+        train(config)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
