@@ -91,9 +91,9 @@ raise SystemExit(
 )
 """,
     ),
-    "node": (("rclpy",), "import dcfm_ros.node.main, dcfm_ros.node.node"),
+    "node": (("rclpy", "dcfm_ros.msg"), "import dcfm_ros.node.main, dcfm_ros.node.node"),
     "node, start": (
-        ("rclpy",),
+        ("rclpy", "dcfm_ros.msg"),
         BUILD
         + """
 import os, signal
