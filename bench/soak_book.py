@@ -10,10 +10,10 @@ Key = tuple[str, int]
 """frame_id and stamp, ns."""
 
 RECENT_S = 5.0
-"""Of frames that were sent so shortly before the node goes away, nobody expects a mask."""
+"""Nobody expects a mask of frames that were sent so shortly before the node goes away."""
 
 
-MOST_PROBLEMS = 50
+MAX_PROBLEMS = 50
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Book:
 
     def problem(self, text: str) -> None:
         """Note it: once, and no more of them than anybody reads."""
-        if text not in self.problems and len(self.problems) < MOST_PROBLEMS:
+        if text not in self.problems and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(text)
 
     def check_failures(self) -> None:

@@ -57,7 +57,7 @@ def damaged(rng: random.Random, size: Size, *, compressed: bool) -> Any:
 
 
 def unknown(rng: random.Random, size: Size, *, compressed: bool) -> Any:
-    """Of a kind that is not read."""
+    """A picture of a kind that is not read."""
     if compressed:
         head = rng.choice([b"GIF89a", b"BM", b"RIFF", b"<svg>", b"no picture at all"])
         return CompressedImage(format="gif", data=_data(head + rng.randbytes(500)))

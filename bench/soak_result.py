@@ -13,10 +13,10 @@ from dcfm_ros.measure.machine import MachineFacts
 
 FORMAT = "dcfm soak 1"
 SAMPLES = 300
-"""In a run, at most: a day's file is no larger than that of ten minutes."""
+"""At most so many in a run: a day's file is no larger than that of ten minutes."""
 LIMITS = {"memory": (24.0, "MiB"), "threads": (4.0, ""), "descriptors": (8.0, "")}
 """What -> growth over the second half of the longest life that is too much, and its unit."""
-FEWEST, SHORTEST_S = 20, 120.0
+MIN_SAMPLES, MIN_SECONDS = 20, 120.0
 """Samples and seconds of a fit: of less nothing can be said, since a node warms up for a minute or two."""
 
 
@@ -94,7 +94,7 @@ def growths(samples: Sequence[Sample]) -> tuple[Growth, ...]:
     lives = {sample.life for sample in samples}
     longest = max(([s for s in samples if s.life == life] for life in lives), key=len, default=[])
     half = longest[len(longest) // 2 :]
-    if len(half) < FEWEST or half[-1].at_s - half[0].at_s < SHORTEST_S:
+    if len(half) < MIN_SAMPLES or half[-1].at_s - half[0].at_s < MIN_SECONDS:
         return ()
     seconds = np.array([sample.at_s for sample in half])
     return tuple(_growth(what, seconds, [getattr(sample, what) for sample in half]) for what in LIMITS)

@@ -76,7 +76,7 @@ CASES = {
     "shipped": Case(shipped(), "openvino", 33.3),
 }
 GPU_CASES = {GPU_CASE: Case(gpu_goal(), "torch", 33.3, "fp16")}
-"""Those of a machine with a CUDA GPU."""
+"""The cases of a machine with a CUDA GPU."""
 
 
 @dataclass

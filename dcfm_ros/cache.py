@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 OWN_PREFIX = "dcfm-"
-"""Of the name of a folder for one process alone."""
+"""What the name of a folder for one process alone begins with."""
 ALIVE = ".alive"
 """A file in it that is locked as long as that process lives."""
 KEPT = 24

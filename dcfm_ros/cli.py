@@ -37,7 +37,7 @@ COMMANDS = {
 }
 """What each does. Its module in `commands` has `configure(parser)` and `run(args) -> exit status`."""
 IN_THE_LAB = ("label", "train", "evaluate", "bench", "convert")
-"""Those whose module is in `dcfm_lab/commands`."""
+"""The commands whose module is in `dcfm_lab/commands`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

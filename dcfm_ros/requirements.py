@@ -20,9 +20,7 @@ def too_old() -> str:
         return ""
     has = ", ".join(f"{name} {found[name]}" for name in old)
     needs = " ".join(f"'{name}>={OLDEST[name]}{',<2' * (name == 'numpy')}'" for name in old)
-    return (
-        f"{has} is too old for dcfm_ros. In a virtual environment: pip install {needs} (README, On a robot)"
-    )
+    return f"too old for dcfm_ros: {has}. In a virtual environment: pip install {needs} (README, On a robot)"
 
 
 def too_little_room(who: str) -> str:

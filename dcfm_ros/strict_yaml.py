@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 _MAX_NODES = 1_000_000
-"""Of a text whose aliases are written out: a few lines of them can stand for gigabytes."""
+"""In a text whose aliases are written out: a few lines of them can stand for gigabytes."""
 _MAX_BITS = 64
 
 

@@ -17,7 +17,7 @@ ARGUMENTS = {
     "report": ("replay_out", "folder to write; one that is there already needs arguments:=--force"),
     "topic": ("", "image topic of a bag with several"),
     "labels": ("", "label topic of the bag, or folder of label images"),
-    "sim_time": ("false", "publish /clock, and let the node go by it"),
+    "sim_time": ("false", "publish /clock, and let the node use it"),
     "loop": ("1", "how often to play; 0: until Ctrl-C"),
 }
 

@@ -126,7 +126,11 @@ def run(args: argparse.Namespace) -> int:
         _save_plots(report, args)
     whole = sum(not evaluation.left_out for evaluation in evaluations)
     if whole < len(weights):
-        left = f", {evaluations[-1].left_out} frames short of the next" if whole < len(evaluations) else ""
+        left = (
+            f"; the next lacks {counted(evaluations[-1].left_out, 'frame')}"
+            if whole < len(evaluations)
+            else ""
+        )
         raise Interrupted(f"{whole} of {counted(len(weights), 'model')} measured to the end{left}")
     return 0
 

@@ -80,7 +80,7 @@ FULL_LAYOUT = (
 )
 
 COLOURS = Path(__file__).with_name("camvid_colours.yaml")
-"""Those of the full distribution's labels, by class."""
+"""The colours of the full distribution's labels, by class."""
 
 
 class CamVidFull(VideoFiles):

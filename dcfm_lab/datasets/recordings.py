@@ -43,7 +43,7 @@ LABELS = ".labels"
 STAMPS = "stamps.json"
 KEPT_RECORDINGS = 1000
 STORE = Path("recordings")
-"""In the package's cache."""
+"""A folder in the package's cache."""
 
 
 class Recordings(VideoFiles):

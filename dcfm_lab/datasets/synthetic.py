@@ -20,7 +20,7 @@ FIRST_SEED = {"train": 1_000, "val": 1_000_000, "test": 2_000_000}
 
 FILE = "frame.npz"
 KEPT_FRAMES = 20_000
-"""Of one size: 12 GB at 480×360."""
+"""For each size: 12 GB at 480×360."""
 
 
 class Synthetic:

@@ -47,7 +47,7 @@ class MethodSpec:
 
     @property
     def own_share(self) -> float:
-        """Of the frames that are no key frames, those that have an independent feature, 0-1; of a trigger, roughly."""
+        """Share of the frames other than key frames that have an independent feature, 0-1; with a trigger, roughly."""
         if self.key_interval < 2:
             return 1 / self.independent_interval
         return (-(-self.key_interval // self.independent_interval) - 1) / (self.key_interval - 1)

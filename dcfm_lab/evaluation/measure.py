@@ -227,7 +227,7 @@ def _row(
 
 
 def _macs_other(spec: MethodSpec, cost: ModelCost) -> int:
-    """Of a frame that is not a key frame; the baselines' need none (and optical flow is not made of them)."""
+    """The MACs of a frame that is not a key frame; the baselines' need none (and optical flow is not made of them)."""
     if spec.method in (CAUSAL, PUBLISHED):
         return round(spec.own_share * cost.macs_other)
     return cost.macs_other + cost.macs_fusion if spec.method == BIDIRECTIONAL else 0

@@ -40,17 +40,17 @@ class Speed:
 
     @property
     def other_ms(self) -> float | None:
-        """Of any frame but key frames, on average; None where every frame was one."""
+        """Milliseconds of any frame but key frames, on average; None where every frame was one."""
         if self.borrowing_ms is None or self.moved_ms is None:
             return self.moved_ms if self.borrowing_ms is None else self.borrowing_ms
         return (1 - self.moved_share) * self.borrowing_ms + self.moved_share * self.moved_ms
 
     def mean_ms(self, key_share: float) -> float:
-        """Per frame, where `key_share` (0-1) of the frames are key frames."""
+        """Milliseconds per frame, where `key_share` (0-1) of the frames are key frames."""
         return key_share * self.key_ms + (1 - key_share) * (self.other_ms or 0.0)
 
     def of(self, kind: str) -> float:
-        """Of a frame of a kind, which there was."""
+        """Milliseconds of a frame of this kind, of which there was one."""
         milliseconds = {KEY: self.key_ms, BORROWING: self.borrowing_ms, MOVED: self.moved_ms}[kind]
         assert milliseconds is not None
         return milliseconds

@@ -10,7 +10,7 @@ from dcfm_ros.errors import DcfmError
 
 MAX_FILES = 100_000
 MAX_BYTES = 64 * 2**20
-"""Of one file; a label image of 4K takes a hundredth."""
+"""The largest file that is read; a label image of 4K takes a hundredth."""
 
 
 class Archive:

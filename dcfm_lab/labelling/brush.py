@@ -39,7 +39,7 @@ def encode(painted: NDArray[np.bool_]) -> list[int]:
 def check_pixels(width: int, height: int) -> None:
     """Raises ValueError for a size that no picture has."""
     if min(width, height) < 1 or width * height > MAX_PIXELS:
-        raise ValueError(f"no picture is of {width}×{height} pixels")
+        raise ValueError(f"a picture cannot be {width}×{height} pixels")
 
 
 def decode(code: Sequence[int], width: int, height: int) -> NDArray[np.bool_]:
@@ -48,7 +48,7 @@ def decode(code: Sequence[int], width: int, height: int) -> NDArray[np.bool_]:
     count = width * height * _CHANNELS
     check_pixels(width, height)
     if len(text) < 53 or int(text[:32], 2) != count:
-        raise ValueError(f"the brush's code is not of {width}×{height} pixels")
+        raise ValueError(f"the brush's code is not that of {width}×{height} pixels")
     word = int(text[32:37], 2) + 1
     lengths = [int(text[i : i + 4], 2) + 1 for i in range(37, 53, 4)]
     out = np.zeros(count, np.uint8)

@@ -27,7 +27,7 @@ from dcfm_ros.stream.motion import change, structure
 from dcfm_ros.stream.segmenter import StreamSegmenter
 
 QUALITY = 95
-"""Of the JPEG files that are labelled; what is trained on comes from the recording itself."""
+"""Quality of the JPEG files that are labelled; what is trained on comes from the recording itself."""
 EVERY_FRAME = StreamConfig(mode="inline", key_interval=1)
 
 

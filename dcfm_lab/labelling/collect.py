@@ -53,9 +53,7 @@ def exported(export: Path, work: Work, classes: ClassSet) -> tuple[dict[str, Mas
     missing = [name for name in work.frames if name not in met]
     told += [f"{counted(len(missing), 'frame')} not in the export: {_some(missing)}"] if missing else []
     if not masks:
-        raise DcfmError(
-            f"'{export}' labels none of the {counted(len(work.frames), 'frame')}; {'; '.join(told)}"
-        )
+        raise DcfmError(f"'{export}' labels 0 of {counted(len(work.frames), 'frame')}; {'; '.join(told)}")
     return masks, told
 
 

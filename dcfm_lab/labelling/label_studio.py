@@ -24,7 +24,7 @@ from dcfm_ros.model.classes import ClassSet
 
 TASKS, INTERFACE = "label_studio.json", "label_studio.xml"
 MAX_BYTES = 2**30
-"""Of an export."""
+"""The largest export that is read."""
 _BRUSH = {"from_name": "class", "to_name": "image", "type": "brushlabels", "original_rotation": 0}
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 """What Label Studio puts before the name of a file that was uploaded."""
@@ -146,7 +146,7 @@ def _enclosed(value: dict[str, Any], width: int, height: int) -> NDArray[np.bool
     """The pixels in a polygon and under its sides; its points are in percent of the picture's sides."""
     points = np.asarray(value["points"], float).reshape(-1, 2) / 100
     if len(points) < 3 or not ((points >= 0) & (points <= 1)).all():
-        raise ValueError("a polygon of less than three points, or of some beyond the picture")
+        raise ValueError("a polygon of fewer than three points, or with points beyond the picture")
     check_pixels(width, height)
     corners = np.ceil(points * (width, height) - 1).astype(np.int32)
     painted = np.zeros((height, width), np.uint8)

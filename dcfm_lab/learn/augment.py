@@ -16,7 +16,7 @@ from dcfm_ros.config import Size
 
 GREY = np.array([0.299, 0.587, 0.114])
 DISPLACEMENT_STRIDE = 4
-"""That of the finest common features."""
+"""As in the finest common features."""
 FILL = (124, 116, 104)
 """Outside of the image: ImageNet's mean, which is 0 after normalisation."""
 

@@ -29,7 +29,7 @@ class SourceConfig:
     root: str = ""
     split: str = "train"
     share: float = setting(1.0, "weight of this source in the mix, relative to the others'", 0.0)
-    reach: int = setting(10, "a neighbour is at most so many frames before or after (paper 3.3, R)", 0)
+    reach: int = setting(10, "a neighbour is at most this many frames away (paper 3.3, R)", 0)
     simulate: float = setting(
         0.0, "probability of a simulated neighbour; certain where there is no real one within reach", 0.0, 1.0
     )

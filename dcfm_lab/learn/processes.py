@@ -16,7 +16,7 @@ from dcfm_ros.errors import DcfmError, say
 
 UNSYNCHRONISED = (
     "PyTorch synchronises batch norms on GPUs only: here each process normalises by its own part of the batch, and what "
-    "is trained differs from what one process would train; not so with freeze_norm=true"
+    "is trained differs from what one process would train; freeze_norm=true avoids it"
 )
 
 

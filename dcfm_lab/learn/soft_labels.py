@@ -39,7 +39,5 @@ class SoftLabels:
             shape = "×".join(map(str, probability.shape))
             raise DcfmError(f"'{path}' holds {probability.dtype} {shape}; expected {LAYOUT}")
         if len(probability) != self.classes:
-            raise DcfmError(
-                f"'{path}' tells {len(probability)} classes apart, the dataset has {self.classes}"
-            )
+            raise DcfmError(f"'{path}' holds {len(probability)} classes, the dataset has {self.classes}")
         return np.ascontiguousarray(probability.transpose(1, 2, 0))

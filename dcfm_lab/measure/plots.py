@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BLUE, GREEN, SKY, PURPLE, ORANGE, RED = "#0072B2", "#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#D55E00"
 GREY = "#666666"
 FONT_SIZE = 7
-"""Of labels."""
+"""The size of labels."""
 
 
 def require_matplotlib() -> None:

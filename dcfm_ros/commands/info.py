@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dcfm_ros.cache import file_digest
 from dcfm_ros.errors import say
+from dcfm_ros.measure.table import size
 
 if TYPE_CHECKING:
     from dcfm_ros.model.dcfm import DCFM
@@ -51,7 +52,7 @@ def describe(model: DCFM, path: Path) -> str:
             f"  backbone     {config.backbone}, {parameters / 1e6:.1f} M parameters in all",
             f"  independent  {config.independent_feature}, {model.independent_channels} channels into the fusion",
             f"  classes      {config.num_classes}: {', '.join(card.classes)}",
-            f"  input size   {card.input_size[0]}x{card.input_size[1]}",
+            f"  input size   {size(card.input_size)}",
             f"  alignment    {card.align}",
             f"  licence      {card.licence}",
             *([f"  accuracy     {card.accuracy}"] if card.accuracy else []),

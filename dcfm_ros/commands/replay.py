@@ -220,5 +220,5 @@ def _objections(args: argparse.Namespace, clock: str, stream: StreamConfig) -> I
         )
     if args.odometry and not args.sweep and not stream.wants_odometry:
         yield (
-            "--odometry names poses for triggers on them, and none is set; give --odometry-distance-m or --odometry-angle-deg"
+            "--odometry is for odometry triggers, and none is set; give --odometry-distance-m or --odometry-angle-deg"
         )

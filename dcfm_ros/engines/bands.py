@@ -7,7 +7,7 @@ import numpy as np
 from dcfm_ros.engines.graph.base import Array, Runner, Values
 
 BAND_BYTES = 1 << 20
-"""Of a band's fused feature, for each thread that computes it: about what a core's own cache holds."""
+"""Size of a band's fused feature, for each thread that computes it: about what a core's own cache holds."""
 
 
 def band_rows(rows: int, row_bytes: int, threads: int) -> int:

@@ -10,7 +10,7 @@ from dcfm_ros.config import Size
 from dcfm_ros.model.config import ModelCard
 
 MAX_PIECES = 16
-"""Of a common branch in slices. More cost more than they spare: each begins and ends somewhere."""
+"""A common branch is cut into no more. More cost more than they spare: each begins and ends somewhere."""
 
 
 class Engine(Protocol):

@@ -28,7 +28,7 @@ class EngineConfig:
     )
 
     classes_file: str = setting(
-        "", "YAML file of groups of classes to use in place of the model's classes; empty: those"
+        "", "YAML file of class groups to use instead of the model's classes; empty: none"
     )
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ VECTOR_UNITS = [
     "asimddp",
     "sve",
 ]
-"""Of the processor's features those that decide how fast a network is."""
+"""The processor's features that decide how fast a network is."""
 
 LIBRARIES = ("torch", "numpy", "onnxruntime", "openvino", "tensorrt", "numba", "rclpy")
 DISTRIBUTIONS = {
@@ -37,7 +37,7 @@ DISTRIBUTIONS = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "rclpy": ("rclpy", "ros-rclpy"),
 }
-"""Of modules whose package has another name, or several."""
+"""The packages of modules that are not named like theirs, or have several."""
 
 WORDS = {
     "processor": "Processor",

@@ -124,7 +124,7 @@ class ConfusionMatrix:
 
 
 MAX_VIDEOS = 8
-"""That alternate: those seen last, since each holds what its pixels were."""
+"""How many may alternate: the last seen are kept, since each holds what its pixels were."""
 
 
 class VideoConsistency:

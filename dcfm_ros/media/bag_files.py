@@ -100,7 +100,7 @@ def _unindexed(reader: BoundedReader, path: Path) -> Iterator[str]:
     """What the index leaves out, which is all that `rosbags` looks at."""
     behind = path.stat().st_size - reader.index_end
     if behind and (reader.index_end or behind > _EMPTY_ROS1):
-        yield f"{path.name} goes on for {counted(behind, 'byte')} behind its index, which were not read"
+        yield f"{path.name}: {counted(behind, 'byte')} after its index not read"
     announced: Counter[int] = Counter()
     for chunk in reader.chunk_infos:
         announced.update(chunk.connection_counts)
@@ -151,7 +151,7 @@ def parts_of(path: Path) -> tuple[list[Part], list[str]]:
             raise DcfmError(f"The bag {path} lacks {', '.join(missing)}, which its metadata.yaml lists.")
         parts, notes = _parts([file for file in files if file.name not in missing])
         if missing:
-            notes.append(f"{', '.join(missing)} is missing, which metadata.yaml lists")
+            notes.append(f"listed in metadata.yaml but missing: {', '.join(missing)}")
         there = [*_storage_files(path), *_ros1_files(path)]
         unlisted = [file.name for file in there if file not in files]
         if unlisted:
@@ -162,10 +162,10 @@ def parts_of(path: Path) -> tuple[list[Part], list[str]]:
     files = ros1 or ros2
     parts, notes = _parts(files)
     if ros1 and ros2:
-        notes.append(f"{', '.join(file.name for file in ros2)}: not read, for ROS 1 bags lie beside")
+        notes.append(f"{', '.join(file.name for file in ros2)}: not read; there are ROS 1 bags, too")
     numbers = _part_numbers(files)
     if lost := sorted({*range(max(numbers, default=0))} - numbers) if len(files) > 1 else []:
-        notes.append(f"of its files that with the number {', '.join(map(str, lost))} is missing")
+        notes.append(f"missing among its files: number {', '.join(map(str, lost))}")
     return parts, notes
 
 

@@ -34,7 +34,7 @@ _FOREVER = QosTime(2147483647, 4294967295)
 _LAST_TEN = (QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, QosDurability.VOLATILE)
 RELIABLE = Qos(*_LAST_TEN, _FOREVER, _FOREVER, QosLiveliness.AUTOMATIC, _FOREVER, False)
 LATCHED = RELIABLE._replace(depth=1, durability=QosDurability.TRANSIENT_LOCAL)
-"""Those of a ROS 1 topic, and of one that keeps its newest message for whoever comes later."""
+"""The QoS of a ROS 1 topic, and of one that keeps its newest message for whoever comes later."""
 
 
 def _hash_of(kind: str, definition: str) -> str:

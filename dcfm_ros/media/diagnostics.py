@@ -11,6 +11,7 @@ from statistics import fmean
 from dcfm_ros.engines.base import Engine
 from dcfm_ros.engines.config import faster
 from dcfm_ros.measure.spread import percentiles
+from dcfm_ros.measure.table import counted
 from dcfm_ros.media.health import Report
 
 HARDWARE_ID = "dcfm"
@@ -88,7 +89,7 @@ class CameraDiagnostics:
     def _judge_input(self, report: Report, limits: Limits, source: Input) -> tuple[int, str] | None:
         """Level and message of what is worth saying about the images; None: nothing."""
         now = report.new
-        where = f"on {self._topic} ({source.publishers} publishers)"
+        where = f"on {self._topic} ({counted(source.publishers, 'publisher')})"
         if report.silent_s == math.inf:
             if source.incompatible:
                 return ERROR, source.incompatible
@@ -99,16 +100,16 @@ class CameraDiagnostics:
             return OK, "simulated time stands still"
         if report.silent_s > limits.input_timeout_s:
             return ERROR, f"no image for {report.silent_s:.1f} s {where}"
-        if report.bad_images:
+        if bad := report.bad_images:
             level = ERROR if now.failed >= now.received else WARN
-            return level, f"{report.bad_images.total()} unusable images: {_commonest(report.bad_images)}"
+            return level, f"{counted(bad.total(), 'unusable image')}: {_commonest(bad)}"
         if report.standing:
             return ERROR, (
                 f"the camera's stamps stand still: {report.standing} of {now.received} images have that of the image "
                 f"before; the time of their arrival is used"
             )
         if now.lost:
-            return WARN, f"{now.lost} images lost on the way to the node; {source.loss_hint}"
+            return WARN, f"{counted(now.lost, 'image')} lost on the way to the node; {source.loss_hint}"
         if source.no_clock:
             return WARN, "use_sim_time is set, but nobody publishes /clock"
         if report.no_stamp:
@@ -140,7 +141,7 @@ class CameraDiagnostics:
     def _judge_processing(self, report: Report, limits: Limits, mean: float) -> tuple[int, str] | None:
         """Level and message of what is worth saying about the work; None: nothing."""
         if report.errors:
-            return ERROR, f"{report.errors.total()} failures: {_commonest(report.errors)}"
+            return ERROR, f"{counted(report.errors.total(), 'failure')}: {_commonest(report.errors)}"
         if mean > limits.budget_ms:
             level = ERROR if self._over_budget_s > limits.over_budget_s else WARN
             return level, f"a frame takes {mean:.1f} ms, over the budget of {limits.budget_ms:g} ms"
@@ -156,7 +157,7 @@ class CameraDiagnostics:
         last, name = report.last, f"{self._prefix}common feature"
         if last is None:
             return Status(name, OK, "waiting for the first image")
-        level, message = OK, f"{last.age_ms:.0f} ms ({last.age_frames} frames) old"
+        level, message = OK, f"{last.age_ms:.0f} ms ({counted(last.age_frames, 'frame')}) old"
         if last.error:
             level, message = ERROR, f"the last refresh failed: {last.error}; {message}"
         elif last.stale:

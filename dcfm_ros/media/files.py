@@ -19,7 +19,7 @@ from dcfm_ros.media.source import FIRST_STAMP_NS, IMAGE_SUFFIXES, Frame, Source,
 # Frames that tell whether a video has the rate it announces; times in milliseconds are rounded to whole ones.
 _FIRST_FRAMES = 16
 _TOLERANCE = 0.2
-_LONGEST_MS = 1e10  # four months; later times are a damaged file's
+_MAX_MS = 1e10  # four months; later times are a damaged file's
 _MAX_RATE = 1000.0
 _MAX_COMPRESSION = 2**16  # bytes of pixels for each byte of the file; a blank frame takes next to nothing
 _MATROSKA = b"\x1a\x45\xdf\xa3"  # .mkv, .webm
@@ -53,7 +53,7 @@ class VideoSource(Source):
                 # A variable rate: what the file announces is a clock's, so its frames are counted.
                 times += _times(capture)
                 self.length, rate = len(times), 1e3 * (len(times) - 1) / (max(times) - min(times))
-            self.rate = rate if 1e3 / _LONGEST_MS < rate < _MAX_RATE else 30.0
+            self.rate = rate if 1e3 / _MAX_MS < rate < _MAX_RATE else 30.0
         finally:
             capture.release()
 
@@ -123,7 +123,7 @@ def _times(capture: cv2.VideoCapture, most: int | None = None) -> list[float]:
 def _time(capture: cv2.VideoCapture) -> float:
     """Presentation time of the frame that was taken last, ms; 0 where it has none that makes sense."""
     time_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
-    return time_ms if 0 <= time_ms < _LONGEST_MS else 0.0
+    return time_ms if 0 <= time_ms < _MAX_MS else 0.0
 
 
 def _differs(times: list[float], rate: float) -> bool:

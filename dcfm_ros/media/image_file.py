@@ -60,7 +60,7 @@ def decode_known(data: Any, flags: int, what: str, header: Header) -> np.ndarray
             pixels, again = _imdecode(bare, flags, listen=True)
             complaint = again and (complaint or again)
         if header.kind == "jpeg" and not complaint and has_hole(memoryview(data).cast("B")):
-            complaint = "a part of it was lost, zeros are there"
+            complaint = "part of it is lost: zeros instead"
     except (cv2.error, MemoryError) as error:
         raise BadImage(f"{what}: OpenCV cannot decode it ({getattr(error, 'err', error)})") from error
     if pixels is None:

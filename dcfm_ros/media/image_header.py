@@ -121,7 +121,7 @@ def _tiff(data: memoryview) -> Header:
         tag, kind = struct.unpack_from(f"{order}HH", data, entry)
         if tag in (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT) and kind in _TIFF_TYPES:
             if tag in tags:  # which of them counts is each decoder's own choice
-                raise BadImage("a TIFF that says its size twice")
+                raise BadImage("a TIFF that gives its size twice")
             tags[tag] = _tiff_value(data, entry, order, kind, big)
     width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
     tile = tags.get(_TILE_WIDTH, 1), tags.get(_TILE_HEIGHT, 1)

@@ -95,7 +95,7 @@ def _by_colour(rgb: Image, what: str, colours: Colours) -> Mask:
     if unknown:
         some = ", ".join(f"({v >> 16}, {v >> 8 & 255}, {v & 255})" for v in unknown[:_MAX_COLOURS])
         raise DcfmError(
-            f"A label image of {what} has colours that are those of no class, or of several, as {some}; "
+            f"A label image of {what} has colours of no class, or of several, such as {some}; "
             f"expected 8 bits, one channel, value = class id, or the classes' own colours."
         )
     table = np.array([ids[int(value)][0] for value in found], np.uint8)

@@ -240,7 +240,7 @@ class Nearest:
 
 
 def _of_no_frame(count: int, all_: int, how: str) -> Counter[str]:
-    reason = f"of {all_}, {how} like no frame that was read"
+    reason = f"{how} like no frame read ({counted(all_, 'label')} in all)"
     return Counter({reason: count} if count > 0 else {})
 
 

@@ -177,9 +177,7 @@ class McapFile:
             damaged.append(f"{counted(bad, 'record')} of {self.path.name} could not be read: damaged")
         lost = self._size - at
         if ended and lost > 0 and kind == _FOOTER:
-            damaged.append(
-                f"{self.path.name} goes on for {counted(lost, 'byte')} behind its end, which were not read"
-            )
+            damaged.append(f"{self.path.name}: {counted(lost, 'byte')} after its end not read")
         elif not self._whole:
             rest = f" and its last {counted(lost, 'byte')}" if lost > 0 else ""
             damaged.append(f"{self.path.name} is cut off: its index{rest} could not be read")
@@ -278,7 +276,7 @@ def _unpacked(chunk: bytes) -> bytes:
     packed_size = fields.number("<Q")
     packed = chunk[fields._at : fields._at + packed_size]
     if len(packed) != packed_size or grown_too_far(packed_size, size):
-        raise Damaged("a chunk of another size than it says")
+        raise Damaged("a chunk whose size is not as stated")
     if compression == "zstd":
         content = unzstd(packed, size)
     elif compression == "lz4":

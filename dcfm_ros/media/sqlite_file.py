@@ -146,9 +146,9 @@ def _columns(database: sqlite3.Connection, table: str) -> set[str]:
     """The columns of a table. Raises Damaged where it is none, or computes them: both can be endless, and no recorder does it."""
     columns = list(database.execute(f"PRAGMA table_xinfo({table})"))
     if not columns or not _is_table(database, table):
-        raise Damaged(f"it has no table of {table}")
+        raise Damaged(f"it has no table {table}")
     if any(hidden for *_, hidden in columns):
-        raise Damaged(f"its table of {table} is computed")
+        raise Damaged(f"its table {table} has computed columns")
     return {name for _, name, *_ in columns}
 
 

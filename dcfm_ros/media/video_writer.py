@@ -77,7 +77,7 @@ class VideoWriter:
         whole = announced > 0 and written.grab()
         written.release()
         if not whole:
-            raise DcfmError(f"The video {self.path} is not whole; is the disk full?")
+            raise DcfmError(f"The video {self.path} is cut short; is the disk full?")
 
 
 @contextlib.contextmanager

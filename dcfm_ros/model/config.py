@@ -15,9 +15,9 @@ from dcfm_ros.model.classes import CAMVID
 from dcfm_ros.model.normalisation import IMAGENET
 
 MAX_CHANNELS = 4096
-"""Those of the widest published model. What a file claims beyond would only take memory."""
+"""As in the widest published model. What a file claims beyond would only take memory."""
 MIN_STD = 1e-4
-"""Of RGB / 255: a fortieth of one step of a byte."""
+"""In units of RGB / 255: a fortieth of one step of a byte."""
 
 
 @dataclass(frozen=True)

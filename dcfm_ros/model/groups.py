@@ -16,9 +16,9 @@ from dcfm_ros.model.config import ModelCard
 from dcfm_ros.model.dcfm import DCFM
 
 REST = "rest"
-"""In place of a list of classes: those that no other group names."""
+"""Stands for a list of classes: all that no other group names."""
 MIN_SHARE = 1e-6
-"""Of the likeliest class: a group below is as unlikely as that, so that half precision has a logarithm for it."""
+"""Relative to the likeliest class: a group below is as unlikely as that, so that half precision has a logarithm for it."""
 
 
 @dataclass(frozen=True)

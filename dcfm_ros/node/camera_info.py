@@ -32,7 +32,7 @@ class CameraInfos:
         self._latest = latest
 
     def of(self, header: Any, size: Size) -> CameraInfo | None:
-        """That of the image with this header and size = (width, height): of the same stamp, else the newest.
+        """The calibration of the image with this header and size = (width, height): of the same stamp, else the newest.
 
         A frame_id must be the image's own, unless the topic has only ever had one camera, which may call itself
         something else there. None where there is no such message, or it is of another image size.

@@ -44,7 +44,7 @@ def _files() -> str:
 
 
 def _domain(given: str) -> str:
-    """Of the ROS domain: where it is too high, Fast DDS ends the process; -1 is taken for 2⁶⁴ - 1."""
+    """What is wrong with the ROS domain: where it is too high, Fast DDS ends the process; -1 is taken for 2⁶⁴ - 1."""
     if not given or (given.isdecimal() and int(given) <= MAX_DOMAIN):
         return ""
     return f"ROS_DOMAIN_ID is {given!r}; it must be a whole number from 0 to {MAX_DOMAIN}"
@@ -57,7 +57,7 @@ def _middleware(given: str, installed: Collection[str]) -> str:
 
 
 def _security(environment: Mapping[str, str]) -> str:
-    """Of a keystore that is not named: rcl's own words are "error not set"."""
+    """What to say of a keystore that is not named: rcl's own words are "error not set"."""
     enforced = (
         environment.get("ROS_SECURITY_ENABLE") == "true"
         and environment.get("ROS_SECURITY_STRATEGY") == "Enforce"

@@ -21,9 +21,9 @@ _BEFORE_FAST_DDS_3 = ("humble", "iron", "jazzy")
 
 FOLDER = Path("/dev/shm")
 SEGMENT_SIZE = 64 << 20
-"""In bytes, what config/fastdds.xml asks for."""
+"""Bytes, as config/fastdds.xml asks for."""
 PROCESSES = 4
-"""That share the memory, with such a segment each: camera driver, node, and whoever listens or records."""
+"""They share the memory, with such a segment each: camera driver, node, and whoever listens or records."""
 _LOCK = re.compile(r"(fast(?:dds|rtps)_[0-9a-f]{16})_el")
 _SETTLED_S = 1.0  # between the creation of a lock's file and its locking
 
@@ -111,7 +111,7 @@ def prepare(environment: MutableMapping[str, str], memory: Path = FOLDER) -> lis
         return []
     told = []
     if dead := remove_dead_segments(memory):
-        told.append(f"removed {dead} segments of shared memory that dead processes had left in {memory}")
+        told.append(f"removed shared-memory segments left by dead processes in {memory}: {dead}")
     if lacking := shortage(memory):
         told.append(lacking)
     for variable in VARIABLES:

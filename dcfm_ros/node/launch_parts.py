@@ -26,7 +26,7 @@ from dcfm_ros.node.rviz_layout import ShownCamera, layout, shown_cameras
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
 Arguments = Mapping[str, tuple[str | None, str]]
-"""Of a launch file: name -> (default, description); without a default it must be given."""
+"""The arguments of a launch file: name -> (default, description); without a default it must be given."""
 MORE_TEXT = "more arguments of the command, in one string"
 # After Ctrl-C the report of what was played is written, which takes the longer the more that was: launch must not end
 # the command meanwhile. Whoever does not want to wait presses Ctrl-C again.

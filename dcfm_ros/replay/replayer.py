@@ -101,7 +101,7 @@ class Replayer:
         cut = self._interrupted or self._problem or self._job.frames
         if not self._job.labels or self._tally.labelled or cut:
             return ""
-        why = next(iter(self._tally.label_problems), "they are of none of the frames")
+        why = next(iter(self._tally.label_problems), "they belong to no frame")
         return f"no frame could be compared with the labels {self._job.labels}: {why}"
 
     def _sinks(self) -> Sinks:

@@ -170,7 +170,7 @@ class _Runs:
             before = next(
                 (f" Before that: {reason}" for reason in self.failed if not reason.endswith(told)), ""
             )
-            raise DcfmError(f"Every run of the sweep failed; the first one: {told}{before}")
+            raise DcfmError(f"Every run of the sweep failed. The first: {told}{before}")
 
 
 def _parameters(

@@ -89,7 +89,7 @@ class Tally:
 
     @property
     def confusion(self) -> ConfusionMatrix | None:
-        """Of all frames with a label; None before the first."""
+        """The confusion of all frames with a label; None before the first."""
         return total(span.confusion for span in self._spans)
 
     @property
@@ -138,7 +138,7 @@ class Tally:
         if label.shape != mask.shape:
             return f"the label is {label.shape[1]}×{label.shape[0]}, the mask {mask.shape[1]}×{mask.shape[0]}"
         last = len(self.card.classes) - 1
-        return "" if (label <= last).any() else f"no pixel of it is of a class (0 to {last})"
+        return "" if (label <= last).any() else f"none of its pixels has a class (0 to {last})"
 
     def _compare(self, mask: np.ndarray, label: np.ndarray, span: Span, camera: Camera) -> float:
         matrix = ConfusionMatrix.of(mask, label, len(self.card.classes))
@@ -153,7 +153,7 @@ class Tally:
 
 
 MAX_CAMERAS = 8
-"""Those seen last; each holds a picture."""
+"""The ones seen last are kept; each holds a picture."""
 Shape = tuple[int, ...]
 
 

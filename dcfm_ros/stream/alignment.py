@@ -25,7 +25,7 @@ FLOW_SHRINK = 2
 """The flow is measured on grey images this much smaller than the network's input."""
 FLOW_PRESET = cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST
 GRID_STRIDE = 4
-"""Of chains, in pixels of the network's input: that of the finest common features."""
+"""Spacing of the chains in pixels of the network's input: that of the finest common features."""
 FINE_SIGMA = 2.0
 """Thumbnail pixels: what alignment leaves are small misplacements, which coarse structure does not show. At the same
 threshold as without alignment, a key frame is asked for about when reuse costs as much."""
@@ -38,7 +38,7 @@ MAX_CHAINS = 4
 MAX_ASPECT = 12
 """Width over height of the pictures that DIS takes."""
 MIN_SIDE = 16
-"""Of the pictures that DIS takes, which looks at patches of 8 pixels on several scales."""
+"""The smallest side of the pictures that DIS takes: it looks at patches of 8 pixels on several scales."""
 
 
 class Aligner:

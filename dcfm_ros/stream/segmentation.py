@@ -25,7 +25,7 @@ class Pose:
 
     @classmethod
     def of(cls, message: Any) -> Pose:
-        """That of a nav_msgs/Odometry, recorded or just received."""
+        """The pose of a nav_msgs/Odometry, recorded or just received."""
         position, orientation = message.pose.pose.position, message.pose.pose.orientation
         return cls(
             (position.x, position.y, position.z), (orientation.x, orientation.y, orientation.z, orientation.w)

@@ -10,9 +10,9 @@ from dcfm_ros.engines.base import MAX_PIECES
 from dcfm_ros.stream.common_feature import CommonFeature
 
 SPARE_SHARE = 0.6
-"""Of the time between two frames that a piece is meant to fill: in a slow spell of the machine it takes 1.6 times as long."""
+"""How much of the time between two frames a piece is to fill: in a slow spell of the machine it takes 1.6 times as long."""
 LATE_SHARE = 0.9
-"""Of the age at which a mask is stale: until then pieces wait for spare time."""
+"""In units of the age at which a mask is stale: until then pieces wait for spare time."""
 _FIRST_PIECES = 8  # until it is known how much time there is
 _REMEMBERED_FRAMES = 9
 _REMEMBERED_KEY_FRAMES = 5

@@ -101,6 +101,6 @@ class Timeline:
         if now_s - self._told_s < LOG_PERIOD_S:
             self._untold += 1
             return
-        others = f" ({self._untold} more resets since the last such line)" if self._untold else ""
+        others = f" (resets not logged since the last such line: {self._untold})" if self._untold else ""
         logger.info("stream reset: %s%s", reason, others)
         self._told_s, self._untold = now_s, 0

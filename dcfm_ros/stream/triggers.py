@@ -114,18 +114,18 @@ class Disagreement(Periodic):
     """
 
     FIRST_MS = 500.0
-    SHORTEST_MS = 50.0
+    MIN_MS = 50.0
 
     def __init__(self, target: float, longest_ms: float) -> None:
         self._target = target
-        self._longest_ms = max(longest_ms, self.SHORTEST_MS)
+        self._longest_ms = max(longest_ms, self.MIN_MS)
         first_ms = min(self.FIRST_MS, self._longest_ms)
         super().__init__("disagreement", first_ms * NS_PER_MS, attrgetter("time_ns"))
 
     def measured(self, agreement: float, elapsed_ms: float) -> None:
         """agreement: share of pixels (0-1) labelled alike by two common features that lie `elapsed_ms` apart."""
         factor = min(max(self._target / max(1.0 - agreement, 1e-6), 0.5), 2.0)
-        self._period = min(max(elapsed_ms * factor, self.SHORTEST_MS), self._longest_ms) * NS_PER_MS
+        self._period = min(max(elapsed_ms * factor, self.MIN_MS), self._longest_ms) * NS_PER_MS
 
 
 class Triggers:

@@ -52,7 +52,7 @@ def test_what_is_not_given_is_as_the_clock_wants_it(words, clock, mode, confiden
         (["--sim-time"], "--sim-time needs --live"),
         (["--set", "key_interval:=5"], "--set needs --live"),
         (["--ray", "--jobs", "2"], "--jobs is for this machine's cores"),
-        (["--odometry", "/odom"], "--odometry names poses for triggers on them, and none is set"),
+        (["--odometry", "/odom"], "--odometry is for odometry triggers, and none is set"),
     ],
 )
 def test_options_that_make_no_sense_are_told_apart(tmp_path, capsys, words, message):

@@ -41,9 +41,7 @@ def test_colours_of_classes():
     rgb = np.array(COLOURS, np.uint8)[ids]
     packed = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
     assert (class_ids(packed, "here", COLOURS) == ids).all()
-    with pytest.raises(
-        DcfmError, match=r"colours that are those of no class, or of several, as \(1, 2, 3\);"
-    ):
+    with pytest.raises(DcfmError, match=r"colours of no class, or of several, such as \(1, 2, 3\);"):
         class_ids(packed, "here", COLOURS[:3])
     with pytest.raises(DcfmError, match=r"uint8 with shape \(6, 5, 3\); expected 8 bits"):
         class_ids(packed, "here")

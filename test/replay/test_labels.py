@@ -200,7 +200,7 @@ def test_stamps_that_are_a_little_off(tmp_path, off):
 def test_labels_that_fit_no_frame_are_counted(tmp_path):
     path = bag_of(tmp_path / "bag", [(stamp_of(i + 100), i, None) for i in range(5)])
     found, labels = read_all(path)
-    assert found == [None] * 12 and labels.unused() == {"of 5, stamped like no frame that was read": 5}
+    assert found == [None] * 12 and labels.unused() == {"stamped like no frame read (5 labels in all)": 5}
 
 
 def test_one_wrong_stamp_among_labels_and_a_recording_that_repeats(tmp_path):
@@ -225,7 +225,7 @@ def test_labels_by_number_and_by_stamp(tmp_path):
         cv2.imwrite(str(folder / f"{name}.png"), label(index))
     found, labels = read_all(path, str(folder))
     assert found == [None, None, None, 3, None, 5, None, 7, 8, None, None, None]
-    assert labels.unused() == {"of 6, named like no frame that was read": 2}
+    assert labels.unused() == {"named like no frame read (6 labels in all)": 2}
     assert labels.remark == "1 label used for the nearest frame: stamps are up to 0.3 µs off"
 
 

@@ -34,7 +34,7 @@ def test_a_video_that_a_full_disk_cuts_is_told(tmp_path):
         writer = VideoWriter(tmp_path / "clip", 10.0)
         for picture in noise:
             writer.write(picture)
-        with pytest.raises(DcfmError, match=r"clip\.\w+ is not whole; is the disk full"):
+        with pytest.raises(DcfmError, match=r"clip\.\w+ is cut short; is the disk full"):
             writer.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -111,7 +111,7 @@ def test_each_loss_has_its_place():
         "1 frame replaced by a newer one in the node, before their turn",
         "1 mask published by the node and not recorded",
         "1 image published and not recorded: there is no picture of them",
-        "the node tells nothing of the last 2 frames",
+        "the node reports nothing on the last 2 frames",
     ]
 
 

@@ -395,7 +395,7 @@ def test_an_image_that_cannot_be_used_is_counted_and_named_in_the_bag(tmp_path):
     told = [message.status[0] for _, _, message in bag.messages("/diagnostics")]
     counted = [message for _, _, message in bag.messages("/dcfm/timing")]
     assert [status.level for status in told] == [0, 1]
-    assert "1 unusable images: " in told[1].message and "martian" in told[1].message
+    assert "1 unusable image: " in told[1].message and "martian" in told[1].message
     assert (counted[-1].received, counted[-1].processed, counted[-1].failed) == (12, 11, 1)
 
 

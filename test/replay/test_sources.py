@@ -287,11 +287,11 @@ def test_missing_storage_files_are_named(tmp_path):
     (path / "bag_1.mcap").unlink()
     with open_source(path) as source:
         assert len(list(source)) == 4
-        assert source.problem == "bag_1.mcap is missing, which metadata.yaml lists"
+        assert source.problem == "listed in metadata.yaml but missing: bag_1.mcap"
     (path / "metadata.yaml").rename(tmp_path / "metadata.yaml")
     with open_source(path) as source:
         assert len(list(source)) == 4
-        assert source.problem == "of its files that with the number 1 is missing"
+        assert source.problem == "missing among its files: number 1"
     (tmp_path / "metadata.yaml").rename(path / "metadata.yaml")
     for file in path.glob("*.mcap"):
         file.unlink()

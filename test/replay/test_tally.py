@@ -72,7 +72,7 @@ def test_cameras_that_are_named_at_random_fill_no_memory():
 
 def test_values_that_are_no_class_are_told():
     tally = filled([0, 11, 200, 255])
-    assert tally.label_problems == {"no pixel of it is of a class (0 to 10)": 3}
+    assert tally.label_problems == {"none of its pixels has a class (0 to 10)": 3}
     label = np.zeros((8, 8), np.uint8)
     label[0] = 11
     tally.add(FrameRecord(10**9), np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), label)

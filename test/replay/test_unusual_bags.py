@@ -155,7 +155,7 @@ def test_what_is_behind_the_end_of_an_mcap_is_told(tmp_path, length):
     path = bags.write_ros2(tmp_path / "bag", bags.camera_entries(4)) / "bag.mcap"
     data = path.read_bytes()
     path.write_bytes(data + (data if length is None else bytes(length)))
-    told = f"bag.mcap goes on for {counted(length or len(data), 'byte')} behind its end, which were not read"
+    told = f"bag.mcap: {counted(length or len(data), 'byte')} after its end not read"
     assert stamps(path) == (first(4), told)
 
 
@@ -225,17 +225,17 @@ def test_what_the_index_of_a_ros1_bag_leaves_out_is_told(tmp_path):
     bags.write_ros1(path, bags.camera_entries(4, store=bags.STORE1))
     data = path.read_bytes()
     path.write_bytes(data + data)
-    told = f"drive_0.bag goes on for {len(data)} bytes behind its index, which were not read"
+    told = f"drive_0.bag: {len(data)} bytes after its index not read"
     assert stamps(path) == (first(4), told)
     path.write_bytes(data[:-4] + struct.pack("<I", 9))  # of the topic's messages in the last chunk
     assert stamps(path) == (first(4), "drive_0.bag announces 9 messages of /camera/image and lists 4")
     path.write_bytes(data.replace(b"chunk_count=\1", b"chunk_count=\0"))
-    with pytest.raises(DcfmError, match=r"is empty: drive_0.bag goes on for \d+ bytes behind"):
+    with pytest.raises(DcfmError, match=r"is empty: drive_0.bag: \d+ bytes after its index"):
         open_source(path)
     path.write_bytes(data)
     assert stamps(path.parent) == (first(4), "")
     (path.parent / "drive_1.mcap").write_bytes(b"")
-    told = "drive_1.mcap: not read, for ROS 1 bags lie beside"
+    told = "drive_1.mcap: not read; there are ROS 1 bags, too"
     assert stamps(path.parent) == (first(4), told)
 
 

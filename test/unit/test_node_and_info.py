@@ -86,7 +86,7 @@ def test_a_name_stands_for_its_file(name, capsys):
 def test_info_tells_what_is_in_a_weights_file(capsys, tmp_path):
     assert cli.main(["info", str(default_weights())]) == 0
     told = capsys.readouterr().out
-    assert "classes      11: sky, building, " in told and "sha256 " in told and "input size   512x384" in told
+    assert "classes      11: sky, building, " in told and "sha256 " in told and "input size   512×384" in told
     (tmp_path / "other.safetensors").write_text("no weights")
     assert cli.main(["info", str(tmp_path / "other.safetensors")]) == 2
     assert "is damaged or not a safetensors file" in capsys.readouterr().err

@@ -22,12 +22,14 @@ def test_what_is_installed_here_is_new_enough():
 def test_a_command_says_in_one_line_what_is_too_old(humble, capsys, arguments):
     assert cli.main(arguments) == 2
     told = capsys.readouterr().err
-    assert re.fullmatch(r"dcfm: error: numpy 1.21.5, numba 0.55.1 is too old .*'numpy>=1.26,<2' .*\n", told)
+    assert re.fullmatch(
+        r"dcfm: error: too old for dcfm_ros: numpy 1.21.5, numba 0.55.1\. .*'numpy>=1.26,<2' .*\n", told
+    )
 
 
 def test_so_does_the_node(humble, capsys):
     assert node._run([], None) == 1
-    assert re.fullmatch(r"dcfm_node: numpy 1.21.5.*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"dcfm_node: too old for dcfm_ros: numpy 1.21.5.*\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ BYTE_COST = 16
 HANDED_COST = 64
 """As many as handing one on: a library brings it into the layout of its interface, and back into its own."""
 HANDED_SHARE = 0.3
-"""Of a piece's cost, what handing its results on may add at most; where that is more, it goes on to the next place."""
+"""How much of a piece's cost handing its results on may add at most; where that is more, it goes on to the next place."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Feature:
         return replace(self, values=np.asarray(self.values) + np.asarray(other.values))
 
     def map(self) -> Array:
-        """Of a feature: N×C×h×w, contiguous."""
+        """The feature, N×C×h×w, contiguous."""
         return np.ascontiguousarray(np.asarray(self.values).transpose(0, 3, 1, 2))
 
 
@@ -198,7 +198,7 @@ class GraphEngine:
         return runners
 
     def _rows(self, size: Size) -> int:
-        """Of the features of an image, where logits of some of them can be computed; else 0."""
+        """Rows in the features of an image, where logits of some rows can be computed; else 0."""
         return -(-size[1] // self.model.backbone.independent.stride) if is_pointwise(self.model) else 0
 
     def _band(self, size: Size) -> int:

@@ -18,7 +18,7 @@ from dcfm_ros.model.fold import linear, pointwise
 from dcfm_ros.model.heads import MIN_LENGTH, resize, unit
 
 MAX_BYTES = 10_000_000
-"""Of a float32 map that is better kept in one piece."""
+"""Size of a float32 map that is better kept in one piece."""
 KEYS_AT_ONCE = 16
 """Float32 numbers in the widest vector registers: other numbers of keys end in slower code for the rest."""
 UNSEEN = -6e4
@@ -72,7 +72,7 @@ def _products(model: DCFM, prepared: Tensor, independent: Tensor) -> Tensor:
 
 
 def _weight(pointwise: object) -> Tensor:
-    """Of a 1×1 conv, outputs×inputs."""
+    """The weight of a 1×1 conv, outputs×inputs."""
     return cast(nn.Conv2d, pointwise).weight[:, :, 0, 0]
 
 

@@ -63,7 +63,7 @@ def _step(node: Any, shapes: Mapping[str, tuple[int, ...]]) -> Step:
 
 
 def _multiplications(node: Any, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Those of a convolution or a matrix product; 0 for another node."""
+    """How many a convolution or a matrix product does; 0 for another node."""
     per_number = 0
     if node.op_type in ("MatMul", "Gemm"):
         per_number = shapes[node.input[0]][-1]

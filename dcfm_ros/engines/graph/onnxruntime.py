@@ -132,7 +132,7 @@ class OnnxRuntimeLibrary:
 
     @property
     def _index(self) -> int:
-        """Of the GPU."""
+        """Number of the GPU."""
         return int(self.device.partition(":")[2] or 0)
 
     def _providers(self, folder: Path) -> list[Any]:

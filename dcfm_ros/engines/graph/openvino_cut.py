@@ -36,7 +36,7 @@ def cut(model: Any, pieces: int) -> list[Piece]:
 
 
 def multiplications(node: Any) -> int:
-    """Those of a convolution or a matrix product; 0 for another node."""
+    """How many a convolution or a matrix product does; 0 for another node."""
     per_number = 0
     if node.get_type_name() == "MatMul":
         per_number = node.input(0).get_shape()[-1]

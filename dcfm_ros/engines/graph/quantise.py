@@ -80,7 +80,7 @@ class Quantiser:
 
     @property
     def work(self) -> dict[str, int]:
-        """Of all blocks, the multiplications that they do for a frame."""
+        """Block -> the multiplications that it does for a frame."""
         return {block: count for counts in self._work.values() for block, count in counts.items()}
 
     def model(self, name: str, blocks: Collection[str]) -> Any:
@@ -172,7 +172,7 @@ def choose_blocks(work: Mapping[str, float], agreement: Callable[[Collection[str
 
 
 def work_of(model: Any) -> dict[str, int]:
-    """Of a graph's blocks, the multiplications, which int8 makes faster."""
+    """Block of a graph -> its multiplications, which int8 makes faster."""
     counts: dict[str, int] = {}
     for node in model.get_ops():
         if (block := block_of(node)) and (work := multiplications(node)):

@@ -37,9 +37,9 @@ LANES = 32
 """A cell's pixels are padded to a multiple of so many: loops without a remainder are faster."""
 
 Words = NDArray[np.uint32]
-"""Of 32 bits each; of a set of classes, bit c % 32 of word c // 32 is class c."""
+"""32 bits each; in a set of classes, bit c % 32 of word c // 32 is class c."""
 Numbers = NDArray[np.int32]
-"""Of classes or of cells."""
+"""Numbers of classes or of cells."""
 
 
 class Logits(NamedTuple):

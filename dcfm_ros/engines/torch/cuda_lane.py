@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 WARM_UP = 3
 """Runs before a capture, in which libraries choose their kernels and make room for themselves."""
 TOLERANCE = 1e-2
-"""Of what a replayed graph computes, relative to the largest number: what half precision leaves open."""
+"""Error allowed in what a replayed graph computes, relative to the largest number: what half precision leaves open."""
 CAPTURING = threading.Lock()
 """A capture begins by waiting for the whole GPU, which would break another thread's."""
 

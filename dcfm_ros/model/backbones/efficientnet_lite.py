@@ -26,7 +26,7 @@ SCALES = {
 ROWS = table((3, 3, 5, 3, 5, 5, 3), (16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1))
 """Lite0's; seventeen layers with the stem."""
 EPS = 1e-3
-"""Of the batch norms."""
+"""Epsilon of the batch norms."""
 NORMALISATION = Normalisation((127 / 255,) * 3, (128 / 255,) * 3)
 
 

@@ -35,7 +35,7 @@ REDUCTIONS = (8, 4, 2, 1)
 STRIDES = (4, 8, 16, 32)
 MLP_RATIO = 4
 DONE = {"patch_embedding": 1, "first_block": 2}
-"""Of the first stage's layers, those that an independent feature has been through; "stage": all of them."""
+"""How many of the first stage's layers an independent feature has been through; "stage": all of them."""
 
 
 class MixTransformer(Backbone):

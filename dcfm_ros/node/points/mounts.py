@@ -27,7 +27,7 @@ class Fixed:
         )
 
     def at(self, header: Any) -> Mount:
-        """That of the camera which took the image with this header."""
+        """The mount of the camera that took the image with this header."""
         return self._mount
 
 

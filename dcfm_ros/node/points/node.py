@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from dcfm_ros.arrays import Mask
 from dcfm_ros.config import from_mapping
 from dcfm_ros.errors import DcfmError, one_line
+from dcfm_ros.measure.table import counted
 from dcfm_ros.media.diagnostics import ERROR, OK, WARN, Status
 from dcfm_ros.model.classes import CAMVID, spread_color
 from dcfm_ros.node.camera_info import image_size
@@ -220,11 +221,11 @@ class PointsNode(Node):
     def _judge(self, new: Counter[str]) -> tuple[int, str]:
         if self._reasons:
             reason, _ = self._reasons.most_common(1)[0]
-            return ERROR, f"{self._reasons.total()} masks not placed: {reason}"
+            return ERROR, f"{counted(self._reasons.total(), 'mask')} not placed: {reason}"
         if not self._subscriptions_made:
             return OK, "nobody subscribes"
         if new["published"]:
-            return OK, f"{new['published']} masks placed"
+            return OK, f"{counted(new['published'], 'mask')} placed"
         if silent := [self.resolve_topic_name(topic) for topic in self._inputs() if not new[topic]]:
             return WARN, f"no messages arrive on {', '.join(silent)}"
         return WARN, f"no messages with the same stamp on {', '.join(self._inputs())}"

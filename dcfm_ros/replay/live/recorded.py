@@ -56,7 +56,7 @@ Key = tuple[int, str]
 
 
 def key_of(message: Any) -> Key:
-    """Of a message's header."""
+    """The stamp and frame_id of a message's header."""
     return stamp_ns(message), message.header.frame_id
 
 
@@ -253,5 +253,5 @@ class Stages:
         )
         told = [f"{counted(count, noun)} {what}" for count, noun, what in found if count > 0]
         if self.untold and self.masks < self.published:
-            told.append(f"the node tells nothing of the last {counted(self.untold, 'frame')}")
+            told.append(f"the node reports nothing on the last {counted(self.untold, 'frame')}")
         return told

@@ -132,7 +132,7 @@ def play(
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Whoever ends the run, a launch say, gets the report of what was played until then."""
+    """Whoever ends the run (such as a launch) gets the report of what was played until then."""
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -105,7 +105,7 @@ class Session:
                 "Refresh": in_words(job.stream),
                 "Mode": job.stream.mode,
                 "Weights": job.weights_in_words,
-                "Engine": engine_of(bag, topics) or "the node told of none",
+                "Engine": engine_of(bag, topics) or "not reported",
                 **settings,
             },
             files={**(video.files if video else {}), BAG: _BAG_WORDS},
@@ -124,6 +124,6 @@ def _absolute(labels: str) -> str:
 
 
 def card_of(settings: Mapping[str, str]) -> ModelCard:
-    """Of what a node with these parameters publishes. Raises DcfmError for weights or groups that cannot be read."""
+    """The card of what a node with these parameters publishes. Raises DcfmError for weights or groups that cannot be read."""
     model, groups = load_model(weights_path(settings.get("weights"))), settings.get("classes_file")
     return (grouped(model, groups) if groups else model).card

@@ -51,7 +51,7 @@ def write_report(report: Report, folder: Path) -> Path:
 
 
 def _worst_spans(spans: Sequence[SpanNumbers]) -> list[SpanNumbers]:
-    """Of very many the worst, in the order of the recording."""
+    """The spans, of very many the worst, in the order of the recording."""
     worst = sorted(spans, key=_quality)[:_MAX_SPANS]
     return sorted(worst, key=lambda span: span.first)
 

@@ -99,7 +99,7 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _verdict(outcome: Outcome) -> str:
-    """Of a recording with a problem: no report, or one that is not of all that was asked for."""
+    """What to call a recording with a problem: no report, or one that is not of all that was asked for."""
     return "failed" if outcome.numbers is None else "incomplete"
 
 

@@ -120,7 +120,7 @@ def spoil(folder: Path, what: str) -> None:
         ("damaged", r"0001TP_000030.npz' cannot be read \(.*\); expected soft labels"),
         ("other", r"0001TP_000030.npz' cannot be read \(.*\); expected soft labels"),
         ("float", r"0001TP_000030.npz' holds float64 11×9×9; expected soft labels"),
-        ("classes", r"0001TP_000030.npz' tells 19 classes apart, the dataset has 11"),
+        ("classes", r"0001TP_000030.npz' holds 19 classes, the dataset has 11"),
     ],
 )
 def test_wrong_soft_labels_end_a_training_before_its_first_step(config, soft, what, message):

@@ -57,7 +57,7 @@ def test_an_evaluation_tells_of_the_frames_before(weights, footage, tmp_path, by
     # Frame 0 is gone to twice.
     words = evaluate(weights, weights, footage=footage, json=out)
     done = ended("dcfm_lab.evaluation.scene:Scene.at", 4, *words, by=by)
-    assert "dcfm: interrupted: 0 of 2 models measured to the end, 3 frames short of the next" in done.stderr
+    assert "dcfm: interrupted: 0 of 2 models measured to the end; the next lacks 3 frames" in done.stderr
     assert "interrupted: the last 3 were not measured" in done.stdout
     (evaluation,) = load_report(out).evaluations
     assert evaluation.left_out == 3 and 0 <= evaluation.rows[0].mean_iou < 1

@@ -269,7 +269,7 @@ HOSTILE = {
     ),
     "none of them": (
         lambda path: cvat_export(path, {"7": in_words(MASK)}, CLASSES.names),
-        "labels none of the 2 frames; 1 label of no frame",
+        "labels 0 of 2 frames; 1 label of no frame",
     ),
     "out of it": (
         lambda path: zipped(path, **{"labelmap.txt": "", "..__..__x.png": "x"}),
@@ -362,13 +362,16 @@ def test_polygons_of_label_studio(tmp_path, work, tasks):
 DAMAGED = {
     "another class": (broken(lambda s: s["value"].update(brushlabels=["dock"])), "holds the label 'dock'"),
     "a box": (broken(lambda s: s.update(type="rectanglelabels")), "a 'rectanglelabels' is neither a brush"),
-    "a line": (broken(polygon([[0, 0], [50, 50]])), "a polygon of less than three points"),
+    "a line": (broken(polygon([[0, 0], [50, 50]])), "a polygon of fewer than three points"),
     "a polygon beyond": (broken(polygon([[0, 0], [50, 50], [0, 101]])), "or of some beyond the picture"),
     "cut off": (
         broken(lambda s: s["value"].update(rle=s["value"]["rle"][:12])),
         "the brush's code is cut off",
     ),
-    "another size": (broken(lambda s: s.update(original_width=9**9)), "no picture is of 387420489×16 pixels"),
+    "another size": (
+        broken(lambda s: s.update(original_width=9**9)),
+        "a picture cannot be 387420489×16 pixels",
+    ),
     "no bytes": (broken(lambda s: s["value"].update(rle=["x"])), "a task of"),
     "no task": (lambda path, _: path.write_text("[1]") and path, "is no list of tasks with annotations"),
     "no JSON": (lambda path, _: path.write_text("[") and path, "is not valid JSON"),
