@@ -138,5 +138,5 @@ def build(weights: Path, config: EngineConfig, size: Size, frames: Sequence[Imag
         raise DcfmError(engine.problem)
     seconds = time.perf_counter() - begin
     say(
-        f"engine {engine.name}, {engine.precision}, {engine.device} is ready for {size[0]}x{size[1]} ({seconds:.0f} s)"
+        f"engine {engine.name}, {engine.precision}, {engine.device} is ready for {size[0]}×{size[1]} ({seconds:.0f} s)"
     )

@@ -51,7 +51,7 @@ def test_engines_are_built_ahead_of_time(weights, tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("DCFM_CACHE", str(tmp_path / "cache"))
     arguments = ["export", str(weights), "--size", "96x64", "--engines", "onnxruntime", "--device", "cpu"]
     assert main(arguments) == 0
-    assert "engine onnxruntime, fp32, cpu is ready for 96x64" in capsys.readouterr().out
+    assert "engine onnxruntime, fp32, cpu is ready for 96×64" in capsys.readouterr().out
     monkeypatch.setattr("dcfm_ros.engines.graph.engine.export_graphs", None)
     assert main(arguments) == 0
 

@@ -260,7 +260,7 @@ class GraphEngine:
         return re.sub(r"[^\w.-]", "_", f"{self.card.name}-{size[0]}x{size[1]}-{kind}")
 
     def _describe(self, size: Size) -> str:
-        return f"model '{self.card.name}' at {size[0]}x{size[1]}"
+        return f"model '{self.card.name}' at {size[0]}×{size[1]}"
 
 
 def model_digest(model: DCFM) -> str:

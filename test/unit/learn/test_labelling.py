@@ -363,7 +363,7 @@ DAMAGED = {
     "another class": (broken(lambda s: s["value"].update(brushlabels=["dock"])), "holds the label 'dock'"),
     "a box": (broken(lambda s: s.update(type="rectanglelabels")), "a 'rectanglelabels' is neither a brush"),
     "a line": (broken(polygon([[0, 0], [50, 50]])), "a polygon of fewer than three points"),
-    "a polygon beyond": (broken(polygon([[0, 0], [50, 50], [0, 101]])), "or of some beyond the picture"),
+    "a polygon beyond": (broken(polygon([[0, 0], [50, 50], [0, 101]])), "or with points beyond the picture"),
     "cut off": (
         broken(lambda s: s["value"].update(rle=s["value"]["rle"][:12])),
         "the brush's code is cut off",
