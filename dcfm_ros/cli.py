@@ -32,11 +32,12 @@ COMMANDS = {
     "bench": "measure how fast a model runs on this machine, and against what",
     "export": "write a model as checked ONNX graphs, and build engines ahead of time",
     "convert": "turn published checkpoints into one .safetensors file",
+    "mean": "average the weights of models, one trained from the other",
     "models": "list the models that come with the package",
     "info": "tell what is installed here, or what is in a weights file",
 }
 """What each does. Its module in `commands` has `configure(parser)` and `run(args) -> exit status`."""
-IN_THE_LAB = ("label", "train", "evaluate", "bench", "convert")
+IN_THE_LAB = ("label", "train", "evaluate", "bench", "convert", "mean")
 """The commands whose module is in `dcfm_lab/commands`."""
 
 

@@ -127,16 +127,13 @@ class OptimConfig:
 class TrainConfig:
     """A whole training.
 
-    Environment variables and ~ are filled in in `data_root`, `root`, `soft`, `pretrained`, `init`,
-    `init_mean`, `teacher` and `out`.
+    Environment variables and ~ are filled in in `data_root`, `root`, `soft`, `pretrained`, `init`, `teacher` and `out`.
 
     train, val     datasets to learn from and to measure on while learning
     name, licence, notes   for the model card; input_size (width, height) too: what the model is meant to be fed with
     model          None: that of `init`, with the classes of the data; without `init` the default one
     pretrained     ImageNet weights of the backbone; "" = random
     init           a model by name (`dcfm models`) or a `.safetensors` to start from instead, see `learn.transfer`
-    init_mean      another one of the same architecture and classes: the training starts from the mean of both's weights
-                   (Wortsman et al. 2022, arXiv 2109.01903)
     freeze_norm    keep the batch norms' statistics as they are
     amp            mixed precision, where the device computes in bfloat16 (or is a GPU)
     out            folder for the state, weights, logs and pictures
@@ -152,7 +149,6 @@ class TrainConfig:
     model: ModelConfig | None = None
     pretrained: str = ""
     init: str = ""
-    init_mean: str = ""
     steps: int = setting(160_000, "steps of the optimiser; all intervals count them, too", 1)
     batch: int = setting(8, "pairs in a step, over all processes", 1)
     seed: int = 0
@@ -195,8 +191,6 @@ class TrainConfig:
         check(self)
         if not self.train:
             raise DcfmError("'train' lists no dataset; a training needs at least one")
-        if self.init_mean and not self.init:
-            raise DcfmError("'init_mean' is averaged with 'init', which is not set; set init=")
         if self.distill.weight and not self.distill.teacher and not any(s.soft for s in self.train):
             raise DcfmError(
                 f"'distill.weight' is {self.distill.weight}, but there is nothing to learn from; set distill.teacher= or train.N.soft="

@@ -17,7 +17,7 @@ from dcfm_lab.learn.config import LossConfig, SourceConfig, TrainConfig, expande
 from dcfm_lab.learn.imagenet import load_imagenet
 from dcfm_lab.learn.samples import Source
 from dcfm_lab.learn.soft_labels import SoftLabels
-from dcfm_lab.learn.transfer import average, transferred
+from dcfm_lab.learn.transfer import transferred
 from dcfm_ros.errors import DcfmError, say
 from dcfm_ros.model.backbones.registry import BACKBONES
 from dcfm_ros.model.checkpoint import load_model
@@ -63,7 +63,7 @@ def open_sources(config: TrainConfig) -> list[Source]:
 
 def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
     """The model at step 0, with a card of its own. Tells what of it does not come from `init`."""
-    source = _initial(config) if config.init else None
+    source = load_model(weights_path(expanded(config.init, "init"))) if config.init else None
     architecture = config.model or (source.config if source else ModelConfig())
     mean, std = BACKBONES[architecture.backbone].normalisation
     card = ModelCard(
@@ -82,26 +82,11 @@ def starting_model(config: TrainConfig, dataset: FrameDataset) -> DCFM:
             architecture = replace(architecture, num_classes=len(card.classes))
         card = replace(card, mean=source.card.mean, std=source.card.std)
         model, new = transferred(source, architecture, card)
-        beside = f" and '{config.init_mean}', the mean of both" if config.init_mean else ""
-        say(f"begins with '{config.init}'{beside}; {new or 'all of it is taken'}")
+        say(f"begins with '{config.init}'; {new or 'all of it is taken'}")
         return model
     model = build_model(architecture, card)
     if config.pretrained:
         load_imagenet(model, expanded(config.pretrained, "pretrained"))
-    return model
-
-
-def _initial(config: TrainConfig) -> DCFM:
-    """The model of `init`, or the mean of it and that of `init_mean`."""
-    model = load_model(weights_path(expanded(config.init, "init")))
-    if config.init_mean:
-        other = load_model(weights_path(expanded(config.init_mean, "init_mean")))
-        if (other.config, other.card.classes) != (model.config, model.card.classes):
-            raise DcfmError(
-                f"'{config.init_mean}' (init_mean) and '{config.init}' (init) differ in architecture or classes; a mean of "
-                "weights needs both to be the same"
-            )
-        average(model, other)
     return model
 
 

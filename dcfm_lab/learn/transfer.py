@@ -1,4 +1,4 @@
-"""A model to begin with, from the weights of others: of other classes, with another independent feature, or the mean of two."""
+"""A model to begin with, from the weights of another one: of other classes, or with another independent feature."""
 
 from __future__ import annotations
 
@@ -43,15 +43,6 @@ def transferred(source: DCFM, config: ModelConfig, card: ModelCard) -> tuple[DCF
             unlike.append(name)
     model.load_state_dict(ours)
     return model, _what_is_new(model, source, unlike)
-
-
-@torch.no_grad()
-def average(model: DCFM, other: DCFM) -> None:
-    """Gives `model` the mean of its weights and batch norm statistics and those of `other`, of the same architecture."""
-    theirs = other.state_dict()
-    for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(theirs[name], 0.5)
 
 
 def _last_layer(model: DCFM) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dcfm_ros.share import share_path
 
-MODELS = {"camvid": "dcfm_mobilenetv2_camvid.safetensors"}
+MODELS = {name: f"dcfm_mobilenetv2_{name}.safetensors" for name in ("street", "camvid")}
 """Name -> file in `weights/`; the first one is the default."""
 ACCURACY = {"camvid": "test 66.3, val 75.9, K = 10 75.5"}
 """mIoU on CamVid, %, as docs/results.md has it: frame by frame on `test` and on `val`, and a key frame every ten on `val`."""

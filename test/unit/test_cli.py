@@ -89,6 +89,7 @@ def test_no_command_writes_over_what_it_reads(tmp_path, capsys, force):
         ["bench", "--weights", str(weights), "--plot", str(weights)],
         ["evaluate", str(weights), "--data", "synthetic:", "--json", str(weights)],
         ["convert", str(weights), str(weights), "-o", str(weights)],
+        ["mean", f"{weights}=1", "-o", str(weights)],
     )
     for command in commands:
         assert cli.main([*command, *force]) == 2, command

@@ -172,29 +172,6 @@ def test_it_goes_on_from_a_model(config, town):
     torch.testing.assert_close(after["fusion.conv.weight"], before["fusion.conv.weight"], atol=1e-6, rtol=0)
 
 
-def test_it_begins_with_the_mean_of_two_models_and_says_so(config, tmp_path, capsys):
-    card = ModelCard(classes=CAMVID.names, colors=CAMVID.colors)
-    both = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        both.append(build_model(ModelConfig(independent_feature="stride4"), card))
-        save_model(both[-1], tmp_path / f"{seed}.safetensors")
-    two = replace(
-        config, init=str(tmp_path / "1.safetensors"), init_mean=str(tmp_path / "2.safetensors"), model=None
-    )
-    begun, (first, second) = beginning(two), (model.state_dict() for model in both)
-    for name in ("classifier.1.weight", "fusion.conv.bias"):
-        torch.testing.assert_close(begun[name], (first[name] + second[name]) / 2)
-        assert not torch.equal(begun[name], first[name])
-    assert "2.safetensors', the mean of both" in capsys.readouterr().out
-
-    save_model(build_model(ModelConfig(), card), tmp_path / "2.safetensors")
-    with pytest.raises(DcfmError, match="differ in architecture"):
-        beginning(two)
-    with pytest.raises(DcfmError, match="set init="):
-        replace(two, init="")
-
-
 @pytest.mark.parametrize(("in_use", "card"), [("", "none"), ("flow", "flow")])
 def test_the_card_says_how_the_model_is_to_be_used(config, in_use, card):
     assert load_model(train(replace(config, steps=1, align_in_use=in_use))).card.align == card
