@@ -62,7 +62,7 @@ def test_committed_card_is_what_the_generator_makes_of_the_committed_json():
     files = [DOCS / "results" / f"{name}_{split}.json" for name in MODELS for split in ("test", "val")]
     text = card.read_text(encoding="utf-8")
     assert BEGIN in text and text == fill(text, files, card), (
-        "run `python bench/results_page.py weights/README.md docs/results/camvid_{test,val}.json`"
+        "run `python bench/results_page.py weights/README.md docs/results/{street,camvid}_{test,val}.json`"
     )
 
 
