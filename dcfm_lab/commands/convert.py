@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from dcfm_lab.commands.weights_output import add_output, check_output
 from dcfm_lab.learn.foreign_weights import read_tensors
 from dcfm_lab.learn.published import FEATURES, from_published, infer_config
 from dcfm_ros.commands.info import describe
-from dcfm_ros.commands.options import add_force, add_size
+from dcfm_ros.commands.options import add_size
 from dcfm_ros.errors import DcfmError, say
-from dcfm_ros.files import check_outputs
 from dcfm_ros.model.checkpoint import save_model
 from dcfm_ros.model.classes import CLASS_SETS, ClassSet, read_classes
 from dcfm_ros.model.config import ModelCard
@@ -24,7 +24,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("encoder", type=Path, help="encoder_epoch_N.pth")
     parser.add_argument("decoder", type=Path, help="decoder_epoch_N.pth")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors to write")
     parser.add_argument(
         "--independent-feature",
         choices=sorted(FEATURES),
@@ -41,16 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--licence", default=ModelCard.licence, help="licence of the weights, with that of their data"
     )
     parser.add_argument("--half", action="store_true", help="store float16")
-    add_force(parser)
+    add_output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Converts, checks the result by loading it, and says what was found."""
-    if args.output.suffix != ".safetensors":
-        raise DcfmError(f"--output is '{args.output}'; expected a name that ends in .safetensors")
     named = args.classes and args.classes not in CLASS_SETS
-    read = [args.encoder, args.decoder, *([Path(args.classes)] if named else [])]
-    check_outputs([args.output], force=args.force, read=read)
+    check_output(args, [args.encoder, args.decoder, *([Path(args.classes)] if named else [])])
     encoder, decoder = read_tensors(args.encoder), read_tensors(args.decoder)
     config = infer_config(encoder, decoder)
     if args.independent_feature:
