@@ -157,7 +157,7 @@ def node_section(part: SuitePart, on: str) -> str:
     """The node as a whole."""
     text = (
         "Camera, node and reader are processes of their own on one machine; the image is `bgr8`, the mask `mono8`, both of "
-        "the size given; the network of the shipped model sees 480×360. Latency runs from just before the image is "
+        "the size given; the shipped model's network sees pictures of its card's size. Latency runs from just before the image is "
         "published to the mask's arrival; *outside* is the part of the node that is not the segmenter. "
         "`python bench/node.py`"
     )
